@@ -51,14 +51,25 @@ def map_openapi(document: Any, endpoint_id: str) -> MappedSchema:
         raise SchemaNotUnderstood(f"POST {post_path} has no JSON request body")
     result = _json_schema(_result_response(document, post_path))
 
+    try:
+        return _map(document, body, {} if result is None else result)
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        raise SchemaNotUnderstood("the schemas are nested too deeply") from error
+
+
+def _map(document: dict[str, Any], body: Any, result: Any) -> MappedSchema:
     input_schema, input_flags = self_contained(document, body)
-    output_schema, output_flags = self_contained(document, {} if result is None else result)
-    inputs, outputs = fields_of(input_schema), fields_of(output_schema)
-    flags = {*input_flags, *output_flags}
-    if not outputs:
-        flags.add("no_output_schema")
+    output_schema, output_flags = self_contained(document, result)
+    inputs, inputs_whole = fields_of(input_schema)
+    outputs, outputs_whole = fields_of(output_schema)
+    flags = input_flags | output_flags
     if not inputs:
         flags.add("no_input_fields")
+    if not outputs:
+        flags.add("no_output_schema")
+    if not (inputs_whole and outputs_whole):
+        flags.add("fields_cut")
+    orjson.dumps([inputs, outputs, input_schema, output_schema])  # raises when it is too deep to be stored
     return MappedSchema(inputs, outputs, input_schema, output_schema, sorted(flags))
 
 

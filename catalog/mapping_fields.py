@@ -16,8 +16,13 @@ seconds …); presets (values that may stand for the whole: the enum part of enu
 of the object part); items (the element of an array); open (an object that takes further properties).
 """
 
-MAX_DEPTH = 8  # levels of fields in fields; the recorded documents have up to 7
-MAX_FIELDS = 4000  # in one schema; the recorded documents have up to 300. References can multiply without end.
+# References can multiply without end, so reading is bounded: in levels of fields in fields, in steps for one property
+# of the root, and in steps for all of them. The recorded documents need up to 7 levels, 171 and 364 steps.
+MAX_DEPTH = 8
+MAX_STEPS = 2_000
+MAX_TOTAL_STEPS = 50_000
+MAX_UNION_DEPTH = 40
+MAX_VARIANTS = 50
 
 _COPIED = {
     "default": "default",
@@ -41,32 +46,37 @@ _IN_PLACE = ("anyOf", "oneOf", "allOf")
 _OF_OBJECTS = frozenset({"properties", "required", "additionalProperties", "x-fal-order-properties", "x-name"})
 
 
-def fields_of(schema: dict[str, Any]) -> list[Field]:
-    """The fields of `schema`, a self-contained JSON Schema of an object. Empty when it names no properties."""
+def fields_of(schema: dict[str, Any]) -> tuple[list[Field], bool]:
+    """The fields of `schema`, a self-contained JSON Schema of an object, and whether nothing had to be cut short.
+
+    Empty when it names no properties. All properties of the root are always there; what lies in them may be cut.
+    """
     reader = _Reader(schema.get("$defs", {}))
-    return reader.fields(reader.flat(schema), depth=0)
+    fields = reader.fields(reader.flat(schema), above=())
+    return fields, not reader.was_cut
 
 
 class _Reader:
-    """Reads one schema; counts the fields it made, so that a document cannot make it run for ever."""
+    """Reads one schema; counts its steps, so that no document can make it run for ever."""
 
     def __init__(self, defs: dict[str, Any]) -> None:
         self.defs = defs
-        self.made = 0
+        self.steps_left = MAX_STEPS
+        self.total_left = MAX_TOTAL_STEPS
+        self.was_cut = False
 
-    def fields(self, flat: dict[str, Any], depth: int) -> list[Field]:
+    def fields(self, flat: dict[str, Any], above: tuple[str, ...]) -> list[Field]:
+        """`above`: the names of the schemas that these fields are in, outermost first; "" for one without a name."""
         properties: dict[str, Any] = flat.get("properties", {})
         required = set(flat.get("required", ()))
-        order = _shown_order(properties, required, flat.get("x-fal-order-properties"))
         made = []
-        for name in order:
-            if self.made >= MAX_FIELDS:
-                break
-            made.append(self.field(name, properties[name], required=name in required, depth=depth))
+        for name in _shown_order(properties, required, flat.get("x-fal-order-properties")):
+            if not above:
+                self.steps_left = min(MAX_STEPS, self.total_left)
+            made.append(self.field(name, properties[name], required=name in required, above=above))
         return made
 
-    def field(self, name: str, schema: Any, *, required: bool, depth: int) -> Field:
-        self.made += 1
+    def field(self, name: str, schema: Any, *, required: bool, above: tuple[str, ...]) -> Field:
         flat = self.flat(schema)
         kind = _type_of(flat)
         result: Field = {"name": name, "type": kind, "required": required, "nullable": flat.get("nullable", False)}
@@ -77,18 +87,22 @@ class _Reader:
             result["enum"] = flat["enum"]
         if flat.get("presets"):
             result["presets"] = flat["presets"]
-        if flat.get("properties") and depth < MAX_DEPTH:
-            result["fields"] = self.fields(flat, depth + 1)
+        own_name = flat.get("x-name", "")
+        is_inside_itself = own_name != "" and own_name in above
+        may_go_deeper = len(above) < MAX_DEPTH and self.steps_left > 0 and not is_inside_itself
+        inside = (*above, own_name)
+        if flat.get("properties") and may_go_deeper:
+            result["fields"] = self.fields(flat, inside)
         if kind == "object" and flat.get("additionalProperties", not flat.get("properties")) is not False:
             result["open"] = True
-        if "items" in flat and depth < MAX_DEPTH:
-            result["items"] = self.field(name, flat["items"], required=True, depth=depth + 1)
+        if "items" in flat and may_go_deeper:
+            result["items"] = self.field(name, flat["items"], required=True, above=inside)
         _add_media(result, flat)
         return result
 
     def flat(self, schema: Any) -> dict[str, Any]:
         """`schema` without $ref, allOf, anyOf and oneOf: nullable is a flag, the parts of a union are united."""
-        flat, variants = self._open(schema, frozenset())
+        flat, variants = self._open(schema, frozenset(), 0)
         variants = [variant for variant in variants if not _is_null(variant)] if variants is not None else None
         if variants is None:
             return flat
@@ -96,15 +110,22 @@ class _Reader:
             return _over(flat, variants[0])
         return _over(flat, _union(variants))
 
-    def _open(self, schema: Any, seen: frozenset[str]) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
+    def _open(
+        self, schema: Any, seen: frozenset[str], depth: int
+    ) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
         """What holds in any case, and the variants of the union in it (flat, null included) or None."""
         if not isinstance(schema, dict):
             return {}, None
         flat = {key: value for key, value in schema.items() if key not in _IN_PLACE and key not in ("$ref", "$defs")}
         variants: list[dict[str, Any]] | None = None
         _read_types(flat)
-        for part in [*_referred(self.defs, schema, seen), *((seen, part) for part in schema.get("allOf", ()))]:
-            below, below_variants = self._open(part[1], part[0])
+        if self.steps_left <= 0 or depth > MAX_UNION_DEPTH:
+            self.was_cut = True
+            return flat, None
+        self.steps_left -= 1
+        self.total_left -= 1
+        for above, part in [*_referred(self.defs, schema, seen), *((seen, part) for part in schema.get("allOf", ()))]:
+            below, below_variants = self._open(part, above, depth + 1)
             flat = _over(flat, below)
             variants = below_variants if variants is None else variants
         for union in ("anyOf", "oneOf"):
@@ -112,9 +133,9 @@ class _Reader:
                 continue
             variants = []
             for member in schema[union]:
-                member_flat, inner = self._open(member, seen)
+                member_flat, inner = self._open(member, seen, depth + 1)
                 variants += [member_flat] if inner is None else [_over(member_flat, one) for one in inner]
-            variants = variants[:50]
+            variants = variants[:MAX_VARIANTS]
         if variants is not None and any(map(_is_null, variants)):
             flat["nullable"] = True
         return flat, variants
@@ -122,7 +143,7 @@ class _Reader:
 
 def _referred(defs: dict[str, Any], schema: dict[str, Any], seen: frozenset[str]) -> list[tuple[frozenset[str], Any]]:
     reference = schema.get("$ref")
-    if not isinstance(reference, str) or reference in seen or len(seen) > 50:
+    if not isinstance(reference, str) or reference in seen:
         return []
     name = reference.removeprefix("#/$defs/")
     target = defs.get(name)
@@ -238,9 +259,12 @@ def _shown_order(properties: dict[str, Any], required: set[str], wanted: Any) ->
 
 def _add_media(result: Field, flat: dict[str, Any]) -> None:
     if result["type"] == "array":
-        kind = result.get("items", {}).get("media")
-        if kind == "file":  # the list often says more than its element: "images", a list of File
-            kind = file_kind(result["name"], flat, result["items"].get("fields", [])) or kind
+        element = result.get("items", {})
+        kind = element.get("media")
+        if kind == "file":  # the list often says more than its element
+            kind = file_kind(result["name"], flat, element.get("fields", [])) or kind
+        if element.get("type") == "string" and kind in ("file", None) and "enum" not in element:
+            kind = url_kind(result["name"], flat, "string") or kind
     elif result.get("fields"):
         kind = file_kind(result["name"], flat, result["fields"])
         if kind is not None:  # the whole object is the file; its url is not another one

@@ -3,26 +3,27 @@
 import re
 from typing import Any
 
-# Words of field names and descriptions. A name is read from its end ("image_to_video_url" is a video), a description
-# from its start ("URL of the image to turn into a video" is an image).
+# Words of field names and descriptions. A name is read from its end ("image_to_video_url": video; "image_archive_url":
+# file), a description from its start ("URL of the image to turn into a video" is an image).
 _WORDS = {
     "image": "image images img photo photos picture pictures mask masks frame frames portrait face selfie logo"
     " thumbnail texture sketch screenshot depth canny png jpg jpeg webp svg",
-    "video": "video videos clip clips movie footage mp4 webm gif",
+    "video": "video videos clip clips movie footage mp4 webm",
     "audio": "audio audios voice voices music song sound speech instrumental vocals vocal stem stems bass drums guitar"
     " piano mp3 wav midi",
-    "3d": "3d mesh meshes glb gltf obj fbx usdz stl ply splat splats rig gaussian pointcloud",
-    "file": "zip archive tar safetensors weights checkpoint pdf csv json dataset document lora config srt subtitles",
+    "3d": "3d mesh meshes glb gltf obj fbx usdz stl ply splat splats gaussian pbr mtl",
+    "file": "zip archive tar safetensors npz weights checkpoint embedding latents pdf csv json dataset document lora"
+    " config srt subtitles captions font model",
 }
 _KIND_OF_WORD = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 _KIND_OF_EXTENSION = {
     extension: kind
     for kind, extensions in {
-        "image": "png jpg jpeg webp gif bmp tif tiff svg avif heic exr",
+        "image": "png jpg jpeg webp bmp tif tiff svg avif heic exr",
         "video": "mp4 mov webm mkv m4v avi",
         "audio": "mp3 wav flac ogg m4a aac opus mid midi",
-        "3d": "glb gltf obj fbx usdz stl ply splat",
-        "file": "zip tar gz safetensors pt ckpt bin json csv pdf txt srt yaml yml npz docx",
+        "3d": "glb gltf obj fbx usdz stl ply splat mtl",
+        "file": "zip tar gz safetensors pt ckpt json csv pdf txt srt yaml yml npz docx",
     }.items()
     for extension in extensions.split()
 }
@@ -41,8 +42,10 @@ _LIMITS = (
 )
 _EVERYWHERE = "image/png"  # the example of a content type that fal's plain File has, whatever the file is
 _FILE_SIGNS = frozenset({"content_type", "file_name", "file_size", "file_data"})
+_ARCHIVE = re.compile(r"\b(zip|tar|archive|safetensors|npz|npy)\b", re.IGNORECASE)
+_URL_TEXT = re.compile(r"\s*(the |a |optional )*(public )?(url|uri|base64[- ]encoded)\b", re.IGNORECASE)
 _URL_NAME = re.compile(r"(^|_)(url|urls|uri|uris)$")
-_NOT_MEDIA = re.compile(r"webhook|callback|lora|repo|website|endpoint|proxy|_id$|_ids$")
+_NOT_MEDIA = re.compile(r"webhook|callback|lora|repo|website|endpoint|proxy|_id$|_ids$|_name$|_path$|^path$")
 
 
 def file_kind(name: str, flat: dict[str, Any], fields: list[dict[str, Any]]) -> str | None:
@@ -53,9 +56,10 @@ def file_kind(name: str, flat: dict[str, Any], fields: list[dict[str, Any]]) -> 
     content_type = by_name.get("content_type", {})
     return (
         _kind_of_types([content_type.get("default")])
-        or _specific(_kind_of_urls(_examples(flat)))
-        or _specific(_kind_of_name(_split_camel(flat.get("x-name", ""))))
-        or _specific(_kind_of_name(name))
+        or _kind_of_urls(_examples(flat))
+        or _kind_of_archive(flat.get("description"))
+        or _kind_of_name(_split_camel(flat.get("x-name", "")))
+        or _kind_of_name(name)
         or _kind_of_measures(set(by_name))
         or _kind_of_types([example for example in content_type.get("examples", ()) if example != _EVERYWHERE])
         or _kind_of_description(flat.get("description"))
@@ -73,11 +77,12 @@ def url_kind(name: str, flat: dict[str, Any], kind: str) -> str | None:
     if _NOT_MEDIA.search(name.lower()):
         return None
     examples = _examples(flat)
-    if not (hint or _URL_NAME.search(name.lower()) or flat.get("format") == "binary" or _all_urls(examples)):
+    if hint is None and not _is_url(name, flat, examples):
         return None
     return (
         _kind_of_urls(examples)
-        or _specific(_kind_of_name(name))
+        or _kind_of_archive(flat.get("description"))
+        or _kind_of_name(name)
         or _kind_of_description(flat.get("description"))
         or _kind_of_description(flat.get("title"))
         or "file"
@@ -100,17 +105,24 @@ def _hint(flat: dict[str, Any]) -> str | None:
 
 
 def _examples(flat: dict[str, Any]) -> list[str]:
-    """Example values that are text; lists and objects in them are looked into one level deep."""
-    values = [flat.get("default"), flat.get("example"), *(flat.get("examples") or ())]
+    """Example values that are text, those in lists and objects too; at most 50."""
+    waiting = [flat.get("default"), flat.get("example"), *(flat.get("examples") or ())][:50]
     found: list[str] = []
-    for value in values[:20]:
-        inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]
-        found += [item for item in inner if isinstance(item, str)]
+    while waiting and len(found) < 50:
+        value = waiting.pop(0)
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, list | dict):
+            waiting += list(value.values() if isinstance(value, dict) else value)[:50]
     return found
 
 
-def _all_urls(examples: list[str]) -> bool:
-    return bool(examples) and all(text.startswith(("https://", "http://", "data:")) for text in examples)
+def _is_url(name: str, flat: dict[str, Any], examples: list[str]) -> bool:
+    if _URL_NAME.search(name.lower()) or flat.get("format") == "binary":
+        return True
+    if examples:
+        return all(text.startswith(("https://", "http://", "data:")) for text in examples)
+    return bool(_URL_TEXT.match(flat.get("description", "")))
 
 
 def _kind_of_urls(urls: list[str]) -> str | None:
@@ -146,6 +158,11 @@ def _kind_of_measures(names: set[str]) -> str | None:
     return None
 
 
+def _kind_of_archive(description: Any) -> str | None:
+    """An archive of images is no image."""
+    return "file" if isinstance(description, str) and _ARCHIVE.search(description[:120]) else None
+
+
 def _kind_of_name(name: str) -> str | None:
     for word in reversed(re.split(r"[^a-z0-9]+", name.lower())):
         if word in _KIND_OF_WORD:
@@ -164,7 +181,3 @@ def _kind_of_description(text: Any) -> str | None:
 
 def _split_camel(name: Any) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name) if isinstance(name, str) else ""
-
-
-def _specific(kind: str | None) -> str | None:
-    return None if kind == "file" else kind
