@@ -1,0 +1,64 @@
+"""Who calls: the keys the sandbox accepts. Header `Authorization: Key <id>:<secret>`, scopes API and ADMIN ⊇ API."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from starlette.requests import Request
+
+from genfeed.sandbox.answers import PlatformError
+
+DEFAULT_KEY = "sandbox-key:sandbox-secret"
+DEFAULT_ADMIN_KEY = "sandbox-admin:sandbox-secret"
+
+
+class Scope(Enum):
+    """What a caller may do."""
+
+    ANONYMOUS = "anonymous"
+    API = "api"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The accepted keys by scope."""
+
+    api: frozenset[str]
+    admin: frozenset[str]
+
+
+def keys_from_environment(environment: Mapping[str, str] = os.environ) -> Keys:
+    """Read SANDBOX_KEYS and SANDBOX_ADMIN_KEYS (comma-separated); each has one shipped default."""
+    return Keys(
+        api=_split(environment.get("SANDBOX_KEYS", DEFAULT_KEY)),
+        admin=_split(environment.get("SANDBOX_ADMIN_KEYS", DEFAULT_ADMIN_KEY)),
+    )
+
+
+def _split(text: str) -> frozenset[str]:
+    return frozenset(key.strip() for key in text.split(",") if key.strip())
+
+
+def scope_of(request: Request, keys: Keys) -> Scope:
+    """The caller's scope. A key that is not accepted is refused even where none is needed."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return Scope.ANONYMOUS
+    scheme, _, key = header.partition(" ")
+    if scheme.lower() != "key":
+        raise PlatformError(401, "Authentication required: send the header `Authorization: Key <your key>`")
+    if key.strip() in keys.admin:
+        return Scope.ADMIN
+    if key.strip() in keys.api:
+        return Scope.API
+    raise PlatformError(401, "Authentication required: the key is not valid")
+
+
+def require_key(request: Request, keys: Keys) -> Scope:
+    """The caller's scope, where a key of scope API or higher is needed."""
+    scope = scope_of(request, keys)
+    if scope is Scope.ANONYMOUS:
+        raise PlatformError(401, "Authentication required")
+    return scope
