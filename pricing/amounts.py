@@ -55,6 +55,14 @@ def scale(amount: Amount, factor: Decimal, words: str) -> Amount:
     )
 
 
+def add(first: Amount, second: Amount) -> Amount:
+    """The sum of two quantities, bounded as far as both are."""
+    low = None if first.low is None or second.low is None else first.low + second.low
+    high = None if first.high is None or second.high is None else first.high + second.high
+    names = tuple(dict.fromkeys(first.missing + second.missing))
+    return Amount(low, high, "", names, first.assumed or second.assumed)
+
+
 def multiply(first: Amount, second: Amount, words: str) -> Amount:
     """The product of two non-negative quantities, bounded as far as both are."""
     low = None if first.low is None or second.low is None else first.low * second.low

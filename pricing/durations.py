@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -215,6 +216,8 @@ def _from_frames(request: Request) -> Amount:
         rate: Decimal | None = request.media["input_fps"]
     else:
         rate = _own_fps(request)
+    if not rate and any(name in request.media for name in ("input_audio_seconds", "input_video_seconds")):
+        return replace(input_seconds(request), assumed=True)
     if not rate:
         return missing("output_video_seconds", basis="frames are known, the frame rate is not")
     return scale(count, 1 / rate, f"at {rate} frames per second")

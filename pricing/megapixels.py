@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
 
-from pricing.amounts import Amount, known, missing, multiply
+from pricing.amounts import Amount, add, known, missing, multiply
 from pricing.counts import outputs
 from pricing.durations import FRAME_FIELDS, FPS_FIELDS, output_frames
 from pricing.image_sizes import output_size
-from pricing.requests import Request, count_media, takes_media
+from pricing.requests import Request, as_number, count_media, takes_media
 
+CONTEXT_FIELD = "num_context_frames"
 DECIMAL_MEGAPIXEL = Decimal(1_000_000)
 BINARY_MEGAPIXEL = Decimal(1024 * 1024)
 
@@ -26,6 +27,15 @@ def output_megapixels(request: Request, *, binary: bool = False) -> Amount:
 def video_megapixels(request: Request) -> Amount:
     """Width × height × frames of the generated video in decimal megapixels."""
     return multiply(output_megapixels(request), output_frames(request), _words(request))
+
+
+def context_video_megapixels(request: Request) -> Amount:
+    """As `video_megapixels`, with the frames of the input that serve as context counted too."""
+    context = as_number(request.value(CONTEXT_FIELD))
+    if context is None:
+        return missing(CONTEXT_FIELD)
+    frames = add(output_frames(request), known(context, f"{CONTEXT_FIELD} {context}"))
+    return multiply(output_megapixels(request), frames, f"{_words(request)} and {context} of context")
 
 
 def makes_video(request: Request) -> bool:

@@ -62,6 +62,7 @@ QUANTITIES: dict[str, Callable[[Request], Amount]] = {
     "input_megapixels": megapixels.input_megapixels,
     "processed_megapixels": megapixels.processed_megapixels,
     "video_megapixels": megapixels.video_megapixels,
+    "context_video_megapixels": megapixels.context_video_megapixels,
     "video_tokens": video_tokens.video_tokens,
     "reference_images": _fact("reference_images"),
     "layers": _fact("max_layers_per_image"),

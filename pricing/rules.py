@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
-from pricing.amounts import Amount, known, missing, multiply
+from pricing.amounts import Amount, add, known, missing, multiply
 from pricing.conditions import Condition, all_hold
 from pricing.money import format_decimal
 from pricing.quantities import measure as find
@@ -71,7 +71,7 @@ def evaluate_request(rule: Rule, request: Request, *, unit_price: Decimal | None
     total = known(0, "")
     for item in due:
         part = item.money if item.charge.get("once") else multiply(item.money, factor, "")
-        total = _add(total, part)
+        total = add(total, part)
     if "minimum" in rule:
         total = _at_least(total, Decimal(rule["minimum"]))
     return _result(total, due, factor_words)
@@ -212,13 +212,6 @@ def _said(spec: dict[str, Any], amount: Amount) -> str:
     if "divide_by" in spec:
         said.append(f"in blocks of {spec['divide_by']}")
     return ", ".join(part for part in said if part)
-
-
-def _add(first: Amount, second: Amount) -> Amount:
-    low = None if first.low is None or second.low is None else first.low + second.low
-    high = None if first.high is None or second.high is None else first.high + second.high
-    names = tuple(dict.fromkeys(first.missing + second.missing))
-    return Amount(low, high, "", names, first.assumed or second.assumed)
 
 
 def _at_least(amount: Amount, least: Decimal) -> Amount:

@@ -55,7 +55,6 @@ _TABLE: tuple[UnitMeaning, ...] = (
 UNITS: dict[str, UnitMeaning] = {meaning.unit: meaning for meaning in _TABLE}
 
 _BLOCK = re.compile(r"^(\d+)(m|k)?\s+(seconds|frames|characters|tokens|steps|images)$")
-_WHOLE_BLOCKS = ("seconds", "frames")
 
 
 def normalise_unit(unit: str) -> str:
@@ -73,7 +72,7 @@ def unit_meaning(unit: str) -> UnitMeaning | None:
         return None
     block = Decimal(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2] or ""]
     base = UNITS[match[3]]
-    rounds_up = match[3] in _WHOLE_BLOCKS
+    rounds_up = match[3] == "seconds"
     quantity = "input_frames" if match[3] == "frames" else base.quantity
     return UnitMeaning(name, quantity, block, rounds_up, base.times_outputs, f"blocks of {name}")
 

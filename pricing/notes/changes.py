@@ -161,7 +161,7 @@ def _variant(match: re.Match[str], draft: Draft, fields: Mapping[str, Field]) ->
     if condition is None:
         draft.problems.append(f"no field carries {match['subject'].strip()!r}")
         return True
-    draft.tiers.append(Tier(Decimal(match["price"]), conditions=[condition]))
+    draft.tiers.append(Tier(Decimal(match["price"]), conditions=[condition], variant=True))
     return True
 
 
@@ -200,7 +200,7 @@ _PRICE = r"\$(?P<price>\d+(?:\.\d+)?)"
 _TIMES = r"(?P<factor>double[ds]?|twice[a-z ]*|triple|\d+(?:\.\d+)?x(?: more)?|\d+% more)"
 _ADDED = (
     r"(?:^|(?<=, )|(?<=\band ))(?:enabling |using )?(?P<subject>[a-z][a-z \-]*?(?: \([a-z/]+\))?) adds "
-    r"(?P<rest>\$[\d.]+(?: for (?:\d+p(?:/|, and | and |, )?)+)?(?:,? and \$[\d.]+ for \d+p)?(?: \(or \$[\d.]+ with audio\))?)"
+    r"(?P<rest>\$[\d.]+(?: for \d+p(?:(?:/|, and | and |, )\d+p)*)?(?:,? and \$[\d.]+ for \d+p)?(?: \(or \$[\d.]+ with audio\))?)"
 )
 READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"^if input video duration is greater than (?P<n>\d+) ?s the cost will (?P<factor>double)$"), _longer_input),
@@ -218,7 +218,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(rf"^the prices? (?:is|are) {_TIMES} for (?P<subject>\w+) durations?$"), _multiplied),
     (
         re.compile(
-            rf"^for (?P<subject>\d+s) videos, costs? (?:are )?{_TIMES}(?: the \d+s base)?(?: for [\dp/ and]+)?$"
+            rf"^for (?P<subject>\d+s) videos, costs? (?:are )?{_TIMES}(?: the \d+s base)?(?: for [\dp/ and]+)?(?: \([^)]*\))?$"
         ),
         _multiplied,
     ),

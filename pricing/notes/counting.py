@@ -69,7 +69,8 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r",? with a minimum of (?P<n>\d+)(?P<what>s)\b"), _minimum),
     (re.compile(r"\(?minimum of (?P<n>\d+) (?P<what>steps) is charged\)?"), _minimum),
     (re.compile(r",? based on the length of the input audio"), _by_input_audio),
-    (re.compile(r"\broughly\b|\bapproximately\b"), _roughly),
     (re.compile(r",? regardless of resolution|,? at a \d+fps rate|,? \(1080p not supported for 10s\)"), _nothing),
-    (re.compile(r"\(scales linearly with steps\)"), _nothing),
+    (re.compile(r",? more resolutions arriving soon$| in single-\w+ mode\b"), _nothing),
 )
+# After the readers of special sentences, some of which tell rough prices from exact ones.
+LAST: tuple[tuple[re.Pattern[str], Reader], ...] = ((re.compile(r"\broughly\b|\bapproximately\b"), _roughly),)

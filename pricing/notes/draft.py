@@ -21,17 +21,17 @@ class Per:
 
 @dataclass(slots=True)
 class Tier:
-    """One amount with the words that qualify it; the words are still those of the text."""
+    """One amount with the words that qualify it, as the text has them; None stands for the row's unit price."""
 
-    amount: Decimal
+    amount: Decimal | None
     per: Per | None = None
     resolutions: list[str] = field(default_factory=list)
     durations: list[Decimal] = field(default_factory=list)
     audio: bool | None = None
     conditions: list[Condition] = field(default_factory=list)
-    unmapped: list[str] = field(default_factory=list)
     added: bool = False
     otherwise: bool = False
+    variant: bool = False
 
     def kinds(self) -> set[str]:
         """The kinds of words that tell this tier from others."""
@@ -58,13 +58,15 @@ class Draft:
     fps: str | None = None
     rounding: dict[str, str] | None = None
     rounds_megapixels: bool = False
+    length_factors: dict[str, str] = field(default_factory=dict)
     minimums: dict[str, str] = field(default_factory=dict)
     seconds_of: str | None = None
     base_seconds: str | None = None
     further_second: Decimal | None = None
+    linear_run: Decimal | None = None
     approximate: bool = False
     opaque: bool = False
-    binary: bool = False
+    has_base: bool = False
 
     def conditions(self) -> list[Condition]:
         """All conditions that modifiers speak of; tiers must not repeat what these change."""

@@ -14,7 +14,7 @@ _NOISE = tuple(
         r"^(?:the|training) cost of training depends on .*|^the training cost depends on .*",
         r"^your request will cost different amounts based on .*",
         r"^here, num_of_layers refers to .*",
-        r"^.*\bmore resolutions arriving soon$",
+        r"^[a-z]+$",
         r"^due to provider-side modifications.*",
         r"^tokens ?\(video\) ?= ?\(height x width x fps x duration\) ?/ ?1024$",
         r"^it scales per step$",

@@ -35,7 +35,7 @@ def _per_seconds(text: str) -> Per:
 
 def _per_block(match: re.Match[str]) -> Per:
     block = match["block"]
-    quantity = {**(_per_seconds(match[0]).quantity or {}), "round": "up", "to": block, "divide_by": block}
+    quantity = {**(_per_seconds(match[0]).quantity or {}), "divide_by": block}
     return Per(quantity, name=f"{block} seconds")
 
 
@@ -51,7 +51,7 @@ def _per_frames(match: re.Match[str]) -> Per:
     block = match["n"]
     quantity: dict[str, Any] = {"of": "input_frames" if "input" in match[0] or block else "frames"}
     if block:
-        quantity |= {"round": "up", "to": block, "divide_by": block}
+        quantity["divide_by"] = block
     return Per(quantity, name=f"{block or ''} frames".strip())
 
 
@@ -86,7 +86,7 @@ _PER: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Per]], ...] = tuple
         (
             r"per megapixel of (?:context frames plus )?(?:generated )?video data \(width x height x frames\)",
             lambda m: Per(
-                {"of": "video_megapixels"}, name="video megapixels with context" if "context" in m[0] else "video megapixels"
+                {"of": "context_video_megapixels" if "context" in m[0] else "video_megapixels"}, name="video megapixels"
             ),
         ),
         (
@@ -118,13 +118,16 @@ _AUDIO = (
     (re.compile(r"\bwith(?=\s*(?:$|[.;]))"), True),
 )
 _OTHER = re.compile(r"any other (?:size|resolution)")
+_UP_TO = re.compile(r"up to (?:(\d{3,4})p|(\d+)mp)\b")
+_RANGE = re.compile(r"\d{3,4}p to (\d{3,4})p\b")
+_ABOVE = re.compile(r"(?:above|over|more than) (\d{3,4})p\b")
 _SWITCH = re.compile(r"([a-z][a-z ]+?): (on|off)\b")
 _BREAK = re.compile(r"[,;()]|\bor\b|\band\b|-(?=\s)|:")
 _FILLER = re.compile(
     r"(?:your|you|the|a|an|it|this|that|model|requests?|request's|will|would|cost|costs|costing|be|charged|priced|billed|for|of|at|with|"
     r"in|to|is|are|on|as|generations?|generating|generated?|generates?|upscaling|processing|videos?|images?|audios?|output|outputs|price|pricing|"
     r"current|currently|resolutions?|qualit(?:y|ies)|modes?|templates?|textures?|materials?|types?|run|training|requests?|per|each|every|single|"
-    r"rate|sora|only|using|when|input|\d+|s|generation's|designing|voice|edit|get|you'll|you've|per|style|also)\b|[.'\"/]"
+    r"rate|sora|one|only|using|when|input|\d+|s|generation's|designing|voice|edit|get|you'll|you've|per|style|also)\b|[.'\"/]"
 )
 _WORD = re.compile(r"\S+?(?=[\s,;()]|$)|\S")
 
@@ -162,6 +165,8 @@ def _next(
             return [Token("per", make(match), match[0])], match.end()
     if match := _OTHER.match(sentence, at):
         return [Token("other", None, match[0])], match.end()
+    if (found := _range(sentence, at)) is not None:
+        return [Token("condition", found[0], sentence[at : found[1]])], found[1]
     if match := _RESOLUTION.match(sentence, at):
         return [Token("resolution", match[0], match[0])], match.end()
     if match := _DURATION.match(sentence, at):
@@ -183,6 +188,19 @@ def _next(
     match = _WORD.match(sentence, at)
     word = match[0] if match else sentence[at]
     return [Token("unread", word, word)], at + len(word)
+
+
+def _range(sentence: str, at: int) -> tuple[dict[str, Any], int] | None:
+    """A range of sizes, which is about the output's lines or megapixels, not about a choice."""
+    if match := _UP_TO.match(sentence, at):
+        if match[2]:
+            return {"quantity": {"of": "megapixels"}, "at_most": match[2]}, match.end()
+        return {"quantity": {"of": "lines"}, "at_most": match[1]}, match.end()
+    if match := _RANGE.match(sentence, at):
+        return {"quantity": {"of": "lines"}, "at_most": match[1]}, match.end()
+    if match := _ABOVE.match(sentence, at):
+        return {"quantity": {"of": "lines"}, "above": match[1]}, match.end()
+    return None
 
 
 def _per(words: str) -> Per | None:
