@@ -98,7 +98,7 @@ def _haystack(metadata: dict[str, Any] | None) -> str:
 
 def _complete_metadata(endpoint_id: str, metadata: dict[str, Any], base_url: str) -> dict[str, Any]:
     """Fill what fal's document requires, so that a short row still gives a valid answer."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "display_name": endpoint_id,
         "category": "unknown",
         "description": "",
@@ -112,7 +112,7 @@ def _complete_metadata(endpoint_id: str, metadata: dict[str, Any], base_url: str
         "highlighted": False,
         "pinned": False,
     }
-    complete = defaults | {key: value for key, value in metadata.items() if value is not None}
+    complete: dict[str, Any] = defaults | {key: value for key, value in metadata.items() if value is not None}
     if complete["thumbnail_url"].startswith("/"):
         complete["thumbnail_url"] = base_url + complete["thumbnail_url"]
     return complete

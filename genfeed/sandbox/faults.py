@@ -73,7 +73,7 @@ class Rule:
 class Faults:
     """All switches, in their harmless position.
 
-    Listing faults (GET /models without endpoint_id): `repeat_page` N answers page N with the models of the page before it;
+    Listing faults (GET /models without endpoint_id): `repeat_page` N gives page N the models of the page before;
     `loop_cursor` N sends the cursor of page N back to page N; `duplicate_ids` (a count or ids) lists models a second
     time at the end; `missing_metadata` (a count or ids) leaves the metadata away; `never_ending` goes on past the last
     page with the last page again ("repeat"), empty pages ("empty") or models never seen before ("new").

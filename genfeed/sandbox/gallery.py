@@ -119,7 +119,7 @@ def _inputs(model: Model) -> str:
     if model.openapi is None:
         return "The schema is not available."
     schemas = orjson.loads(model.openapi).get("components", {}).get("schemas", {})
-    schema = next((body for name, body in schemas.items() if name.endswith("Input")), {})
+    schema: dict[str, Any] = next((body for name, body in schemas.items() if name.endswith("Input")), {})
     required = schema.get("required", [])
     lines = [
         f"- **`{name}`** (`{field.get('type', 'any')}`, {'_required_' if name in required else '_optional_'})"

@@ -23,7 +23,7 @@ class Window:
     calls: deque[float] = field(default_factory=deque)
 
     def admit(self, limit: RateLimit) -> int | None:
-        """Count a call: None when it is within the limit, else the whole seconds to wait. Refused calls do not count."""
+        """Count a call: None when it is within the limit, else the whole seconds to wait. Refusals are free."""
         now = self.clock()
         while self.calls and self.calls[0] <= now - limit.per_seconds:
             self.calls.popleft()

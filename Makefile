@@ -1,0 +1,67 @@
+# GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench lock chromium clean
+
+# The first Python that is new enough; CI and laptops name them differently.
+PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
+	if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then echo $$name; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+# Set to "-n 0" to run the tests in one process.
+PYTEST_OPTIONS ?= -n 2 --dist loadgroup
+
+help: ## Show what there is
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Run GenFeed on http://127.0.0.1:8000
+	@exec $(BIN)/python manage.py up
+
+setup: $(VENV)/.installed ## Install what is needed to run
+
+setup-dev: $(VENV)/.installed-dev ## Install what is needed to test
+
+$(VENV)/.installed: requirements.txt
+	@if [ -z "$(PYTHON)" ]; then echo "GenFeed needs Python 3.12 or newer, and none was found; install one, or name it: make PYTHON=/path/to/python3"; exit 1; fi
+	@if [ ! -x $(BIN)/python ]; then echo "Making $(VENV) with $(PYTHON) …"; $(PYTHON) -m venv $(VENV); fi
+	@echo "Installing …"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what the tests need …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+test: lint test-sqlite test-postgres ## Check everything, on SQLite and on PostgreSQL
+
+test-sqlite: setup-dev chromium ## Run the tests on SQLite
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-postgres: setup-dev chromium ## Run the tests on a PostgreSQL that is started for them
+	$(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: setup-dev ## Check style, types, floors and migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy manage.py genfeed catalog pricing jobs
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: setup-dev ## Measure, and print a table
+	$(BIN)/python -m tests.bench
+
+lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
+
+# Debian's package where we may install one, else the browser that Playwright brings.
+chromium: setup-dev
+	@if command -v chromium >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing Chromium …"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else $(BIN)/python -m playwright install chromium; fi
+
+clean: ## Remove the virtual environment and caches; the data in var/ stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

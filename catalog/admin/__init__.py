@@ -1,0 +1,3 @@
+"""The catalog's pages in Django admin; importing them registers them."""
+
+from catalog.admin import models, providers  # noqa: F401

@@ -1,0 +1,53 @@
+"""The model page's form: an example input, and what the schema says about the one that was typed."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from catalog.models import AIModel
+from catalog.validation import Problem, compile_validator, validate_input
+
+
+@dataclass
+class InputCheck:
+    """`text` is shown in the form; `error` says that it is no JSON; `done` whether a check was made."""
+
+    text: str
+    done: bool = False
+    error: str = ""
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check_input(row: AIModel, content: dict[str, Any], typed: str | None) -> InputCheck:
+    """Checks `typed` (JSON); None: nothing was typed, so an example to begin with."""
+    if typed is None or not row.schema_version:
+        return InputCheck(orjson.dumps(example_input(content.get("inputs", [])), option=orjson.OPT_INDENT_2).decode())
+    try:
+        value = orjson.loads(typed)
+    except orjson.JSONDecodeError as error:
+        return InputCheck(typed, done=True, error=f"This is no JSON: {error}")
+    validator = compile_validator(content["input_schema"])
+    return InputCheck(typed, done=True, problems=validate_input(validator, value))
+
+
+def example_input(inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """A value for every required field: its default, its first example, or one that shows its type."""
+    return {item["name"]: _example(item) for item in inputs if item.get("required")}
+
+
+def _example(item: dict[str, Any]) -> Any:
+    if "default" in item:
+        return item["default"]
+    for name in ("examples", "enum", "presets"):
+        if item.get(name):
+            return item[name][0]
+    if item.get("media"):
+        return [] if item["type"] == "array" else "https://example.com/file"
+    return {
+        "integer": item.get("minimum", 1),
+        "number": item.get("minimum", 1),
+        "boolean": False,
+        "array": [],
+        "object": {},
+    }.get(item["type"], "text")

@@ -1,0 +1,181 @@
+"""The list of models and the page of one."""
+
+from typing import Any
+
+import orjson
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from catalog import published
+from catalog.admin.filters import MODEL_FILTERS
+from catalog.admin.input_check import check_input
+from catalog.availability import SwitchResult, switch_models
+from catalog.changes import readable_diff
+from catalog.models import AIModel, SchemaVersion
+from catalog.reporting import held_words
+from genfeed.journal.audit import Actor
+from genfeed.journal.readonly import ReadOnlyAdmin
+
+
+@admin.register(AIModel)
+class AIModelAdmin(ReadOnlyAdmin):
+    list_display = ["picture", "title", "category", "media_type", "state", "switch_button", "schema", "changed_at"]
+    list_display_links = ["title"]
+    list_filter = MODEL_FILTERS
+    list_select_related = ["provider"]
+    search_fields = ["endpoint_id", "name", "category"]
+    search_help_text = "Words in id, name or category."
+    list_per_page = 50
+    show_full_result_count = False
+    ordering = ["endpoint_id"]
+    actions = ["enable", "disable"]
+    change_form_template = "admin/catalog/aimodel/page.html"
+    change_list_template = "admin/catalog/aimodel/list.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AIModel]:
+        queryset = super().get_queryset(request)
+        on_list = request.resolver_match and request.resolver_match.url_name == "catalog_aimodel_changelist"
+        # The list shows none of the long columns.
+        return queryset.defer("description", "metadata", "limits", "capabilities", "tags") if on_list else queryset
+
+    # --- the list ---
+
+    @admin.display(description="")
+    def picture(self, row: AIModel) -> SafeString:
+        if not row.thumbnail_url.startswith(("https://", "http://")):
+            return format_html('<span class="gf-thumb gf-thumb-none" aria-hidden="true">{}</span>', row.media_type)
+        return format_html(
+            '<img class="gf-thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer" width="56" height="40">',
+            row.thumbnail_url,
+        )
+
+    @admin.display(description="model", ordering="endpoint_id")
+    def title(self, row: AIModel) -> SafeString:
+        return format_html('{}<br><span class="gf-id">{}</span>', row.name, row.endpoint_id)
+
+    @admin.display(description="offered", ordering="enabled")
+    def state(self, row: AIModel) -> SafeString:
+        if row.enabled:
+            return format_html('<span class="gf-badge gf-good">enabled</span>')
+        if row.held_reason:
+            words = held_words(row)
+            return format_html(
+                '<span class="gf-badge gf-warn" title="{}">held: {}</span>', words, row.held_reason.replace("_", " ")
+            )
+        return format_html('<span class="gf-badge">disabled</span>')
+
+    @admin.display(description="switch")
+    def switch_button(self, row: AIModel) -> SafeString:
+        # Inside the list's own form, which carries the CSRF token: no script is needed.
+        return format_html(
+            '<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
+            'aria-label="{} {}">{}</button>',
+            reverse("admin:catalog_aimodel_toggle", args=[row.pk]),
+            "0" if row.enabled else "1",
+            "Disable" if row.enabled else "Enable",
+            row.endpoint_id,
+            "Disable" if row.enabled else "Enable",
+        )
+
+    @admin.display(description="schema", ordering="schema_state")
+    def schema(self, row: AIModel) -> str:
+        state = row.get_schema_state_display()
+        return f"v{row.schema_version}, {state}" if row.schema_version else state
+
+    @admin.action(description="Enable selected models", permissions=["switch"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> None:
+        self._switch(request, queryset, on=True)
+
+    @admin.action(description="Disable selected models", permissions=["switch"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> None:
+        self._switch(request, queryset, on=False)
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("catalog.switch_aimodel")
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[AIModel], *, on: bool) -> None:
+        result = switch_models(queryset, on=on, actor=Actor.of(request.user))
+        published.forget()
+        _tell(self, request, result, on=on)
+
+    # --- the page of one model ---
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("<int:pk>/toggle/", view(require_POST(self.toggle)), name="catalog_aimodel_toggle"),
+            path("<int:pk>/schema/<int:number>/", view(self.raw_schema), name="catalog_aimodel_schema"),
+        ]
+        return own + super().get_urls()
+
+    def toggle(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Switches one model, and returns to where the button was."""
+        if not self.has_switch_permission(request):
+            raise PermissionDenied
+        on = request.POST.get("on") == "1"
+        self._switch(request, AIModel.objects.filter(pk=get_object_or_404(AIModel, pk=pk).pk), on=on)
+        back = request.META.get("HTTP_REFERER", "")
+        if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+            back = reverse("admin:catalog_aimodel_change", args=[pk])
+        return HttpResponseRedirect(back)
+
+    def raw_schema(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
+        """The provider's own document of one version, verbatim."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        version = get_object_or_404(SchemaVersion, model_id=pk, number=number)
+        body = orjson.dumps(version.unpacked["document"], option=orjson.OPT_INDENT_2)
+        return HttpResponse(body, content_type="application/json; charset=utf-8")
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Shows a model. A POST with `input` checks that input against the schema and shows what is wrong with it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, object_id or "")
+        if row is None:
+            raise Http404
+        versions = list(SchemaVersion.objects.filter(model=row).select_related("sync_run"))
+        current = next((version for version in versions if version.number == row.schema_version), None)
+        content = current.unpacked if current else {}
+        shown = [(version, readable_diff(version.changes)) for version in versions]
+        context = {
+            "title": row.name,
+            "row": row,
+            "held_words": held_words(row),
+            "may_switch": self.has_switch_permission(request),
+            "inputs": content.get("inputs", []),
+            "outputs": content.get("outputs", []),
+            "versions": [{"row": version, "words": words} for version, words in shown],
+            "current": current,
+            "check": check_input(row, content, request.POST.get("input") if request.method == "POST" else None),
+            "opts": self.opts,
+            "has_view_permission": True,
+            **self.admin_site.each_context(request),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, self.change_form_template, context)
+
+
+def _tell(model_admin: admin.ModelAdmin, request: HttpRequest, result: SwitchResult, *, on: bool) -> None:
+    word = "enabled" if on else "disabled"
+    offered = [endpoint_id for endpoint_id in result.changed if endpoint_id not in result.held]
+    if offered:
+        what = offered[0] if len(offered) == 1 else f"{len(offered)} models"
+        model_admin.message_user(request, f"{what}: {word}.", messages.SUCCESS)
+    if result.held:
+        first, words = next(iter(result.held.items()))
+        more = f" and {len(result.held) - 1} more" if len(result.held) > 1 else ""
+        model_admin.message_user(request, f"Not offered yet: {first}{more}. {words}", messages.WARNING)
+    if result.unchanged and not offered:
+        model_admin.message_user(request, f"{len(result.unchanged)} already {word}; nothing changed.", messages.INFO)

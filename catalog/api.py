@@ -1,0 +1,289 @@
+"""The catalog over HTTP: for clients the models they may use, for admins all of them with their switches and syncs."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from django.db.models import Count, Max, Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router, Schema
+from pydantic import Field
+
+from catalog import api_shapes as shapes
+from catalog import discovery, listing, published
+from catalog.availability import SwitchResult, switch_models
+from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
+from catalog.providers import base
+from genfeed.clients.auth import Identity, RequireScope
+from genfeed.clients.errors import ApiError
+
+models_router = Router(auth=RequireScope("models:read"), tags=["Models"])
+admin_router = Router(auth=RequireScope("admin"), tags=["Administration"])
+
+_ERRORS = {400: shapes.ErrorShape, 401: shapes.ErrorShape, 403: shapes.ErrorShape, 404: shapes.ErrorShape}
+ModelId = Annotated[str, Path(description="A model id (it may contain slashes), or provider:id.")]
+
+_RUN_FIELDS = (
+    "id", "status", "trigger", "full", "phase", "done", "total", "listed", "added", "changed", "updated", "retired",
+    "failed", "error", "revision",
+)  # fmt: skip
+
+
+class ModelFilters(Schema):
+    provider: str | None = None
+    category: str | None = Field(None, description="The provider's word, e.g. text-to-image.")
+    media_type: Literal["image", "video", "audio", "text", "3d", "other"] | None = None
+    kind: Literal["inference", "training"] | None = None
+    capability: str | None = Field(None, description="e.g. image_input, lora, seed.")
+    status: Literal["active", "deprecated", "retired"] | None = None
+    q: str | None = Field(None, max_length=200, description="Words that must all appear in id, name or description.")
+    sort: Literal["id", "name", "updated_at", "-updated_at"] = "id"
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=1000, description="next_cursor of the page before.")
+
+
+class AdminModelFilters(ModelFilters):
+    enabled: bool | None = None
+
+
+@models_router.get(
+    "/models", response={200: shapes.ModelPage, **_ERRORS}, summary="List models", operation_id="list_models"
+)
+def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
+    """The models that may be used, a page at a time. Answers carry an ETag; ask again with If-None-Match."""
+    return _page(request, filters, enabled=True)
+
+
+@models_router.get(
+    "/models/fal", response={200: shapes.LegacyList, **_ERRORS}, summary="List fal's models in the legacy shape",
+    operation_id="list_fal_models",
+)  # fmt: skip
+def list_fal_models(request: HttpRequest) -> HttpResponse:
+    """All enabled models of fal.ai in one answer, in the shape of existing collections."""
+    catalog = published.current()
+    return _cached(request, catalog.revision, lambda: listing.legacy_list(catalog, "fal"))
+
+
+@models_router.get(
+    "/models/{path:model_id}", response={200: shapes.ModelDetailShape, 409: shapes.ErrorShape, **_ERRORS},
+    summary="Get a model", operation_id="get_model",
+)  # fmt: skip
+def get_model(request: HttpRequest, model_id: ModelId) -> HttpResponse:
+    """A model with its input and output fields and schemas."""
+    return _detail(request, _find(model_id, offered_only=not _identity(request).is_admin))
+
+
+@models_router.get(
+    "/providers",
+    response={200: shapes.ProviderList, **_ERRORS},
+    summary="List providers",
+    operation_id="list_providers",
+)
+def list_providers(request: HttpRequest) -> HttpResponse:
+    """The providers with the state of their catalogs."""
+    succeeded = Max("sync_runs__finished_at", filter=Q(sync_runs__status=SyncRun.Status.SUCCEEDED))
+    rows = {row.slug: row for row in Provider.objects.annotate(synced_at=succeeded)}
+    offered = dict(
+        AIModel.objects.filter(enabled=True).values_list("provider__slug").annotate(n=Count("pk")).order_by()
+    )
+    newest = dict(
+        SyncRun.objects.filter(pk__in=SyncRun.objects.values("provider").annotate(last=Max("pk")).values("last"))
+        .values_list("provider__slug", "status")
+    )  # fmt: skip
+    items = []
+    for entry in base.registered():
+        provider = base.open_provider(entry.slug)
+        row = rows.get(entry.slug)
+        synced_at = row.synced_at if row else None  # type: ignore[attr-defined]
+        items.append(
+            {
+                "id": entry.slug,
+                "name": entry.name,
+                "configured": provider.is_configured(),
+                "models": offered.get(entry.slug, 0),
+                "last_synced_at": published.rfc3339(synced_at) if synced_at else None,
+                "sync_status": newest.get(entry.slug),
+            }
+        )
+        provider.close()
+    return _json({"items": items})
+
+
+@admin_router.get(
+    "/models", response={200: shapes.ModelPage, **_ERRORS}, summary="List all models", operation_id="admin_list_models"
+)
+def admin_list_models(request: HttpRequest, filters: Query[AdminModelFilters]) -> HttpResponse:
+    """All models, those that clients are not offered too, each with the reason."""
+    _identity(request).require("catalog.view_aimodel")
+    return _page(request, filters, enabled=filters.enabled)
+
+
+@admin_router.post(
+    "/models/bulk-toggle", response={200: shapes.ToggleResult, 409: shapes.ErrorShape, **_ERRORS},
+    summary="Switch many models", operation_id="bulk_toggle_models",
+)  # fmt: skip
+def bulk_toggle(request: HttpRequest, body: shapes.BulkToggleBody) -> HttpResponse:
+    """Switches models on or off: all of them or, where one id is unknown, none."""
+    identity = _identity(request)
+    identity.require("catalog.switch_aimodel")
+    entries, unknown = [], []
+    for model_id in dict.fromkeys(body.ids):
+        try:
+            entries.append(published.find(model_id, offered_only=False))
+        except published.ModelNotFoundError:
+            unknown.append(model_id)
+        except published.ModelAmbiguousError as trouble:
+            raise _ambiguous(trouble) from trouble
+    if unknown:
+        raise ApiError(
+            "model_not_found", f"{len(unknown)} of these models do not exist; nothing was changed.",
+            "Leave out the unknown ids, or correct them.", details={"unknown": unknown[:100]},
+        )  # fmt: skip
+    return _switch(identity, [entry.pk for entry in entries], on=body.enabled, reason=body.reason)
+
+
+@admin_router.post(
+    "/models/{path:model_id}/toggle", response={200: shapes.ToggleResult, 409: shapes.ErrorShape, **_ERRORS},
+    summary="Switch a model", operation_id="toggle_model",
+)  # fmt: skip
+def toggle(request: HttpRequest, model_id: ModelId, body: shapes.ToggleBody | None = None) -> HttpResponse:
+    """Switches one model on or off, or, without `enabled`, over."""
+    identity = _identity(request)
+    identity.require("catalog.switch_aimodel")
+    entry = _find(model_id, offered_only=False)
+    body = body or shapes.ToggleBody()
+    on = not AIModel.objects.get(pk=entry.pk).enabled if body.enabled is None else body.enabled
+    return _switch(identity, [entry.pk], on=on, reason=body.reason)
+
+
+@admin_router.post(
+    "/sync", response={202: shapes.SyncShape, **_ERRORS}, summary="Start a sync", operation_id="start_sync"
+)
+def start_sync(request: HttpRequest, body: shapes.SyncBody | None = None) -> HttpResponse:
+    """Asks for a sync of a provider. While one is open, that one is answered instead of a second."""
+    identity = _identity(request)
+    identity.require("catalog.sync_provider")
+    body = body or shapes.SyncBody()
+    try:
+        run, _ = discovery.request_sync(body.provider, trigger="api", requested_by=identity.actor.name, full=body.full)
+    except base.UnknownProviderError as error:
+        raise ApiError("not_found", str(error), "Use the id of a provider from /api/v1/providers.") from error
+    return _json(_render_run(run), status=202)
+
+
+@admin_router.get("/sync", response={200: shapes.SyncList, **_ERRORS}, summary="List syncs", operation_id="list_syncs")
+def list_syncs(request: HttpRequest) -> HttpResponse:
+    """The newest fifty syncs."""
+    _identity(request).require("catalog.view_syncrun")
+    runs = SyncRun.objects.select_related("provider").defer("report")[:50]
+    return _json({"items": [_render_run(run) for run in runs]})
+
+
+@admin_router.get(
+    "/sync/{int:run_id}",
+    response={200: shapes.SyncDetailShape, **_ERRORS},
+    summary="Get a sync",
+    operation_id="get_sync",
+)
+def get_sync(request: HttpRequest, run_id: int) -> HttpResponse:
+    """A sync with its progress and, when it is done, its report."""
+    _identity(request).require("catalog.view_syncrun")
+    run = SyncRun.objects.select_related("provider").filter(pk=run_id).first()
+    if run is None:
+        raise ApiError("not_found", f"There is no sync {run_id}.", "List them at /api/v1/admin/sync.")
+    return _json(_render_run(run) | {"report": run.report})
+
+
+def _identity(request: HttpRequest) -> Identity:
+    return request.auth  # type: ignore[attr-defined, no-any-return]
+
+
+def _page(request: HttpRequest, filters: ModelFilters, *, enabled: bool | None) -> HttpResponse:
+    _refuse_unknown_parameters(request, type(filters))
+    catalog = published.current()
+    query = listing.Query(
+        provider=filters.provider, category=filters.category, media_type=filters.media_type, kind=filters.kind,
+        capability=filters.capability, status=filters.status, q=filters.q, enabled=enabled, sort=filters.sort,
+    )  # fmt: skip
+    try:
+        return _cached(
+            request, catalog.revision,
+            lambda: listing.page(catalog, query, limit=filters.limit, cursor=filters.cursor),
+        )  # fmt: skip
+    except listing.BadCursorError as error:
+        raise ApiError("invalid_request", str(error), "Start again without a cursor.") from error
+
+
+def _refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
+    """A misspelt filter must not look like a list that holds everything."""
+    unknown = sorted(set(request.GET) - set(filters.model_fields))
+    if unknown:
+        known = ", ".join(filters.model_fields)
+        raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
+
+
+def _find(model_id: str, *, offered_only: bool) -> published.Entry:
+    try:
+        return published.find(model_id, offered_only=offered_only)
+    except published.ModelNotFoundError as error:
+        nearest = f"Did you mean {' or '.join(error.nearest)}?" if error.nearest else "List them at /api/v1/models."
+        raise ApiError("model_not_found", str(error), nearest, details={"nearest": error.nearest}) from error
+    except published.ModelAmbiguousError as error:
+        raise _ambiguous(error) from error
+
+
+def _ambiguous(error: published.ModelAmbiguousError) -> ApiError:
+    hint = f"Name the provider: {' or '.join(error.candidates)}."
+    return ApiError("model_ambiguous", str(error), hint, details={"candidates": error.candidates})
+
+
+def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
+    catalog = published.current()
+
+    def render() -> bytes:
+        row = AIModel.objects.select_related("provider").get(pk=entry.pk)
+        version = SchemaVersion.objects.filter(model=row, number=row.schema_version).first()
+        content: dict[str, Any] = version.unpacked if version else {}
+        schemas = {
+            "limits": row.limits,
+            "inputs": content.get("inputs", []),
+            "outputs": content.get("outputs", []),
+            "input_schema": content.get("input_schema", {}),
+            "output_schema": content.get("output_schema", {}),
+        }
+        return orjson.dumps(published.render_model(row) | schemas)
+
+    return _cached(request, catalog.revision, lambda: catalog.rendered(("detail", entry.pk), render))
+
+
+def _cached(request: HttpRequest, revision: int, render: Any) -> HttpResponse:
+    """An answer that follows from the catalog revision alone: 304 where the caller has it already."""
+    scope = "a" if _identity(request).is_admin else "c"
+    etag = f'"{revision}-{scope}"'
+    known = request.headers.get("If-None-Match", "")
+    unchanged = etag in (candidate.strip().removeprefix("W/") for candidate in known.split(",")) or known == "*"
+    response = HttpResponse(status=304) if unchanged else HttpResponse(render(), content_type="application/json")
+    response.headers["ETag"] = etag
+    # The same address answers every key differently; and a cache must ask, which a 304 makes cheap.
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Authorization, X-API-Key, Cookie"
+    return response
+
+
+def _switch(identity: Identity, keys: list[int], *, on: bool, reason: str) -> HttpResponse:
+    models = AIModel.objects.filter(pk__in=keys)
+    result: SwitchResult = switch_models(models, on=on, actor=identity.actor, reason=reason)
+    published.forget()
+    return _json({"changed": result.changed, "unchanged": result.unchanged, "held": result.held})
+
+
+def _render_run(run: SyncRun) -> dict[str, Any]:
+    moments = {name: getattr(run, name) for name in ("requested_at", "started_at", "finished_at")}
+    return (
+        {name: getattr(run, name) for name in _RUN_FIELDS}
+        | {name: published.rfc3339(at) if at else None for name, at in moments.items()}
+        | {"provider": run.provider.slug}
+    )
+
+
+def _json(body: Any, status: int = 200) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body), content_type="application/json", status=status)

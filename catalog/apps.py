@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class CatalogConfig(AppConfig):
+    name = "catalog"
+
+    def ready(self) -> None:
+        # Providers register themselves by being imported.
+        from catalog.providers import fal  # noqa: F401

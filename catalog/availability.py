@@ -1,0 +1,113 @@
+"""May a model be offered to clients, and if not, why: the only writer of `switch`, `enabled` and `held_reason`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+
+from catalog.models import AIModel
+from catalog.revisions import publish
+from genfeed.journal.audit import Actor, Change, record
+
+# Reason -> words for people. The first group stands whatever a person decides; the second a person may overrule.
+BLOCKING = {
+    "retired": "The provider no longer lists this model.",
+    "schema_missing": "The provider publishes no schema for this model, so its input can't be checked.",
+    "schema_not_understood": "The model's schema is not understood, so its input can't be checked.",
+}
+OVERRULABLE = {
+    "deprecated": "The provider calls this model deprecated. Switch it on to offer it all the same.",
+    "review": "New models wait for a review (setting CATALOG_REVIEW_NEW). Switch it on to offer it.",
+}
+HELD_WORDS = {**BLOCKING, **OVERRULABLE}
+
+
+@dataclass(frozen=True)
+class Availability:
+    enabled: bool
+    held_reason: str
+
+
+def decide(model: AIModel, *, review: bool) -> Availability:
+    """What follows from the switch, the status and the schema. `review`: hold it while nobody has decided."""
+    blocking = _blocking_reason(model)
+    if blocking:
+        return Availability(False, blocking)
+    if model.switch == AIModel.Switch.OFF:
+        return Availability(False, "")
+    if model.switch == AIModel.Switch.ON:
+        return Availability(True, "")
+    if model.status == AIModel.Status.DEPRECATED:
+        return Availability(False, "deprecated")
+    return Availability(False, "review") if review else Availability(True, "")
+
+
+def _blocking_reason(model: AIModel) -> str:
+    if model.status == AIModel.Status.RETIRED:
+        return "retired"
+    if model.schema_version:
+        # An understood version stays good even while the provider's newest document is not.
+        return ""
+    missing = model.schema_state == AIModel.SchemaState.MISSING
+    return "schema_missing" if missing else "schema_not_understood"
+
+
+def refresh(model: AIModel, *, is_new: bool = False) -> bool:
+    """Brings `enabled` and `held_reason` up to date on the instance, without saving; True where they changed.
+
+    The setting CATALOG_REVIEW_NEW holds models that are new; one that is held for review stays so until a person
+    decides.
+    """
+    review = (is_new and settings.CATALOG_REVIEW_NEW) or model.held_reason == "review"
+    decided = decide(model, review=review)
+    if (model.enabled, model.held_reason) == (decided.enabled, decided.held_reason):
+        return False
+    model.enabled, model.held_reason = decided.enabled, decided.held_reason
+    return True
+
+
+@dataclass(frozen=True)
+class SwitchResult:
+    """What a switch did: ids of the models that changed, that were so already, and that stay held (id -> reason)."""
+
+    changed: list[str]
+    unchanged: list[str]
+    held: dict[str, str]
+
+
+def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: str = "") -> SwitchResult:
+    """Switches models on or off by a person's decision: all or none, audited, and published as one revision.
+
+    Switching on a model with a blocking reason records the decision; the model is offered once the reason is gone.
+    """
+    wanted = AIModel.Switch.ON if on else AIModel.Switch.OFF
+    result = SwitchResult([], [], {})
+    with transaction.atomic():
+        keys = [model.pk for model in models]
+        # Locked in one order, so that two bulk switches wait for each other instead of dead-locking.
+        rows = list(AIModel.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
+        changes: list[Change] = []
+        for row in rows:
+            before = {"switch": row.switch, "enabled": row.enabled}
+            row.switch = wanted
+            refresh(row)
+            after = {"switch": row.switch, "enabled": row.enabled}
+            if on and not row.enabled:
+                result.held[row.endpoint_id] = HELD_WORDS[row.held_reason]
+            if before == after:
+                result.unchanged.append(row.endpoint_id)
+                continue
+            result.changed.append(row.endpoint_id)
+            changes.append(Change(row, before, after))
+        if changes:
+            revision = publish(f"{len(changes)} model{'s' * (len(changes) > 1)} switched {wanted} by {actor.name}")
+            changed_rows = [change.target for change in changes]
+            for row in changed_rows:
+                row.revision = revision.number
+                row.changed_at = revision.at
+            AIModel.objects.bulk_update(
+                changed_rows, ["switch", "enabled", "held_reason", "revision", "changed_at"], batch_size=500
+            )
+            record("model.switched_on" if on else "model.switched_off", changes, actor=actor, reason=reason)
+    return result

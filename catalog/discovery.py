@@ -1,0 +1,140 @@
+"""Discovery: one sync of one provider's catalog, from request to published revision."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+
+from catalog import sync_runs
+from catalog.applying import apply_sync
+from catalog.fetching import Known, Listing, choose_schemas, fetch_schemas, read_listing
+from catalog.models import AIModel, Provider, SyncRun
+from catalog.providers import base
+from catalog.providers.base import ProviderBadAnswerError, ProviderError
+from catalog.sync_runs import Lease, LeaseLostError
+from catalog.understanding import NotUnderstood, Understood, understand
+from genfeed.journal.alerts import raise_alert
+from genfeed.journal.models import Alert
+
+logger = logging.getLogger(__name__)
+
+# A listing with fewer than this share of the models that we know is taken for a fault of the provider's, not for news.
+PLAUSIBLE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """`full`: fetch every schema again. `accept_shrink`: believe a listing that lost more than half of the models."""
+
+    full: bool = False
+    accept_shrink: bool = False
+
+
+def run_sync(
+    run: SyncRun, *, options: Options | None = None, on_progress: Callable[[str, int, int], None] | None = None
+) -> SyncRun:
+    """Runs a queued sync to its end and returns its row, succeeded or failed with the reason in `error`.
+
+    Where another process took the run first, that one's row is returned as it is. Whatever goes wrong, the catalog
+    stays as it was: nothing is written before everything has been read and mapped.
+    """
+    options = options or Options(full=run.full)
+    provider = base.open_provider(run.provider.slug)
+    try:
+        lease = sync_runs.claim(run, source=provider.source)
+        if lease is None:
+            run.refresh_from_db()
+            return run
+        lease.on_progress = on_progress
+        _run_claimed(run, lease, provider, options)
+    finally:
+        provider.close()
+    run.refresh_from_db()
+    return run
+
+
+def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, options: Options) -> None:
+    try:
+        listing = read_listing(provider, lease.report)
+        _check_plausible(run.provider, listing, options)
+        wanted = choose_schemas(listing, _known(run.provider), full=options.full)
+        schemas = _read_schemas(provider, listing, wanted, lease)
+        lease.report("writing", 0, 0)
+        outcome = apply_sync(run, lease, listing, schemas)
+        logger.info(
+            "sync of %s: %d listed, %d added, %d new versions, %d retired, %d not understood",
+            provider.name, len(listing.models), len(outcome.added), len(outcome.versions),
+            len(outcome.retired), len(outcome.reasons),
+        )  # fmt: skip
+    except ProviderError as error:
+        _fail(run, lease, str(error))
+    except LeaseLostError as error:
+        logger.warning("%s", error)
+    except Exception as error:
+        logger.exception("sync run %d crashed", run.pk)
+        _fail(run, lease, f"Internal error ({type(error).__name__}); the log tells more. Nothing was changed.")
+        raise
+
+
+def _fail(run: SyncRun, lease: Lease, error: str) -> None:
+    try:
+        lease.finish(SyncRun.Status.FAILED, error=error)
+    except LeaseLostError as lost:
+        logger.warning("%s", lost)
+        return
+    raise_alert(
+        "sync_failed",
+        run.provider.slug,
+        f"The sync of {run.provider.name} failed; the last good catalog is served",
+        error,
+        level=Alert.Level.WARNING,
+    )
+
+
+def _read_schemas(
+    provider: base.ProviderInterface, listing: Listing, wanted: list[str], lease: Lease
+) -> dict[str, Understood | NotUnderstood]:
+    fetched = fetch_schemas(provider, wanted, concurrency=settings.CATALOG_SYNC_CONCURRENCY, progress=lease.report)
+    return {schema.endpoint_id: understand(schema, listing.models[schema.endpoint_id]) for schema in fetched}
+
+
+def _known(provider: Provider) -> dict[str, Known]:
+    rows = AIModel.objects.filter(provider=provider).values_list(
+        "endpoint_id", "upstream_updated_at", "schema_version", "schema_checked_at"
+    )
+    return {row[0]: Known(updated_at=row[1], has_schema=bool(row[2]), checked_at=row[3]) for row in rows}
+
+
+def _check_plausible(provider: Provider, listing: Listing, options: Options) -> None:
+    known = AIModel.objects.filter(
+        provider=provider, origin=AIModel.Origin.DISCOVERED, status=AIModel.Status.ACTIVE
+    ).count()
+    if options.accept_shrink or len(listing.models) >= known * PLAUSIBLE_SHARE:
+        return
+    raise ProviderBadAnswerError(
+        f"{provider.name} lists only {len(listing.models)} models where we know {known} active ones. That is taken for "
+        "a fault of the provider's. If it is true, run `manage.py sync_models --accept-shrink`."
+    )
+
+
+def request_sync(
+    slug: str = "fal", *, trigger: str, requested_by: str = "", full: bool = False
+) -> tuple[SyncRun, bool]:
+    """Asks for a sync to be run by a worker; returns the open run and whether this call made it.
+
+    Raises UnknownProviderError. Outside a transaction the task is queued at once, inside one after its commit.
+    """
+    base.open_provider(slug).close()
+    provider = sync_runs.ensure_providers()[slug]
+    run, is_new = sync_runs.request_run(provider, trigger=trigger, requested_by=requested_by, full=full)
+    if is_new:
+        transaction.on_commit(lambda: _enqueue(run.pk))
+    return run, is_new
+
+
+def _enqueue(run_id: int) -> None:
+    from django_q.tasks import async_task
+
+    async_task("catalog.tasks.run_queued_sync", run_id, task_name=f"sync-{run_id}")

@@ -1,0 +1,147 @@
+"""Reading a provider's whole catalog: the listing first, then the schemas that may have changed, in parallel."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+
+from catalog.providers.base import (
+    FetchedSchema,
+    ListedModel,
+    ProviderBadAnswerError,
+    ProviderError,
+    ProviderInterface,
+    ProviderRejectedError,
+    ProviderUnavailableError,
+)
+
+# fal answers about ten models a page once schemas are asked for ("rejects 50 with schemas"); more ids a call would
+# only turn into pages that have to wait for each other.
+SCHEMA_BATCH = 10
+# Every sync fetches this share of the oldest schemas again, changed or not: of 169 real endpoints with the same
+# `updated_at` in January and June 2026, 40 had changed. At four syncs a day every schema is a week old at most.
+ROTATION = 28
+# Single models that fail while others are answered are the model's trouble; this many are the provider's.
+FEW_FAILURES = 5
+FEW_FAILURES_SHARE = 0.02
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Listing:
+    """A complete listing: models by endpoint id, and what was odd about it in words."""
+
+    models: dict[str, ListedModel] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_listing(provider: ProviderInterface, progress: Progress) -> Listing:
+    """All pages of the listing; raises ProviderError unless it was read to its end.
+
+    A model listed twice counts once: rows move between pages while they are read.
+    """
+    listing = Listing()
+    for page in provider.list_models():
+        listing.problems += page.problems
+        for model in page.models:
+            if model.endpoint_id in listing.models:
+                listing.problems.append(f"{model.endpoint_id}: listed more than once")
+            listing.models[model.endpoint_id] = model
+        progress("listing models", len(listing.models), 0)
+    if not listing.models:
+        raise ProviderBadAnswerError(f"{provider.name} listed no models at all.")
+    return listing
+
+
+@dataclass(frozen=True)
+class Known:
+    """What we remember of a model when a sync begins."""
+
+    updated_at: str
+    has_schema: bool
+    checked_at: datetime | None
+
+
+def choose_schemas(listing: Listing, known: dict[str, Known], *, full: bool) -> list[str]:
+    """The endpoint ids whose schemas to fetch: new ones, those touched since, and a rotating 1/28 of the rest.
+
+    Half of that slice goes first to models that had no usable schema so far, so that one which the provider could
+    not deliver is asked for again within a day; the other half to the schemas that were not looked at for longest.
+    `updated_at` is compared for being different, not later: it is a hint, and clocks go back.
+    """
+    wanted: list[str] = []
+    settled: list[tuple[datetime, str]] = []
+    missing: list[tuple[datetime, str]] = []
+    for endpoint_id, model in listing.models.items():
+        memory = known.get(endpoint_id)
+        if memory is None:
+            # Deprecated models are not taken in anew; those that we have are kept and marked.
+            if model.status == "active":
+                wanted.append(endpoint_id)
+        elif full or memory.updated_at != model.updated_at or memory.checked_at is None:
+            wanted.append(endpoint_id)
+        else:
+            (settled if memory.has_schema else missing).append((memory.checked_at, endpoint_id))
+    size = -(-(len(settled) + len(missing)) // ROTATION)
+    first = sorted(missing)[: -(-size // 2)]
+    rest = sorted(settled)[: size - len(first)]
+    return wanted + [endpoint_id for _, endpoint_id in first + rest]
+
+
+def fetch_schemas(
+    provider: ProviderInterface, endpoint_ids: Sequence[str], *, concurrency: int, progress: Progress
+) -> Iterator[FetchedSchema]:
+    """Yields a schema (or the reason why there is none) for every id, as they come in.
+
+    A batch that the provider fails to answer is cut in halves down to the one model that it chokes on. Raises
+    ProviderError when the provider can't be reached or fails for more than a few models.
+    """
+    allowed = max(FEW_FAILURES, int(len(endpoint_ids) * FEW_FAILURES_SHARE))
+    failures = 0
+    done = 0
+    pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="schemas")
+    try:
+        waiting: list[Future[list[FetchedSchema | _Failure]]] = [
+            pool.submit(_fetch, provider, batch) for batch in batched(endpoint_ids, SCHEMA_BATCH)
+        ]
+        for future in as_completed(waiting):
+            for outcome in future.result():
+                done += 1
+                if isinstance(outcome, _Failure):
+                    failures += 1
+                    if failures > allowed:
+                        raise outcome.error
+                    yield FetchedSchema(outcome.endpoint_id, None, str(outcome.error)[:300])
+                else:
+                    yield outcome
+            progress("fetching schemas", done, len(endpoint_ids))
+    finally:
+        # Also when the caller gave up: what is queued is dropped, what is under way ends by its time-out.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    endpoint_id: str
+    error: ProviderError
+
+
+def _fetch(provider: ProviderInterface, endpoint_ids: Sequence[str]) -> list[FetchedSchema | _Failure]:
+    try:
+        found = provider.fetch_schemas(endpoint_ids)
+    except (ProviderUnavailableError, ProviderBadAnswerError, ProviderRejectedError) as error:
+        if isinstance(error, ProviderUnavailableError) and error.status is None:
+            raise
+        if len(endpoint_ids) == 1:
+            return [_Failure(endpoint_ids[0], error)]
+        middle = len(endpoint_ids) // 2
+        return _fetch(provider, endpoint_ids[:middle]) + _fetch(provider, endpoint_ids[middle:])
+    answered = {schema.endpoint_id for schema in found}
+    missing = [
+        FetchedSchema(endpoint_id, None, f"{provider.name} lists it but does not find it")
+        for endpoint_id in endpoint_ids
+        if endpoint_id not in answered
+    ]
+    return [*found, *missing]

@@ -1,0 +1,155 @@
+"""The one interface between GenFeed and the companies whose models it knows.
+
+A provider is a module that defines these functions on an object and registers it by being imported. HTTP to a
+provider happens nowhere else.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class ProviderError(Exception):
+    """Something that a provider did; the message is written for a person."""
+
+
+class ProviderUnavailableError(ProviderError):
+    """No usable answer after all retries: network or time-out (`status` None), or a 5xx."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ProviderRateLimitedError(ProviderError):
+    """429 for longer than it makes sense to wait."""
+
+
+class ProviderKeyError(ProviderError):
+    """401 or 403: the key is missing, wrong, or may not do this."""
+
+
+class ProviderBadAnswerError(ProviderError):
+    """An answer that is not what the provider's own documentation promises."""
+
+
+class ProviderRejectedError(ProviderError):
+    """Any other 4xx: the provider did not accept what we asked; `status` is the HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class UnknownProviderError(LookupError):
+    """No such provider is registered; the message names those that are."""
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model as a listing tells of it, without its schema."""
+
+    endpoint_id: str
+    name: str
+    category: str
+    description: str
+    status: str  # "active" or "deprecated"
+    kind: str | None
+    tags: list[str]
+    thumbnail_url: str
+    updated_at: str
+    metadata: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ListingPage:
+    """One page of a listing; `number` counts from 1."""
+
+    number: int
+    models: list[ListedModel]
+    problems: list[str]  # records that were skipped, each with the reason
+
+
+@dataclass(frozen=True)
+class FetchedSchema:
+    """A model's OpenAPI document, or the provider's own words why there is none."""
+
+    endpoint_id: str
+    document: dict[str, Any] | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class KeyCheck:
+    """`state` is one of catalog.models.Provider.KeyState; `detail` a sentence."""
+
+    state: str
+    detail: str
+
+
+class ProviderInterface(Protocol):
+    """What GenFeed asks of a provider. All reads are free and may be repeated."""
+
+    slug: str
+    name: str
+    needs_key_for_catalog: bool
+
+    @property
+    def source(self) -> str:
+        """The address that is asked, for people."""
+        ...
+
+    def is_configured(self) -> bool:
+        """Whether there is a key to generate with."""
+        ...
+
+    def list_models(
+        self, *, category: str | None = None, status: str | None = None, query: str | None = None
+    ) -> Iterator[ListingPage]:
+        """All models, page by page until the provider says that there are no more; raises ProviderError."""
+        ...
+
+    def get_model(self, endpoint_id: str) -> ListedModel | None:
+        """One model, None where the provider does not know it; raises ProviderError."""
+        ...
+
+    def fetch_schemas(self, endpoint_ids: Sequence[str]) -> list[FetchedSchema]:
+        """The schemas of a small batch; an id that the provider does not answer is left out; raises ProviderError."""
+        ...
+
+    def check_key(self) -> KeyCheck:
+        """Whether the configured key is accepted. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Closes connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Registration:
+    slug: str
+    name: str
+    open: Any  # () -> ProviderInterface
+
+
+_registry: dict[str, Registration] = {}
+
+
+def register(slug: str, name: str, open_provider: Any) -> None:
+    """Makes a provider known under `slug`; `open_provider()` builds one from the current settings."""
+    _registry[slug] = Registration(slug, name, open_provider)
+
+
+def registered() -> list[Registration]:
+    """All registered providers, by slug."""
+    return [_registry[slug] for slug in sorted(_registry)]
+
+
+def open_provider(slug: str) -> ProviderInterface:
+    """A provider built from the current settings; raises UnknownProviderError."""
+    if slug not in _registry:
+        known = ", ".join(sorted(_registry)) or "none"
+        raise UnknownProviderError(f"There is no provider {slug!r}. Registered providers: {known}.")
+    provider: ProviderInterface = _registry[slug].open()
+    return provider

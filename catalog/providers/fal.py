@@ -1,0 +1,197 @@
+"""fal.ai: its Platform API (`GET /models`), as its own OpenAPI document and recorded answers describe it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from catalog.providers import base
+from catalog.providers.base import (
+    FetchedSchema,
+    KeyCheck,
+    ListedModel,
+    ListingPage,
+    ProviderBadAnswerError,
+    ProviderError,
+    ProviderKeyError,
+    ProviderRejectedError,
+)
+from catalog.providers.reading import Backoff, JsonReader, Params
+
+# A page of the listing is about 100 models whatever is asked for; nothing real comes near this many pages.
+MOST_PAGES = 2_000
+MODELS = "/models"
+
+
+class FalProvider:
+    """One connection to fal's Platform API. `key` may be empty: the listing works without, at lower rate limits."""
+
+    slug = "fal"
+    name = "fal.ai"
+    needs_key_for_catalog = False
+
+    def __init__(self, *, platform_url: str, key: str, reader: JsonReader) -> None:
+        self.source = platform_url
+        self._key = key
+        self._reader = reader
+
+    def is_configured(self) -> bool:
+        return bool(self._key)
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def list_models(
+        self, *, category: str | None = None, status: str | None = None, query: str | None = None
+    ) -> Iterator[ListingPage]:
+        """Filters are fal's own parameters, so that a narrow question is a small answer."""
+        asked = {"category": category, "status": status, "q": query}
+        params = {name: value for name, value in asked.items() if value}
+        known: set[str] = set()
+        for number, rows in self._pages(params):
+            page = _read_page(number, rows)
+            ids = {model.endpoint_id for model in page.models}
+            if ids and ids <= known:
+                raise ProviderBadAnswerError(
+                    f"{self.name} repeats itself: page {number} holds only models listed before."
+                )
+            known |= ids
+            yield page
+
+    def get_model(self, endpoint_id: str) -> ListedModel | None:
+        try:
+            for number, rows in self._pages({"endpoint_id": [endpoint_id]}):
+                for model in _read_page(number, rows).models:
+                    if model.endpoint_id == endpoint_id:
+                        return model
+        except ProviderRejectedError as error:
+            if error.status != 404:
+                raise
+        return None
+
+    def fetch_schemas(self, endpoint_ids: Sequence[str]) -> list[FetchedSchema]:
+        """Find mode takes 1 to 50 ids; with schemas its pages are shorter, so cursors are followed here too."""
+        asked = set(endpoint_ids)
+        found: dict[str, FetchedSchema] = {}
+        # The repeated form: fal ignores `expand[]` silently.
+        params: Params = {"endpoint_id": list(endpoint_ids), "expand": ["openapi-3.0"], "limit": len(endpoint_ids)}
+        for _, rows in self._pages(params):
+            for row in rows:
+                endpoint_id = row.get("endpoint_id") if isinstance(row, dict) else None
+                if endpoint_id in asked:
+                    found[endpoint_id] = _read_schema(endpoint_id, row.get("openapi"))
+        return list(found.values())
+
+    def check_key(self) -> KeyCheck:
+        """Asks for one price: the cheapest call that needs a key (fal Platform OpenAPI, GET /models/pricing)."""
+        if not self._key:
+            return KeyCheck("missing", "No key is set. Put FAL_KEY=… into the environment or into .env and restart.")
+        try:
+            self._reader.get("/models/pricing", {"endpoint_id": ["fal-ai/flux/dev"]})
+        except ProviderKeyError:
+            return KeyCheck("invalid", "fal refuses this key. Make a new one at fal.ai/dashboard/keys and set FAL_KEY.")
+        except ProviderRejectedError:
+            # A 404 for the price: the key was accepted before the model was looked up.
+            return KeyCheck("valid", "fal accepts the key.")
+        except ProviderError as error:
+            return KeyCheck("unreachable", f"The key could not be checked. {error}")
+        return KeyCheck("valid", "fal accepts the key.")
+
+    def _pages(self, params: Params) -> Iterator[tuple[int, list[Any]]]:
+        """Follows the opaque cursor to its end; raises ProviderBadAnswerError where the pages make no sense."""
+        cursor: str | None = None
+        seen: set[str] = set()
+        for number in range(1, MOST_PAGES + 1):
+            body = self._reader.get(MODELS, params if cursor is None else {**params, "cursor": cursor})
+            rows = body.get("models")
+            if not isinstance(rows, list):
+                raise ProviderBadAnswerError(f"{self.name} answered page {number} without a list of models.")
+            yield number, rows
+            cursor = body.get("next_cursor")
+            if cursor is None:
+                if body.get("has_more"):
+                    raise ProviderBadAnswerError(
+                        f"{self.name} says that page {number} is not the last, but not what follows."
+                    )
+                return
+            if not isinstance(cursor, str) or cursor in seen:
+                raise ProviderBadAnswerError(
+                    f"{self.name} sends us in a circle: page {number} leads back to an earlier one."
+                )
+            seen.add(cursor)
+        raise ProviderBadAnswerError(f"{self.name} listed {MOST_PAGES} pages without an end.")
+
+
+def _read_page(number: int, rows: list[Any]) -> ListingPage:
+    models: list[ListedModel] = []
+    problems: list[str] = []
+    for position, row in enumerate(rows, start=1):
+        endpoint_id = row.get("endpoint_id") if isinstance(row, dict) else None
+        if not isinstance(endpoint_id, str) or not endpoint_id or len(endpoint_id) > 255:
+            problems.append(f"page {number}, row {position}: no endpoint id")
+            continue
+        models.append(_read_model(endpoint_id, row.get("metadata")))
+    return ListingPage(number, models, problems)
+
+
+def _read_model(endpoint_id: str, raw: Any) -> ListedModel:
+    """Metadata may be absent (fal: "may be absent for endpoints without registry entries"): the id then names it."""
+    metadata: dict[str, Any] = _clean(raw) if isinstance(raw, dict) else {}
+    tags = metadata.get("tags")
+    return ListedModel(
+        endpoint_id=endpoint_id,
+        name=_text(metadata, "display_name", 255) or endpoint_id,
+        category=_text(metadata, "category", 80),
+        description=_text(metadata, "description", 20_000),
+        status="deprecated" if metadata.get("status") == "deprecated" else "active",
+        kind=_text(metadata, "kind", 20) or None,
+        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
+        thumbnail_url=_text(metadata, "thumbnail_url", 1000),
+        updated_at=_text(metadata, "updated_at", 40),
+        metadata=metadata,
+    )
+
+
+def _read_schema(endpoint_id: str, raw: Any) -> FetchedSchema:
+    """Expansion errors come in place of the document: `{"error": {"code": "expansion_failed", "message": …}}`."""
+    if not isinstance(raw, dict):
+        return FetchedSchema(endpoint_id, None, "fal answered without a schema")
+    error = raw.get("error")
+    if isinstance(error, dict) and "paths" not in raw:
+        return FetchedSchema(
+            endpoint_id, None, str(error.get("message") or error.get("code") or "expansion failed")[:300]
+        )
+    return FetchedSchema(endpoint_id, raw)
+
+
+def _text(metadata: dict[str, Any], name: str, longest: int) -> str:
+    value = metadata.get(name)
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def _clean(value: Any) -> Any:
+    """The same value without NUL characters, which PostgreSQL stores in no text."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def open_fal() -> FalProvider:
+    """fal as the settings describe it."""
+    key = settings.FAL_KEY
+    reader = JsonReader(
+        provider=FalProvider.name,
+        base_url=settings.FAL_PLATFORM_URL,
+        headers={"Authorization": f"Key {key}"} if key else {},
+        timeout=settings.CATALOG_TIMEOUT_SECONDS,
+        backoff=Backoff(retries=settings.FAL_MAX_RETRIES, base=settings.FAL_RETRY_DELAY),
+        connections=settings.CATALOG_SYNC_CONCURRENCY,
+    )
+    return FalProvider(platform_url=settings.FAL_PLATFORM_URL, key=key, reader=reader)
+
+
+base.register(FalProvider.slug, FalProvider.name, open_fal)

@@ -1,0 +1,154 @@
+"""Reading JSON from a provider: bounded retries with full jitter, Retry-After honoured, every failure in words."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from django.utils import timezone
+
+from catalog.providers.base import (
+    ProviderBadAnswerError,
+    ProviderError,
+    ProviderKeyError,
+    ProviderRateLimitedError,
+    ProviderRejectedError,
+    ProviderUnavailableError,
+)
+
+logger = logging.getLogger(__name__)
+
+_RETRYABLE_STATUS = {408, 429, 500, 502, 503, 504}
+# Waiting longer than this inside one sync helps nobody: the next sync comes by itself.
+LONGEST_RETRY_AFTER = 60.0
+
+Params = Mapping[str, str | int | Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """`retries` more tries after the first; waits of up to base × 2ⁿ seconds, never over `cap`."""
+
+    retries: int = 3
+    base: float = 1.0
+    cap: float = 8.0
+
+    def seconds(self, attempt: int) -> float:
+        """Full jitter: anything from nothing to the exponential bound, so that many clients do not march in step."""
+        return random.uniform(0, min(self.cap, self.base * 2**attempt))  # noqa: S311 - no secret
+
+
+class JsonReader:
+    """GET requests for JSON objects at one base URL. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        timeout: float,
+        backoff: Backoff,
+        connections: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.provider = provider
+        self.base_url = base_url
+        self._backoff = backoff
+        self._sleep = sleep
+        self._http = httpx.Client(
+            headers={"Accept": "application/json", **headers},
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            # A key must never follow a redirect to another host.
+            follow_redirects=False,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, params: Params) -> dict[str, Any]:
+        """The JSON object at `path`; raises a ProviderError that says what happened after the last try."""
+        attempt = 0
+        while True:
+            try:
+                return self._once(path, params)
+            except _Retry as trouble:
+                if attempt >= self._backoff.retries or (trouble.after or 0) > LONGEST_RETRY_AFTER:
+                    raise trouble.error from None
+                wait = self._backoff.seconds(attempt) if trouble.after is None else trouble.after
+                logger.info("retrying %s%s in %.2f s: %s", self.base_url, path, wait, trouble.error)
+                self._sleep(wait)
+                attempt += 1
+
+    def _once(self, path: str, params: Params) -> dict[str, Any]:
+        where = f"{self.provider} at {urlsplit(self.base_url).netloc}"
+        try:
+            answer = self._http.get(f"{self.base_url}{path}", params=dict(params))
+        except httpx.TimeoutException:
+            raise _Retry(ProviderUnavailableError(f"{where} did not answer in time.")) from None
+        except httpx.TransportError as error:
+            raise _Retry(
+                ProviderUnavailableError(f"{where} can't be reached: {error or type(error).__name__}.")
+            ) from None
+        if answer.status_code != 200:
+            raise self._refusal(answer, where)
+        try:
+            body = orjson.loads(answer.content)
+        except orjson.JSONDecodeError:
+            seen = answer.headers.get("content-type", "no content type")
+            raise _Retry(
+                ProviderBadAnswerError(f"{where} answered {path} with something that is no JSON ({seen}).")
+            ) from None
+        if not isinstance(body, dict):
+            raise _Retry(ProviderBadAnswerError(f"{where} answered {path} with JSON that is no object."))
+        return body
+
+    def _refusal(self, answer: httpx.Response, where: str) -> Exception:
+        status = answer.status_code
+        said = _said(answer)
+        if status == 429:
+            after = _retry_after(answer)
+            when = "" if after is None else f" It asks to wait {after:.0f} s."
+            return _Retry(ProviderRateLimitedError(f"{where} limits our requests (429).{when}{said}"), after)
+        if status in _RETRYABLE_STATUS:
+            return _Retry(ProviderUnavailableError(f"{where} answered {status}.{said}", status), _retry_after(answer))
+        if status in (401, 403):
+            return ProviderKeyError(f"{where} refused the key ({status}).{said} Check the key in the settings.")
+        return ProviderRejectedError(f"{where} answered {status}.{said}", status)
+
+
+class _Retry(Exception):
+    def __init__(self, error: ProviderError, after: float | None = None) -> None:
+        self.error = error
+        self.after = after
+
+
+def _said(answer: httpx.Response) -> str:
+    """The provider's own message, shortened; "" where there is none."""
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        return ""
+    error = body.get("error") if isinstance(body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return f" It says: {message[:200]}." if isinstance(message, str) and message else ""
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Retry-After in seconds, from either of its two forms; None where absent or unreadable."""
+    raw = answer.headers.get("retry-after", "").strip()
+    if not raw:
+        return None
+    if raw.isdigit():
+        return float(raw)
+    try:
+        return max(0.0, (parsedate_to_datetime(raw) - timezone.now()).total_seconds())
+    except (TypeError, ValueError):
+        return None

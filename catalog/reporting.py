@@ -1,0 +1,107 @@
+"""What a sync tells: its report for staff, events for clients, alerts for what needs a look."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+
+from catalog.availability import HELD_WORDS
+from catalog.changes import readable_diff
+from catalog.models import AIModel, Provider, SchemaVersion
+from genfeed.journal.alerts import raise_alert
+from genfeed.journal.models import Alert, OutboxEvent
+
+if TYPE_CHECKING:
+    from catalog.applying import Outcome
+
+_SENTENCES_IN_REPORT = 6
+
+
+def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[str]) -> dict[str, Any]:
+    """The validation and change report that a SyncRun keeps (JSON).
+
+    `added`, `updated`, `retired`, `deprecated`, `returned`: endpoint ids. `changed`: one entry a new schema version.
+    `not_understood`: endpoint id -> reason. `held`: reason -> endpoint ids. `listing_problems`: sentences.
+    `totals`: counts over the whole catalog of the provider after the sync.
+    """
+    held: dict[str, list[str]] = {}
+    totals: Counter[str] = Counter()
+    for row in rows.values():
+        totals["models"] += 1
+        totals[row.status] += 1
+        totals["understood"] += bool(row.schema_version)
+        totals["enabled"] += row.enabled
+        if row.held_reason:
+            totals["held"] += 1
+            held.setdefault(row.held_reason, []).append(row.endpoint_id)
+    return {
+        "added": outcome.added,
+        "updated": outcome.updated,
+        "retired": outcome.retired,
+        "deprecated": outcome.deprecated,
+        "returned": outcome.returned,
+        "changed": [
+            {
+                "id": endpoint_id,
+                "version": version.number,
+                "class": version.change_class,
+                "changes": len(version.changes),
+                "words": readable_diff(version.changes)[:_SENTENCES_IN_REPORT],
+            }
+            for endpoint_id, version in outcome.versions.items()
+            if version.number > 1
+        ],
+        "not_understood": outcome.reasons,
+        "held": {reason: sorted(ids) for reason, ids in held.items()},
+        "listing_problems": problems[:200],
+        "totals": dict(totals),
+    }
+
+
+def announce(provider: Provider, outcome: "Outcome", rows: dict[str, AIModel]) -> None:
+    """Writes the outbox events and raises the alerts of a sync, in its transaction."""
+    events = [_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
+    events += [_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
+    for endpoint_id, version in outcome.versions.items():
+        if version.change_class == SchemaVersion.ChangeClass.INITIAL:
+            continue
+        row = rows[endpoint_id]
+        details = {"schema_version": version.number, "changes": version.changes[:50]}
+        events.append(_event("model.changed", row, **details))
+        if version.change_class == SchemaVersion.ChangeClass.BREAKING:
+            events.append(_event("model.schema_breaking", row, **details))
+            _alert_breaking(provider, row, version)
+    OutboxEvent.objects.bulk_create(events, batch_size=500)
+
+
+def _event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
+    payload = {
+        "id": row.endpoint_id,
+        "provider": row.provider.slug,
+        "name": row.name,
+        "category": row.category,
+        "media_type": row.media_type,
+        "status": row.status,
+        "enabled": row.enabled,
+        **more,
+    }
+    return OutboxEvent(kind=kind, subject=f"{row.provider.slug}:{row.endpoint_id}", payload=payload)
+
+
+def _alert_breaking(provider: Provider, row: AIModel, version: SchemaVersion) -> None:
+    raise_alert(
+        "schema_breaking",
+        f"{provider.slug}:{row.endpoint_id}",
+        f"{row.name}: version {version.number} of its schema breaks callers",
+        "\n".join(readable_diff(version.changes)[:20]),
+        level=Alert.Level.WARNING,
+        url=reverse("admin:catalog_aimodel_change", args=[row.pk]),
+    )
+
+
+def held_words(row: AIModel) -> str:
+    """Why a model is held, as a sentence; "" where it is not."""
+    if not row.held_reason:
+        return ""
+    words = HELD_WORDS.get(row.held_reason, row.held_reason)
+    return f"{words} ({row.schema_problem})" if row.schema_problem and row.held_reason.startswith("schema") else words

@@ -1,0 +1,53 @@
+"""The admin: Django's own, with a start page that says how the catalog is, and short addresses."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, path, reverse
+
+from genfeed.admin_audit import AuditedAdmin
+
+
+class GenFeedAdminSite(admin.AdminSite):
+    site_title = "GenFeed"
+    site_header = "GenFeed"
+    index_title = "Overview"
+    index_template = "admin/overview.html"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Registers with the audit mixed in, so that no admin class can forget it."""
+        base = admin_class or admin.ModelAdmin
+        if not issubclass(base, AuditedAdmin):
+            base = type(base.__name__, (AuditedAdmin, base), {"__module__": base.__module__})
+        super().register(model_or_iterable, base, **options)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        short = [
+            path("models", self.admin_view(self._to_models), name="short_models"),
+            path("providers", self.admin_view(self._to_providers), name="short_providers"),
+            path("sync", self.admin_view(self._to_providers), name="short_sync"),
+        ]
+        return short + super().get_urls()
+
+    def _to_models(self, _request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:catalog_aimodel_changelist"))
+
+    def _to_providers(self, _request: HttpRequest) -> HttpResponse:
+        """Straight to the provider while there is one; the list as soon as there are several."""
+        from catalog.sync_runs import ensure_providers
+
+        providers = list(ensure_providers().values())
+        if len(providers) == 1:
+            return HttpResponseRedirect(reverse("admin:catalog_provider_change", args=[providers[0].pk]))
+        return HttpResponseRedirect(reverse("admin:catalog_provider_changelist"))
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from django.conf import settings
+
+        return super().each_context(request) | {"sandbox_active": settings.SANDBOX_ACTIVE}
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from genfeed.overview import overview
+
+        return super().index(request, overview() | (extra_context or {}))

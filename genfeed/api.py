@@ -1,0 +1,76 @@
+"""The API: mounts the routers of all apps and gives every error one shape."""
+
+import logging
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from catalog.api import admin_router, models_router
+from genfeed.clients.errors import ApiError, error_response
+
+logger = logging.getLogger(__name__)
+
+api = NinjaAPI(
+    title="GenFeed",
+    version="1",
+    description=(
+        "Every model of every provider behind one API. Send your key as `Authorization: Bearer gf_…`. "
+        "Every error has the same shape: branch on `code`, show `message`, follow `hint`, report `requestId`."
+    ),
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+)
+api.add_router("", models_router)
+api.add_router("/admin", admin_router)
+
+
+@api.exception_handler(ApiError)
+def _api_error(_request: HttpRequest, error: ApiError) -> HttpResponse:
+    return error_response(error)
+
+
+@api.exception_handler(ValidationError)
+def _validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problems = [_problem(item) for item in error.errors]
+    first = problems[0] if problems else {"path": "", "message": "The request is not valid."}
+    message = f"{first['path']}: {first['message']}" if first["path"] else first["message"]
+    return error_response(
+        ApiError("invalid_request", message, "Correct the parameters named in details.", details={"problems": problems})
+    )
+
+
+def _problem(item: dict[str, Any]) -> dict[str, str]:
+    # The first parts name where it stood (query, body) and the handler's own parameter.
+    place = [str(part) for part in item.get("loc", ())]
+    named = place[2:] if place[:1] in (["query"], ["body"]) and len(place) > 2 else place[1:]
+    return {"path": ".".join(named), "message": str(item.get("msg", "not valid"))}
+
+
+@api.exception_handler(AuthenticationError)
+def _no_credentials(_request: HttpRequest, _error: AuthenticationError) -> HttpResponse:
+    return error_response(
+        ApiError("unauthorized", "This request carries no API key.", "Send 'Authorization: Bearer gf_…'.")
+    )
+
+
+@api.exception_handler(HttpError)
+def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
+    code = "not_found" if error.status_code == 404 else "invalid_request"
+    return error_response(
+        ApiError(code, str(error), "Check the address and the body of the request.", status=error.status_code)
+    )
+
+
+@api.exception_handler(Http404)
+def _not_found(_request: HttpRequest, _error: Http404) -> HttpResponse:
+    return error_response(ApiError("not_found", "There is nothing at this address.", "See /api/v1/docs."))
+
+
+@api.exception_handler(Exception)
+def _crash(request: HttpRequest, _error: Exception) -> HttpResponse:
+    logger.exception("unhandled error in %s %s", request.method, request.path)
+    return error_response(
+        ApiError("internal_error", "Something went wrong on our side.", "Try again; if it stays, report the requestId.")
+    )

@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class GenFeedConfig(AppConfig):
+    """The project itself as an app: its commands and system checks."""
+
+    name = "genfeed"
+
+    def ready(self) -> None:
+        from genfeed import checks  # noqa: F401
+
+
+class GenFeedAdminConfig(AdminConfig):
+    """Django's admin with GenFeed's own start page and short addresses (`/admin/models`, `/admin/providers`)."""
+
+    default_site = "genfeed.admin_site.GenFeedAdminSite"

@@ -1,0 +1,49 @@
+"""Wrong settings show at the start, each with what to do about it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+@register(deploy=True)
+def a_key_is_set(**_: Any) -> list[CheckMessage]:
+    """genfeed.W001, with `check --deploy` only: working without a key is a choice, not a mistake."""
+    if settings.FAL_KEY:
+        return []
+    return [
+        Warning(
+            "Neither FAL_KEY nor FAL_API_KEY is set: the catalog works, generation is not configured.",
+            hint="Set FAL_KEY, or start with `manage.py up`, which runs the sandbox.",
+            id="genfeed.W001",
+        )
+    ]
+
+
+@register()
+def settings_make_sense(**_: Any) -> list[CheckMessage]:
+    """genfeed.W002, W003 and E001; a value that can't even be read is refused by genfeed.env before."""
+    found: list[CheckMessage] = []
+    if settings.PUBLIC_URL.startswith("http://") and "localhost" not in settings.PUBLIC_URL and not settings.DEBUG:
+        found.append(
+            Warning(
+                "PUBLIC_URL is plain http: keys and sessions travel unencrypted.",
+                hint="Put a proxy with TLS in front and set PUBLIC_URL=https://…",
+                id="genfeed.W002",
+            )
+        )
+    if settings.DEBUG and settings.PUBLIC_URL:
+        found.append(
+            Warning(
+                "DEBUG is on while PUBLIC_URL is set: errors would show the source.",
+                hint="Unset DEBUG.",
+                id="genfeed.W003",
+            )
+        )
+    if len(settings.SECRET_KEY) < 32:
+        found.append(
+            Error(
+                "SECRET_KEY is shorter than 32 characters.", hint="Unset it to have one generated.", id="genfeed.E001"
+            )
+        )
+    return found

@@ -1,0 +1,109 @@
+"""Typed reading of settings from the environment: a wrong value is refused with a sentence, never guessed."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+def text(name: str, default: str = "") -> str:
+    """The value of `name` without surrounding white space, or `default` where it is unset."""
+    return os.environ.get(name, default).strip()
+
+
+def boolean(name: str, default: bool) -> bool:
+    """`true/yes/on/1` or `false/no/off/0` in any case; anything else raises ImproperlyConfigured."""
+    raw = os.environ.get(name)
+    if raw is None:
+        return default
+    value = raw.strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} is {raw!r}; it must be true or false.")
+
+
+def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    """A whole number within the bounds; anything else raises ImproperlyConfigured."""
+    raw = text(name, str(default))
+    try:
+        value = int(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {raw!r}; it must be a whole number.") from None
+    if not minimum <= value <= maximum:
+        raise ImproperlyConfigured(f"{name} is {value}; it must lie between {minimum} and {maximum}.")
+    return value
+
+
+def number(name: str, default: float, *, minimum: float, maximum: float) -> float:
+    """A number within the bounds; anything else raises ImproperlyConfigured."""
+    raw = text(name, str(default))
+    try:
+        value = float(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {raw!r}; it must be a number.") from None
+    # Written so that NaN, which compares false with everything, is refused too.
+    if not minimum <= value <= maximum:
+        raise ImproperlyConfigured(f"{name} is {value}; it must lie between {minimum} and {maximum}.")
+    return value
+
+
+def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """One of `choices`; anything else raises ImproperlyConfigured."""
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of: {', '.join(choices)}.")
+    return value
+
+
+def base_url(name: str, default: str) -> str:
+    """An http(s) URL without trailing slash, or "" where it is unset and the default is ""."""
+    value = (text(name) or default).rstrip("/")
+    if not value:
+        return ""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a URL such as https://example.com/path.")
+    return value
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list without empty entries."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def secret(name: str, generated_into: Path | None = None) -> str:
+    """A secret from `name`, else from the file that `name_FILE` names, else from the file `generated_into`.
+
+    That last file is written at first need: 50 random URL-safe bytes, readable by its owner alone.
+    Without `generated_into` an unset secret is "".
+    """
+    value = text(name)
+    if value:
+        return value
+    path = text(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE names {path}, which can't be read: {error.strerror}.") from None
+    return _generated(generated_into) if generated_into else ""
+
+
+def _generated(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # O_EXCL: of several processes that start together, one writes and the others read what it wrote.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    value = secrets.token_urlsafe(50)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(value)
+    return value

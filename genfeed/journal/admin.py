@@ -1,0 +1,66 @@
+"""Audit, alerts and outbox in the admin."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from genfeed.journal.alerts import acknowledge
+from genfeed.journal.audit import Actor
+from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
+from genfeed.journal.readonly import ReadOnlyAdmin
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ["at", "actor_name", "action", "object_name", "reason"]
+    list_filter = ["action", "object_type"]
+    search_fields = ["actor_name", "object_name", "object_id", "request_id"]
+    search_help_text = "Words in actor, object or request id."
+    date_hierarchy = "at"
+    show_full_result_count = False
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("open", "open"), ("acknowledged", "acknowledged")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() == "open":
+            return queryset.filter(acknowledged_at=None)
+        return queryset.exclude(acknowledged_at=None) if self.value() == "acknowledged" else queryset
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    list_display = ["last_seen_at", "level", "linked_title", "subject", "times", "acknowledged_by"]
+    list_display_links = ["last_seen_at"]
+    list_filter = [OpenFilter, "level", "code"]
+    list_select_related = ["acknowledged_by"]
+    search_fields = ["subject", "title"]
+    actions = ["acknowledge"]
+
+    @admin.display(description="title", ordering="title")
+    def linked_title(self, alert: Alert) -> SafeString | str:
+        return format_html('<a href="{}">{}</a>', alert.url, alert.title) if alert.url.startswith("/") else alert.title
+
+    @admin.action(description="Acknowledge selected alerts", permissions=["acknowledge"])
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        actor = Actor.of(request.user)
+        done = sum(acknowledge(alert, actor=actor) for alert in queryset)
+        self.message_user(request, f"{done} acknowledged.", messages.SUCCESS)
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("journal.change_alert")
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "kind", "subject", "delivered_at"]
+    list_filter = ["kind"]
+    search_fields = ["subject"]
+    show_full_result_count = False

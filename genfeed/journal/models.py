@@ -1,0 +1,106 @@
+"""What happened, written by every floor: audit events, alerts for staff, and the outbox of events for clients."""
+
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.utils import timezone
+
+
+class AppendOnlyError(Exception):
+    """Raised where something tries to change or delete what may only be added to."""
+
+
+class AppendOnlyQuerySet(models.QuerySet):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(f"{self.model.__name__} rows are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError(f"{self.model.__name__} rows are never deleted.")
+
+
+class AuditEvent(models.Model):
+    """Who did what to which object, with the values before and after. Append-only."""
+
+    at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    # Copied as text: the name must outlive the account.
+    actor_name = models.CharField(max_length=200, editable=False)
+    action = models.CharField(max_length=80, db_index=True, help_text="Dotted name, e.g. model.disabled.")
+    object_type = models.CharField(max_length=80)
+    object_id = models.CharField(max_length=80)
+    object_name = models.CharField(max_length=300)
+    before = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    after = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    reason = models.CharField(max_length=500, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["object_type", "object_id"])]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor_name} {self.action} {self.object_name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnlyError("An audit event is never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("An audit event is never deleted.")
+
+
+class Alert(models.Model):
+    """Something that staff should look at; open until a person acknowledges it."""
+
+    class Level(models.TextChoices):
+        INFO = "info"
+        WARNING = "warning"
+        CRITICAL = "critical"
+
+    code = models.CharField(max_length=60, db_index=True)
+    level = models.CharField(max_length=10, choices=Level, default=Level.WARNING)
+    subject = models.CharField(max_length=300, help_text="What it is about, e.g. fal:fal-ai/flux/dev.")
+    title = models.CharField(max_length=300)
+    text = models.TextField(blank=True)
+    url = models.CharField(max_length=300, blank=True, help_text="The admin page where it can be dealt with.")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    times = models.PositiveIntegerField(default=1)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-last_seen_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["code", "subject"], condition=models.Q(acknowledged_at=None), name="one_open_alert_a_subject"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class OutboxEvent(models.Model):
+    """An event for clients, written in the transaction of the change that it tells of, delivered later."""
+
+    kind = models.CharField(max_length=60, db_index=True, help_text="e.g. model.added.")
+    subject = models.CharField(max_length=300)
+    payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"

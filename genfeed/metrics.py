@@ -1,0 +1,76 @@
+"""Prometheus metrics: requests counted in every process, catalog figures read from the database at the scrape."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+# The library decides at import whether it works for several processes: the folder must be known before.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(settings.METRICS_DIR))
+Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+
+from django.db.models import Count, Max  # noqa: E402
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess  # noqa: E402
+from prometheus_client.core import GaugeMetricFamily, Metric  # noqa: E402
+from prometheus_client.registry import Collector  # noqa: E402
+
+from catalog import revisions  # noqa: E402
+from catalog.models import AIModel, SyncRun  # noqa: E402
+from genfeed.journal.models import Alert  # noqa: E402
+
+_requests = Counter("genfeed_http_requests_total", "Requests answered.", ["method", "route", "status"])
+_seconds = Histogram(
+    "genfeed_http_request_seconds",
+    "Time from request to answer.",
+    ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Counts one answered request under its route's pattern."""
+    _requests.labels(method, route, status).inc()
+    _seconds.labels(route).observe(seconds)
+
+
+class CatalogCollector(Collector):
+    """Gauges that are rows anyway: models, syncs, alerts."""
+
+    def collect(self) -> Iterator[Metric]:
+        models = GaugeMetricFamily(
+            "genfeed_catalog_models", "Models of the catalog.", labels=["provider", "status", "enabled"]
+        )
+        counts = AIModel.objects.values_list("provider__slug", "status", "enabled").annotate(n=Count("pk")).order_by()
+        for provider, status, enabled, n in counts:
+            models.add_metric([provider, status, str(enabled).lower()], n)
+        yield models
+        last = GaugeMetricFamily(
+            "genfeed_last_successful_sync_timestamp_seconds", "When a sync last succeeded.", labels=["provider"]
+        )
+        done = SyncRun.objects.filter(status=SyncRun.Status.SUCCEEDED).values_list("provider__slug")
+        for provider, at in done.annotate(at=Max("finished_at")).order_by():
+            last.add_metric([provider], at.timestamp())
+        yield last
+        runs = GaugeMetricFamily("genfeed_sync_runs", "Syncs by outcome.", labels=["provider", "status"])
+        for provider, status, n in (
+            SyncRun.objects.values_list("provider__slug", "status").annotate(n=Count("pk")).order_by()
+        ):
+            runs.add_metric([provider, status], n)
+        yield runs
+        yield GaugeMetricFamily(
+            "genfeed_catalog_revision", "Number of the published catalog.", value=revisions.current().number
+        )
+        yield GaugeMetricFamily(
+            "genfeed_open_alerts",
+            "Alerts that nobody has acknowledged.",
+            value=Alert.objects.filter(acknowledged_at=None).count(),
+        )
+
+
+def exposition() -> bytes:
+    """All metrics of all processes in Prometheus' text format."""
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(CatalogCollector())
+    return generate_latest(registry)

@@ -1,0 +1,82 @@
+"""Around every request: its id, its log line, its metrics; and JSON for every error under /api/."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from genfeed import metrics
+from genfeed.clients.errors import ApiError, error_response
+from genfeed.journal import request_ids
+
+logger = logging.getLogger("genfeed.requests")
+
+Handler = Callable[[HttpRequest], HttpResponse]
+# Asked for every few seconds by machines; a line each would be most of the log.
+_UNLOGGED = ("/healthz", "/readyz", "/metrics", "/static/")
+
+
+class RequestLogMiddleware:
+    """Takes `X-Request-Id` from the caller or makes one, answers with it, logs and counts the request."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = request_ids.begin(request.headers.get("X-Request-Id"))
+        started = time.perf_counter()
+        response = self.get_response(request)
+        seconds = time.perf_counter() - started
+        response.headers["X-Request-Id"] = request_id
+        metrics.observe_request(request.method or "", _route(request), response.status_code, seconds)
+        if not request.path.startswith(_UNLOGGED):
+            identity = getattr(request, "identity", None)
+            logger.info(
+                "request",
+                extra={
+                    "method": request.method,
+                    "path": request.path,
+                    "status": response.status_code,
+                    "ms": round(seconds * 1000, 2),
+                    "caller": identity.actor.name if identity else None,
+                },
+            )
+        return response
+
+
+def _route(request: HttpRequest) -> str:
+    """The pattern of the address, not the address: an id in a label would make a new time series for every id."""
+    match = request.resolver_match
+    return match.route if match else "(none)"
+
+
+_BY_STATUS = {
+    400: ("invalid_request", "The request could not be read.", "Check the address, the headers and the body."),
+    403: ("forbidden_scope", "This is not allowed.", "Use a key or an account that may do this."),
+    404: ("not_found", "There is nothing at this address.", "The addresses are listed at /api/v1/docs."),
+    405: ("invalid_request", "This method is not allowed here.", "The Allow header names those that are."),
+    413: ("payload_too_large", "The body is too large.", "Send less, or upload files first and refer to them."),
+    500: ("internal_error", "Something went wrong on our side.", "Try again; if it stays, report the requestId."),
+}
+
+
+class ApiErrorMiddleware:
+    """Turns whatever error is not JSON yet into the API's shape: unknown routes, wrong methods, crashes."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code < 400 or not request.path.startswith("/api/"):
+            return response
+        if response.headers.get("Content-Type", "").startswith("application/json"):
+            return response
+        fallback = _BY_STATUS[500 if response.status_code >= 500 else 400]
+        code, message, hint = _BY_STATUS.get(response.status_code, fallback)
+        answer = error_response(ApiError(code, message, hint, status=response.status_code))
+        for name in ("Allow", "Retry-After"):
+            if name in response.headers:
+                answer.headers[name] = response.headers[name]
+        return answer

@@ -1,0 +1,43 @@
+"""What the admin's start page says about the state of things."""
+
+from typing import Any
+
+from django.db.models import Count, Q
+
+from catalog import revisions
+from catalog.availability import HELD_WORDS
+from catalog.freshness import provider_state
+from catalog.models import AIModel
+from catalog.sync_runs import ensure_providers
+from genfeed.journal.models import Alert
+
+
+def overview() -> dict[str, Any]:
+    """Template context: `catalog` (counts), `held` (rows), `media_types` (rows), `providers` (rows), `alerts`."""
+    counts = AIModel.objects.aggregate(
+        models=Count("pk"),
+        enabled=Count("pk", filter=Q(enabled=True)),
+        held=Count("pk", filter=~Q(held_reason="") & ~Q(status=AIModel.Status.RETIRED)),
+        off=Count("pk", filter=Q(switch=AIModel.Switch.OFF)),
+        retired=Count("pk", filter=Q(status=AIModel.Status.RETIRED)),
+    )
+    held = (
+        AIModel.objects.exclude(held_reason="")
+        .values_list("held_reason")
+        .annotate(n=Count("pk"))
+        .order_by("-n", "held_reason")
+    )
+    return {
+        "catalog": counts,
+        "revision": revisions.current(),
+        "held": [{"reason": reason, "words": HELD_WORDS.get(reason, reason), "n": n} for reason, n in held],
+        "media_types": _media_types(counts["enabled"]),
+        "providers": [provider_state(provider) for provider in ensure_providers().values()],
+        "alerts": Alert.objects.filter(acknowledged_at=None)[:8],
+        "open_alerts": Alert.objects.filter(acknowledged_at=None).count(),
+    }
+
+
+def _media_types(enabled: int) -> list[dict[str, Any]]:
+    rows = AIModel.objects.filter(enabled=True).values_list("media_type").annotate(n=Count("pk")).order_by("-n")
+    return [{"name": name, "n": n, "share": round(100 * n / enabled)} for name, n in rows]

@@ -1,0 +1,217 @@
+"""All settings, read from the environment and from `.env` beside manage.py; `.env.example` explains each."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.utils.csp import CSP
+
+from genfeed import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+# The process's own environment wins over the file.
+environ.Env.read_env(BASE_DIR / ".env")
+
+# Everything that the embedded default writes lies here: database, media, generated secrets.
+VAR_DIR = Path(env.text("GENFEED_VAR_DIR", str(BASE_DIR / "var"))).expanduser()
+VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+GENFEED_MODE = env.choice("GENFEED_MODE", "cloud", ("cloud", "core"))
+DEBUG = env.boolean("DEBUG", False)
+SECRET_KEY = env.secret("SECRET_KEY", generated_into=VAR_DIR / "secret_key")
+PUBLIC_URL = env.base_url("PUBLIC_URL", "")
+
+# --- Providers -------------------------------------------------------------------------------------------------------
+# Without a key, `manage.py up` runs the sandbox and leaves its address here, so that every other command finds it too.
+SANDBOX_FILE = VAR_DIR / "sandbox_url"
+SANDBOX_KEY = "sandbox-key:sandbox-secret"  # published: it opens nothing but a sandbox
+# Both names are accepted; where both are set, FAL_API_KEY wins.
+FAL_KEY = env.secret("FAL_API_KEY") or env.secret("FAL_KEY")
+SANDBOX_URL = SANDBOX_FILE.read_text().strip() if SANDBOX_FILE.exists() else ""
+SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and not env.text("FAL_PLATFORM_URL"))
+if SANDBOX_ACTIVE:
+    FAL_KEY = SANDBOX_KEY
+FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", f"{SANDBOX_URL}/v1" if SANDBOX_ACTIVE else "https://api.fal.ai/v1")
+FAL_WEB_URL = env.base_url("FAL_WEB_URL", SANDBOX_URL if SANDBOX_ACTIVE else "https://fal.ai")
+
+CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
+CATALOG_SYNC_CONCURRENCY = env.integer("CATALOG_SYNC_CONCURRENCY", 8, minimum=1, maximum=64)
+FAL_MAX_RETRIES = env.integer("FAL_MAX_RETRIES", 3, minimum=0, maximum=10)
+FAL_RETRY_DELAY = env.number("FAL_RETRY_DELAY", 1.0, minimum=0.0, maximum=60.0)
+CATALOG_TIMEOUT_SECONDS = env.integer("CATALOG_TIMEOUT_SECONDS", 10, minimum=1, maximum=300)
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS: list[str] = []
+if PUBLIC_URL:
+    _public = urlsplit(PUBLIC_URL)
+    ALLOWED_HOSTS.append(_public.hostname or "")
+    CSRF_TRUSTED_ORIGINS.append(f"{_public.scheme}://{_public.netloc}")
+
+INSTALLED_APPS = [
+    "genfeed.apps.GenFeedAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "ninja",
+    "genfeed.apps.GenFeedConfig",
+    "genfeed.journal",
+    "genfeed.clients",
+    "catalog",
+    "pricing",
+    "jobs",
+]
+
+MIDDLEWARE = [
+    "genfeed.middleware.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "genfeed.middleware.ApiErrorMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+]
+
+ROOT_URLCONF = "genfeed.urls"
+WSGI_APPLICATION = "genfeed.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
+DATABASES: dict[str, dict[str, Any]] = {"default": environ.Env.db_url_config(DATABASE_URL)}
+# A connection that lives on saves more than half of a request's time on PostgreSQL.
+DATABASES["default"].update(CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True)
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # IMMEDIATE takes the write lock at BEGIN: two transactions that read, then write, wait for each other
+        # instead of failing with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+MEDIA_ROOT = VAR_DIR / "media"
+# Served straight from the packages' folders: no collectstatic step between clone and first page.
+WHITENOISE_USE_FINDERS = True
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- Security --------------------------------------------------------------------------------------------------------
+BEHIND_TLS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Thumbnails are the providers' own, on hosts that nobody promises to keep: images may come from any https host
+# (and from the sandbox); scripts and styles only from here.
+_IMAGES = [CSP.SELF, "data:", "https:", *([SANDBOX_URL] if SANDBOX_ACTIVE else [])]
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "img-src": _IMAGES,
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+    "form-action": [CSP.SELF],
+}
+
+# --- Web processes ---------------------------------------------------------------------------------------------------
+WEB_WORKERS = env.integer("WEB_WORKERS", 1, minimum=1, maximum=256)
+WEB_THREADS = env.integer("WEB_THREADS", 8, minimum=1, maximum=256)
+
+# --- Background work -------------------------------------------------------------------------------------------------
+Q_CLUSTER = {
+    "name": "genfeed",
+    "label": "Background tasks",
+    "orm": "default",
+    "workers": env.integer("WORKER_PROCESSES", 2, minimum=1, maximum=64),
+    # `retry` must exceed `timeout` plus waiting, or a long task is handed out twice.
+    "timeout": 900,
+    "retry": 1200,
+    "max_attempts": 2,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 1000,
+    "poll": 0.5,
+}
+
+# --- Logs ------------------------------------------------------------------------------------------------------------
+LOG_FORMAT = env.choice("LOG_FORMAT", "json", ("json", "text"))
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "genfeed.journal.request_ids.RequestIdFilter"}},
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.orjson.OrjsonFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+        "text": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request_id"]}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"level": LOG_LEVEL, "handlers": [], "propagate": True},
+        "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
+        "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
+        # One line a provider call would drown the log of a sync; errors are reported by the code that called.
+        "httpx": {"level": "WARNING"},
+    },
+}
+
+METRICS_TOKEN = env.secret("METRICS_TOKEN")
+# The per-process files of the metrics library, joined at each scrape of /metrics.
+METRICS_DIR = VAR_DIR / "metrics"

