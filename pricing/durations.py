@@ -34,7 +34,7 @@ def output_seconds(request: Request, *, fps: Decimal | None = None) -> Amount:
     told = _told(request)
     if told and fps is None:
         return told
-    if fps is not None and has_frames(request):
+    if fps is not None and (has_frames(request) or "output_frames" in request.media):
         count = output_frames(request)
         return scale(count, 1 / fps, f"at {fps} frames per second")
     if told:
@@ -171,7 +171,7 @@ def _from_duration(request: Request, name: str) -> Amount:
     settled = [choice for choice in choices if choice is not None]
     if settled:
         return between(settled, name, basis=f"{name} is {value if value is not None else 'not set'}")
-    low, high = (as_number(request.fields[name].get(side)) for side in ("minimum", "maximum"))
+    low, high = (read_seconds(name, request.fields[name].get(side)) for side in ("minimum", "maximum"))
     basis = f"{name} is {value if value is not None else 'not set'}"
     return between([low, high], name, basis=basis) if low and high else missing(name, basis=basis)
 

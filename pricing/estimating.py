@@ -110,7 +110,22 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
     if rule is None:
         why = f"a unit of {normalise_unit(unit)!r} can't be derived from a request"
         return replace(_unknown(unit, why, ()), unit_price=price)
-    return replace(_settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit))
+    answer = replace(_settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit))
+    unsaid = _unsaid(request)
+    if answer.confidence == "exact" and unsaid:
+        basis = f"{answer.basis}; no text says whether {' and '.join(unsaid)} changes the price"
+        return replace(answer, confidence="derived", basis=basis)
+    return answer
+
+
+def _unsaid(request: Request) -> list[str]:
+    """Choices that change prices elsewhere and that a flat row keeps silent about."""
+    return [
+        name
+        for name, item in request.fields.items()
+        if ("resolution" in name and len(item.get("enum", [])) > 1)
+        or (item.get("type") == "boolean" and name.startswith(("generate_audio", "enable_audio")))
+    ]
 
 
 def _unknown(unit: str, why: str, names: tuple[str, ...]) -> Estimate:

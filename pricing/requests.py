@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +12,7 @@ from pricing.money import NotMoney, parse_price
 
 Field = dict[str, Any]
 
+_SAMPLE = re.compile(r"(^|_)(ref|reference|voices?|speakers?|prompt|style|emotion|emotional)(_|$)")
 _LARGEST_NUMBER = Decimal(10) ** 15
 
 # What an input can't show of its files; the names that the API takes as `media`.
@@ -98,8 +100,10 @@ def media_fields(fields: Iterable[Field], kind: str) -> Iterator[Field]:
 
 
 def takes_media(request: Request, kind: str) -> bool:
-    """Whether the model takes media of a kind at all, and this request may bring some (given, or required)."""
+    """Whether this request brings media of a kind, given or required; samples of a voice or a style do not count."""
     for item in request.fields.values():
+        if kind != "image" and _SAMPLE.search(item["name"]):
+            continue
         if not any(True for _ in media_fields([item], kind)):
             continue
         if item.get("required") or is_given(request.value(item["name"])):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pricing.durations import duration_field, has_frames
 from pricing.megapixels import makes_video
 from pricing.money import format_decimal
-from pricing.requests import Field, Request
+from pricing.requests import Field, Request, media_fields
 from pricing.rule_check import Rule
 from pricing.units import UnitMeaning, normalise_unit, unit_meaning
 
@@ -20,10 +21,18 @@ def row_rule(unit: str, fields: Mapping[str, Field]) -> Rule | None:
     return {"version": 1, "charges": [_charge(meaning, fields)]}
 
 
+def _tells_length(request: Request) -> bool:
+    takes_media = any(any(media_fields(request.fields.values(), kind)) for kind in ("audio", "video"))
+    return takes_media or has_frames(request) or duration_field(request) is not None
+
+
 def _charge(meaning: UnitMeaning, fields: Mapping[str, Field]) -> dict[str, Any]:
     of = meaning.quantity
     if of == "megapixels" and makes_video(Request(fields, {})):
         of = "video_megapixels"
+    if of == "seconds" and meaning.rounds_up and not _tells_length(Request(fields, {})):
+        # A model priced per N seconds that lets nobody choose a length makes one such block.
+        return {"name": normalise_unit(meaning.unit), "price": "unit_price", "per": {"of": "outputs"}}
     per: dict[str, Any] = {"of": of}
     if meaning.rounds_up:
         per |= {"round": "up", "to": format_decimal(meaning.block)}

@@ -20,6 +20,7 @@ from pricing.rule_check import Rule
 
 _ROUNDING = {"up": ROUND_CEILING, "nearest": ROUND_HALF_UP, "down": ROUND_FLOOR}
 UNIT_PRICE = "unit_price"
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _factor(rule: Rule, request: Request) -> tuple[Amount, list[str]]:
         if verdict.holds is False:
             continue
         raw = multiplier["factor"]
-        factor = known(Decimal(raw), "") if isinstance(raw, str) else quantity(raw, request)
+        factor = _one_factor(raw, multiplier, request)
         if verdict.holds is None:
             low = None if factor.low is None else min(Decimal(1), factor.low)
             high = None if factor.high is None else max(Decimal(1), factor.high)
@@ -165,6 +166,13 @@ def _factor(rule: Rule, request: Request) -> tuple[Amount, list[str]]:
             words.append(f"× {_number(factor)} ({multiplier['name']})")  # noqa: RUF001
         total = multiply(total, factor, "")
     return total, words
+
+
+def _one_factor(raw: Any, multiplier: dict[str, Any], request: Request) -> Amount:
+    if raw == UNKNOWN:
+        names = [condition["field"] for condition in multiplier.get("when", []) if "field" in condition]
+        return Amount(Decimal(1), None, "", tuple(names) or (multiplier["name"],))
+    return known(Decimal(raw), "") if isinstance(raw, str) else quantity(raw, request)
 
 
 def quantity(spec: dict[str, Any], request: Request) -> Amount:

@@ -176,12 +176,23 @@ def _charge(
         charge["per"] = {"of": per.quantity["of"] if per.quantity else "outputs"}
         return charge
     charge["per"] = _counted(per.quantity or {}, draft, fields)
+    if draft.fixed_seconds is not None and charge["per"]["of"] == "seconds":
+        charge["per"] = {"of": "outputs"}
+        charge["name"] = f"video of {format_decimal(draft.fixed_seconds)} s"
+        charge["price"] = _times_seconds(charge["price"], draft.fixed_seconds)
+        return charge
     times = [*per.also]
     if per.times_outputs and charge["per"]["of"] != "video_megapixels":
         times.append({"of": "outputs"})
     if times:
         charge["times"] = times
     return charge
+
+
+def _times_seconds(price: Any, seconds: Decimal) -> Any:
+    if isinstance(price, str):
+        return format_decimal(Decimal(price) * seconds)
+    return [{**row, "price": format_decimal(Decimal(row["price"]) * seconds)} for row in price]
 
 
 def _counted(quantity: dict[str, Any], draft: Draft, fields: Mapping[str, Field]) -> dict[str, Any]:

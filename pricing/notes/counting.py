@@ -48,7 +48,7 @@ def _by_input_audio(_match: re.Match[str], draft: Draft, _fields: Mapping[str, F
 
 
 def _roughly(_match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
-    draft.approximate = True
+    draft.remarks.append("the text calls its price rough")
     return True
 
 

@@ -136,10 +136,9 @@ def _several_outputs(match: re.Match[str], item: Field, draft: Draft, _fields: M
         _times(f"{match['n']} at once", format_decimal(factor / count), condition, draft)
 
 
-def _credits_for(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[str, Field]) -> None:
-    """ "False … for 5 credits, True adds … 10 credits": the row is the price with it, so without it is the first share."""
-    without, added = Decimal(match["without"]), Decimal(match["added"])
-    _times(f"{item['name']} off", format_decimal(without / (without + added)), {"field": item["name"], "is": [False]}, draft)
+def _dearer(_match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[str, Field]) -> None:
+    """ "Increases … price when set to true": nobody says by how much."""
+    _times(f"{item['name']} costs more", "unknown", used(item), draft)
 
 
 _FACTOR = r"(?P<factor>double|triple|twice|half|\d+(?:\.\d+)?\s*(?:x|times))"
@@ -153,12 +152,12 @@ _READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(rf"(?:^|[.,] )'?(?P<word>[\w-]+)'? will cost (?:roughly )?{_FACTOR} as much as"), _one_value),
     (re.compile(rf"(?:^|[.,] )(?P<word>[a-z]+) images cost {_FACTOR} as much"), _values_beginning),
     (re.compile(r"(?P<word>[a-z]+) presets \((?P<factor>(?!1x)\d+x) multiplier\): (?P<list>[^.]*)\."), _listed),
-    (re.compile(r"without textures for (?P<without>\d+) credits, true adds \w+ \w+ for additional (?P<added>\d+) credits"), _credits_for),
     (re.compile(r"silent videos .*?cost (?P<share>\d+)% of the audio version"), _when_off),
     (re.compile(r"\(extra \$(?P<price>\d+(?:\.\d+)?) per generation\)"), _extra_once),
     (re.compile(r"(?:increase the price by|adds) ~?(?P<price>\d+\.\d+) credits"), _extra_once),
     (re.compile(r"(?:increases the cost by|adds|result in an?) (?P<factor>\d+%)"), _when_used),
     (re.compile(r"(?P<factor>\d+(?:\.\d+)?x) cost multiplier on the base price"), _when_used),
     (re.compile(r"cost (?P<factor>\d+(?:\.\d+)?x) more billing units"), _when_used),
+    (re.compile(r"increases [a-z ]*price when set to be true|increases [a-z ]*price when set to true"), _dearer),
     (re.compile(r"price charged would be (?P<factor>\d+ times) that of"), _when_used),
 )

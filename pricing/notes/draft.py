@@ -63,9 +63,10 @@ class Draft:
     seconds_of: str | None = None
     base_seconds: str | None = None
     further_second: Decimal | None = None
+    fixed_seconds: Decimal | None = None
     linear_run: Decimal | None = None
-    approximate: bool = False
     opaque: bool = False
+    billed_in: str | None = None
     has_base: bool = False
 
     def conditions(self) -> list[Condition]:

@@ -30,7 +30,6 @@ _EXAMPLE = tuple(
         r"^with (?:\d+ reference images? and )?\d+ steps,",
         r"^it scales per step, so ",
         r"^note: \d+ steps is the minimum",
-        r"^a single \d+s video will cost \$[\d.]+/video$",
         r"^\d[\d.]* \(megapixels\) x ",
     )
 )

@@ -26,6 +26,7 @@ from pricing.rule_check import BadRule, Rule, check_rule
 
 _READERS: tuple[tuple[Any, Reader], ...] = (*counting.READERS, *specials.READERS, *changes.READERS, *counting.LAST)
 _LONGEST_TEXT = 20_000
+_OPAQUE = ("compute seconds", "output tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class NoteReading:
     """What the texts of one model say. `rule` is None when they hold no price rule beyond the row.
 
     State `active`: read completely, mapped onto real fields, examples reproduced. `problems` are why it is not;
-    `remarks` tell what else a person may want to know, a contradiction with the row among it.
+    `remarks` tell what else a person may want to know, a contradiction with the row among it. `billed_in` names the
+    unit that the text puts in place of the row's, where no request tells its quantity ("compute seconds", "output tokens").
     """
 
     rule: Rule | None
@@ -49,6 +51,7 @@ class NoteReading:
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    billed_in: str | None = None
 
 
 def read_note(texts: Sequence[str | None], fields: Sequence[Field], row: PriceRow | None) -> NoteReading:
@@ -75,7 +78,7 @@ def _judge(rule: Rule | None, draft: Draft, fields: Sequence[Field], row: PriceR
     if draft.opaque:
         problems.append("priced by something that no request tells: compute seconds or tokens of a language model")
     if rule is None:
-        return NoteReading(None, "proposed", problems, remarks)
+        return NoteReading(None, "proposed", problems, remarks, billed_in=draft.billed_in)
     try:
         check_rule(rule)
     except BadRule as error:
@@ -119,8 +122,9 @@ def _read_sentence(
         draft.remarks.append("the text says cents where the row says dollars")
     if unread:
         draft.problems.append(f"not understood: {' '.join(unread)!r} in {sentence!r}")
-    if any(tier.per is not None and tier.per.name == "opaque" for tier in tiers):
-        draft.opaque = True
+    opaque = [tier.per.name for tier in tiers if tier.per is not None and tier.per.name in _OPAQUE]
+    if opaque:
+        draft.opaque, draft.billed_in = True, opaque[0]
         return
     draft.tiers += tiers
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from pricing.durations import duration_field, has_frames
 from pricing.counts import STEP_FIELDS
 from pricing.money import format_decimal
 from pricing.notes.counting import Reader
 from pricing.notes.draft import Draft, Per, Tier
 from pricing.notes.wording import Condition, audio_field, choices, duration_condition, resolution_condition, unused, used
-from pricing.requests import Field
+from pricing.requests import Field, Request, media_fields
 
 _TOKENS_PER_MILLION = {"of": "video_tokens", "divide_by": "1000000"}
 _SECONDS = {"of": "seconds"}
@@ -138,17 +139,26 @@ def _reference_multiplier(match: re.Match[str], draft: Draft, _fields: Mapping[s
 
 def _opaque(_match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
     draft.opaque = True
+    draft.billed_in = "output tokens"
     return True
 
 
 def _image_tokens(_match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
     draft.remarks.append("tokens of input images are billed too, but the text does not say how many there are")
-    draft.approximate = True
     return True
 
 
 def _upper_end(match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
     draft.remarks.append(f"only an upper end, not a price: {match[0].strip(' ,')}")
+    return True
+
+
+def _single_video(match: re.Match[str], draft: Draft, fields: Mapping[str, Field]) -> bool:
+    """ "A single 6s video will cost …": the length of the output where the model offers no other."""
+    draft.examples.append(match[0].replace("/video", ""))
+    request = Request(fields, {})
+    if duration_field(request) is None and not has_frames(request) and not any(media_fields(fields.values(), "video")):
+        draft.fixed_seconds = Decimal(match["n"])
     return True
 
 
@@ -203,6 +213,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
         _linear_run,
     ),
     (re.compile(r"^(?P<what>[a-z]+ types): (?:[a-z]+ costs \$[\d.]+(?:, )?)+$"), _absent_choice),
+    (re.compile(r"^a single (?P<n>\d+)s video will cost \$[\d.]+/video$"), _single_video),
     (re.compile(rf"^for every additional second you will be charged {_PRICE}$"), _further_seconds),
     (re.compile(rf"^additional seconds will cost {_PRICE} each$"), _further_seconds),
     (re.compile(rf"^your request will cost {_PRICE} for videos up to (?P<n>\d+) ?s?(?:econds)?$"), _bracket),

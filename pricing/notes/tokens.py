@@ -64,8 +64,8 @@ _OF_MEDIA = rf"(?:\s+of\s+(?:the\s+)?(?:{_MEDIA}\s+)*(?:videos?|audio|output|mus
 _PER: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Per]], ...] = tuple(
     (re.compile(pattern), make)
     for pattern, make in (
-        (r"per compute seconds?", lambda _m: Per(None, name="opaque")),
-        (r"per (?:1m|million|1000) (?:input |output )?tokens", lambda _m: Per(None, name="opaque")),
+        (r"per compute seconds?", lambda _m: Per(None, name="compute seconds")),
+        (r"per (?:1m|million|1000) (?:input |output )?tokens", lambda _m: Per(None, name="output tokens")),
         (r"per second of output and per sample", lambda _m: Per(dict(_SECONDS), True, name="seconds")),
         (
             r"per megapixel per second",
