@@ -21,6 +21,7 @@ from catalog.providers.base import ListedModel
 from catalog.revisions import publish
 from catalog.sync_runs import Lease
 from catalog.understanding import NotUnderstood, Understood, derived_columns, mapped_of
+from genfeed.journal.alerts import resolve
 
 # One complete listing without a model may be a row that moved between two pages; two are an answer.
 LISTINGS_BEFORE_RETIREMENT = 2
@@ -74,6 +75,7 @@ def apply_sync(run: SyncRun, lease: Lease, listing: Listing, schemas: dict[str, 
             if (is_new or endpoint_id in work.written) and availability.refresh(row, is_new=is_new):
                 work.touched.add(endpoint_id)
         revision = _write(work)
+        resolve("sync_failed", work.provider.slug)
         reporting.announce(work.provider, work.outcome, work.rows)
         report = reporting.build_report(work.outcome, work.rows, listing.problems)
         lease.finish(

@@ -1,23 +1,15 @@
 """Prometheus metrics: requests counted in every process, catalog figures read from the database at the scrape."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from django.conf import settings
+from django.db.models import Count, Max
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-# The library decides at import whether it works for several processes: the folder must be known before.
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(settings.METRICS_DIR))
-Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
-
-from django.db.models import Count, Max  # noqa: E402
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess  # noqa: E402
-from prometheus_client.core import GaugeMetricFamily, Metric  # noqa: E402
-from prometheus_client.registry import Collector  # noqa: E402
-
-from catalog import revisions  # noqa: E402
-from catalog.models import AIModel, SyncRun  # noqa: E402
-from genfeed.journal.models import Alert  # noqa: E402
+from catalog import revisions
+from catalog.models import AIModel, SyncRun
+from genfeed.journal.models import Alert
 
 _requests = Counter("genfeed_http_requests_total", "Requests answered.", ["method", "route", "status"])
 _seconds = Histogram(

@@ -1,5 +1,6 @@
 """All settings, read from the environment and from `.env` beside manage.py; `.env.example` explains each."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,6 +134,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -213,5 +215,8 @@ LOGGING = {
 }
 
 METRICS_TOKEN = env.secret("METRICS_TOKEN")
-# The per-process files of the metrics library, joined at each scrape of /metrics.
+# The per-process files of the metrics library, joined at each scrape of /metrics. It decides at its import, which any
+# package may cause, whether it works for several processes: so the folder is named here, before all of them.
 METRICS_DIR = VAR_DIR / "metrics"
+METRICS_DIR.mkdir(exist_ok=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)

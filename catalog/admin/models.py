@@ -23,7 +23,7 @@ from catalog.changes import readable_diff
 from catalog.models import AIModel, SchemaVersion
 from catalog.reporting import held_words
 from genfeed.journal.audit import Actor
-from genfeed.journal.readonly import ReadOnlyAdmin
+from genfeed.journal.pages import ReadOnlyAdmin, badge
 
 
 @admin.register(AIModel)
@@ -65,13 +65,10 @@ class AIModelAdmin(ReadOnlyAdmin):
     @admin.display(description="offered", ordering="enabled")
     def state(self, row: AIModel) -> SafeString:
         if row.enabled:
-            return format_html('<span class="gf-badge gf-good">enabled</span>')
+            return badge("enabled", "good")
         if row.held_reason:
-            words = held_words(row)
-            return format_html(
-                '<span class="gf-badge gf-warn" title="{}">held: {}</span>', words, row.held_reason.replace("_", " ")
-            )
-        return format_html('<span class="gf-badge">disabled</span>')
+            return badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
+        return badge("disabled")
 
     @admin.display(description="switch")
     def switch_button(self, row: AIModel) -> SafeString:

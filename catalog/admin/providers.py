@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
@@ -19,7 +18,7 @@ from catalog.freshness import provider_state
 from catalog.models import Provider, SyncRun
 from catalog.providers import base
 from genfeed.journal.audit import Actor, Change, record
-from genfeed.journal.readonly import ReadOnlyAdmin
+from genfeed.journal.pages import ReadOnlyAdmin, badge
 
 
 @admin.register(Provider)
@@ -126,8 +125,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="status", ordering="status")
     def state(self, run: SyncRun) -> SafeString:
-        look = {"succeeded": "gf-good", "failed": "gf-bad"}.get(run.status, "gf-warn")
-        return format_html('<span class="gf-badge {}">{}</span>', look, run.status)
+        return badge(run.status, {"succeeded": "good", "failed": "bad"}.get(run.status, "warn"))
 
     @admin.display(description="took")
     def took(self, run: SyncRun) -> str:

@@ -68,4 +68,8 @@ def error_response(error: ApiError) -> HttpResponse:
     }
     if error.details is not None:
         body["details"] = error.details
-    return HttpResponse(orjson.dumps(body), content_type="application/json", status=error.status)
+    content = orjson.dumps(body)
+    response = HttpResponse(content, content_type="application/json", status=error.status)
+    # Errors made outside of CommonMiddleware get no length from it.
+    response.headers["Content-Length"] = str(len(content))
+    return response

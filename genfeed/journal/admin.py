@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from genfeed.journal.alerts import acknowledge
 from genfeed.journal.audit import Actor
 from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
-from genfeed.journal.readonly import ReadOnlyAdmin
+from genfeed.journal.pages import ReadOnlyAdmin
 
 
 @admin.register(AuditEvent)

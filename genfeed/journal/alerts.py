@@ -24,6 +24,15 @@ def raise_alert(
         open_alert.update(times=F("times") + 1, **values)
 
 
+def resolve(code: str, subject: str) -> bool:
+    """Closes the open alert of this code and subject because its cause is gone; False where there is none."""
+    return bool(
+        Alert.objects.filter(code=code, subject=subject[:300], acknowledged_at=None).update(
+            acknowledged_at=timezone.now()
+        )
+    )
+
+
 def acknowledge(alert: Alert, *, actor: Actor) -> bool:
     """Marks an open alert as dealt with; False where somebody already did."""
     with transaction.atomic():

@@ -57,7 +57,7 @@ class AuditEvent(models.Model):
 
 
 class Alert(models.Model):
-    """Something that staff should look at; open until a person acknowledges it."""
+    """Something that staff should look at; open until a person acknowledges it or its cause is gone."""
 
     class Level(models.TextChoices):
         INFO = "info"

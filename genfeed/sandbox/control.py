@@ -19,7 +19,7 @@ from genfeed.sandbox.requestlog import RequestLog
 from genfeed.sandbox.state import Sandbox
 
 Handler = Callable[[Request, Sandbox], Awaitable[Response]]
-ROW_KEYS = ("price", "price_note", "billing_message", "machine_type")
+ROW_KEYS = ("price_note", "billing_message", "machine_type")
 
 
 async def show_state(_request: Request, sandbox: Sandbox) -> Response:
@@ -97,7 +97,7 @@ async def reset(_request: Request, sandbox: Sandbox) -> Response:
 
 
 def _changed(row: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    known = {"metadata", "status", "openapi", "openapi_patch", "touch", *ROW_KEYS}
+    known = {"metadata", "status", "openapi", "openapi_patch", "price", "touch", *ROW_KEYS}
     if unknown := sorted(change.keys() - known):
         raise CatalogError(f"Unknown part of a model: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
     if "metadata" in change:
@@ -113,8 +113,8 @@ def _changed(row: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     for key in ROW_KEYS:
         if key in change:
             row[key] = change[key]
-    if change.get("price"):
-        row["price"] = {**(row["price"] or {}), **change["price"]}
+    if "price" in change:
+        row["price"] = change["price"] and {**(row["price"] or {}), **change["price"]}
     return row
 
 

@@ -1,9 +1,16 @@
-"""What an admin page is that shows rows nobody edits by hand."""
+"""Building blocks of the admin pages of all floors."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+
+def badge(words: str, look: str = "", title: str = "") -> SafeString:
+    """A small label; `look` is good, warn, bad or nothing."""
+    return format_html('<span class="gf-badge{}" title="{}">{}</span>', f" gf-{look}" if look else "", title, words)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
