@@ -94,7 +94,7 @@ def _amount_holds(condition: Condition, amount: Amount) -> Verdict:
     if "is" in condition or "is_not" in condition:
         if amount.low is None or not amount.known:
             return Verdict(None, amount.missing)
-        choices = condition.get("is", condition.get("is_not"))
+        choices = condition["is"] if "is" in condition else condition["is_not"]
         return Verdict(any(same(amount.low, choice) for choice in choices) is ("is" in condition))
     outcomes: set[bool] = set()
     for end in (amount.low, amount.high):

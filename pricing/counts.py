@@ -23,7 +23,18 @@ OUTPUT_FIELDS = (
 )
 STEP_FIELDS = ("steps", "number_of_steps", "num_steps", "training_steps", "max_train_steps", "max_steps")
 # Fields whose text is what gets spoken; `prompt` comes last, since beside a text field it only steers the voice.
-TEXT_FIELDS = ("text", "gen_text", "script", "input_text", "text_input", "target_text", "lyrics", "prompt", "inputs", "scene")
+TEXT_FIELDS = (
+    "text",
+    "gen_text",
+    "script",
+    "input_text",
+    "text_input",
+    "target_text",
+    "lyrics",
+    "prompt",
+    "inputs",
+    "scene",
+)
 
 
 def outputs(request: Request) -> Amount:
@@ -44,7 +55,7 @@ def outputs(request: Request) -> Amount:
 
 
 def steps(request: Request) -> Amount:
-    """Training or sampling steps; for a field without a default, what its description names as the default is unknown."""
+    """Training or sampling steps; unknown where the field is neither given nor has a default."""
     for name in STEP_FIELDS:
         if request.has(name):
             count = as_number(request.value(name))
@@ -76,7 +87,8 @@ def _length(value: Any) -> int | None:
         return len(value)
     if isinstance(value, list) and value:
         parts = [part.get("text") if isinstance(part, dict) else part for part in value]
-        return sum(len(part) for part in parts) if all(isinstance(part, str) for part in parts) else None
+        texts = [part for part in parts if isinstance(part, str)]
+        return sum(len(text) for text in texts) if len(texts) == len(parts) else None
     return None
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pricing.amounts import Amount, between, known, missing, scale
-from pricing.requests import Field, Request, as_number, is_given, takes_media
+from pricing.requests import Field, Request, as_number, is_given, offers_media, takes_media
 
 FRAME_FIELDS = ("num_frames", "number_of_frames", "frames", "n_frames", "video_frames")
 FPS_FIELDS = ("frames_per_second", "fps", "frame_rate", "export_fps", "output_fps", "target_fps")
@@ -45,7 +45,9 @@ def output_seconds(request: Request, *, fps: Decimal | None = None) -> Amount:
     parts = _from_parts(request)
     if parts:
         return parts
-    if has_frames(request):
+    if has_frames(request) and not (
+        request.value(frames_field(request) or "") is None and takes_media(request, "video")
+    ):
         return _from_frames(request)
     return input_seconds(request)
 
@@ -92,6 +94,8 @@ def output_frames(request: Request) -> Amount:
         count = as_number(request.value(name))
         if count is not None:
             return known(count, f"{name} {count}")
+        if takes_media(request, "video"):
+            return input_frames(request)
         return between(request.numbers(name), name, basis=f"{name} is not set")
     duration = duration_field(request)
     rate = _own_fps(request)
@@ -130,7 +134,7 @@ def input_audio_seconds(request: Request) -> Amount:
 
 
 def input_seconds(request: Request) -> Amount:
-    """Seconds of the input that sets the pace: its only one; of audio and video both, the one told or their agreement."""
+    """Seconds of the input that sets the pace; of audio and video both, the one told, or what they agree on."""
     audio, video = takes_media(request, "audio"), takes_media(request, "video")
     if audio and video:
         facts = [input_audio_seconds(request), input_video_seconds(request)]
@@ -148,9 +152,9 @@ def input_seconds(request: Request) -> Amount:
         return input_audio_seconds(request)
     if video:
         return input_video_seconds(request)
-    if "input_audio_seconds" in request.media:
+    if offers_media(request.fields, "audio") and "input_audio_seconds" in request.media:
         return input_audio_seconds(request)
-    if "input_video_seconds" in request.media:
+    if offers_media(request.fields, "video") and "input_video_seconds" in request.media:
         return input_video_seconds(request)
     return missing("output_seconds", basis="nothing in the request says how long the output will be")
 
@@ -229,8 +233,8 @@ def _own_fps(request: Request) -> Decimal | None:
             rate = as_number(request.value(name))
             if rate:
                 return rate
-    name = frames_field(request)
-    stated = _STATED_FPS.search(str(request.fields[name].get("description", ""))) if name else None
+    counted = frames_field(request)
+    stated = _STATED_FPS.search(str(request.fields[counted].get("description", ""))) if counted else None
     return Decimal(stated[1]) if stated else None
 
 

@@ -57,7 +57,7 @@ def estimate_cost(
     unit_price: Decimal | None,
     rule: Rule | None,
     inputs: Sequence[Field],
-    input: Mapping[str, Any],  # noqa: A002 (the word for it everywhere)
+    input: Mapping[str, Any],
     media: Mapping[str, Any] | None = None,
     machine_type: str | None = None,
     history: History | None = None,
@@ -110,7 +110,9 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
     if rule is None:
         why = f"a unit of {normalise_unit(unit)!r} can't be derived from a request"
         return replace(_unknown(unit, why, ()), unit_price=price)
-    answer = replace(_settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit))
+    answer = replace(
+        _settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit)
+    )
     unsaid = _unsaid(request)
     if answer.confidence == "exact" and unsaid:
         basis = f"{answer.basis}; no text says whether {' and '.join(unsaid)} changes the price"

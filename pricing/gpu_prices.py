@@ -16,7 +16,7 @@ GPU_SECOND_PRICES: dict[str, Decimal] = {
 
 
 def second_price(machine_type: str | None, unit_price: Decimal | None) -> Decimal | None:
-    """The price of one compute second: the row's where it has one, else the machine type's; None when neither is known."""
+    """The price of one compute second: the row's where it has one, else the machine type's, else None."""
     if unit_price is not None and unit_price > 0:
         return unit_price
     return GPU_SECOND_PRICES.get(machine_type or "")

@@ -25,7 +25,7 @@ SIZE_FIELDS = ("image_size", "video_size", "output_size", "size", "canvas_size",
 RESOLUTION_FIELDS = ("resolution", "target_resolution", "output_resolution", "video_resolution")
 FACTOR_FIELDS = ("upscale_factor", "scale_factor", "upscaling_factor", "desired_increase", "upscale", "scale")
 
-_PAIR = re.compile(r"^\s*(\d{2,5})\s*[x×*:]\s*(\d{2,5})\s*$", re.I)  # noqa: RUF001 (the sign stands in real schemas)
+_PAIR = re.compile(r"^\s*(\d{2,5})\s*[x×*:]\s*(\d{2,5})\s*$", re.I)
 _LINES = re.compile(r"^\s*(?:true_)?(\d{3,4})\s*p?\s*$", re.I)
 _KILO = re.compile(r"^\s*(\d(?:\.\d)?)\s*k\s*$", re.I)
 _RATIO = re.compile(r"^\s*(\d{1,2})\s*:\s*(\d{1,2})\s*$")
@@ -34,7 +34,7 @@ _OBJECT_DEFAULT = 512
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Pixels of one output, or the names of what is missing. `width` and `height` are 0 where only the area is known."""
+    """Pixels of one output, or the names of what is missing. Sides are 0 where only the area is known."""
 
     pixels: Decimal | None
     width: int
@@ -54,7 +54,7 @@ def output_size(request: Request) -> Size:
     if request.has("width") and request.has("height"):
         width, height = as_number(request.value("width")), as_number(request.value("height"))
         if width and height:
-            return _sized(int(width), int(height), f"{width}×{height}")  # noqa: RUF001
+            return _sized(int(width), int(height), f"{width}×{height}")
     named = _by_resolution_words(request)
     if named:
         return named
@@ -79,14 +79,16 @@ def lines_and_pixels(word: Any) -> tuple[int, Decimal] | None:
 def _read_size(request: Request, name: str) -> Size | None:
     value = request.value(name)
     if isinstance(value, dict):
-        width, height = (as_number(value.get(side)) or _side_default(request, name, side) for side in ("width", "height"))
-        return _sized(int(width), int(height), f"{name} {width}×{height}")  # noqa: RUF001
+        width, height = (
+            as_number(value.get(side)) or _side_default(request, name, side) for side in ("width", "height")
+        )
+        return _sized(int(width), int(height), f"{name} {width}×{height}")
     if isinstance(value, list) and len(value) == 2 and all(as_number(side) for side in value):
-        return _sized(int(value[0]), int(value[1]), f"{name} {value[0]}×{value[1]}")  # noqa: RUF001
+        return _sized(int(value[0]), int(value[1]), f"{name} {value[0]}×{value[1]}")
     if isinstance(value, str):
         preset = PRESETS.get(value.strip().lower())
         if preset:
-            return _sized(*preset, f"{name} {value} = {preset[0]}×{preset[1]}")  # noqa: RUF001
+            return _sized(*preset, f"{name} {value} = {preset[0]}×{preset[1]}")
         pair = _PAIR.match(value)
         if pair:
             return _sized(int(pair[1]), int(pair[2]), f"{name} {value}")
@@ -121,11 +123,6 @@ def _by_resolution_words(request: Request) -> Size | None:
         if kilo:
             side = Decimal(kilo[1]) * 1024
             return Size(side * side, 0, 0, f"{name} {value} as {side:f}² pixels", (), True)
-    if request.has("aspect_ratio") and not takes_media(request, "image") and not _takes_time(request):
-        ratio = _RATIO.match(str(request.value("aspect_ratio") or ""))
-        if ratio:
-            # Models that offer aspect ratios alone keep the area near one megapixel whatever the ratio.
-            return Size(Decimal(1_000_000), 0, 0, f"aspect ratio {ratio[0]} at about one megapixel", (), True)
     return None
 
 
@@ -144,7 +141,7 @@ def _like_input(request: Request) -> Size:
     factor, words = upscale_factor(request)
     width, height = request.media.get("input_width"), request.media.get("input_height")
     if width and height:
-        basis = f"input {width}×{height}{words}"  # noqa: RUF001
+        basis = f"input {width}×{height}{words}"
         return _sized(int(width * factor), int(height * factor), basis)
     area = request.media.get("input_images_mp")
     if area is not None and takes_media(request, "image"):

@@ -31,9 +31,7 @@ CORE_TERMS = Terms(mode="markup")
 DEFAULT_TERMS = Terms(mode="margin", rate=Decimal("0.70"), minimum=1_000_000)
 
 
-def read_terms(
-    mode: str, *, rate: object = 0, fixed_price: int = 0, fee: int = 0, minimum: int = 0
-) -> Terms:
+def read_terms(mode: str, *, rate: object = 0, fixed_price: int = 0, fee: int = 0, minimum: int = 0) -> Terms:
     """Check and build terms. Refuses unknown modes, rates that are no number, negative, or (in mode margin) ≥ 1."""
     if mode not in MODES:
         raise BadMargin(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
@@ -44,13 +42,15 @@ def read_terms(
     if number < 0:
         raise BadMargin(f"rate can't be negative: {rate}")
     if mode == "margin" and number >= 1:
-        raise BadMargin(f"a margin of {number * 100:f} % has no price: rate must be below 1 (0.70 means 70 % of the price)")
+        raise BadMargin(
+            f"a margin of {number * 100:f} % has no price: rate must be below 1 (0.70 means 70 % of the price)"
+        )
     for name, amount in (("fixed price", fixed_price), ("fee", fee), ("minimum", minimum)):
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise BadMargin(f"{name} must be whole nano-USD, not {amount!r}")
         if amount < 0:
             raise BadMargin(f"{name} can't be negative: {amount}")
-    return Terms(mode=mode, rate=number, fixed_price=fixed_price, fee=fee, minimum=minimum)  # type: ignore[arg-type]
+    return Terms(mode=mode, rate=number, fixed_price=fixed_price, fee=fee, minimum=minimum)
 
 
 def price_of(cost: int, terms: Terms) -> int:

@@ -1,4 +1,4 @@
-"""Megapixels of what goes in and what comes out. A megapixel is 10⁶ pixels unless a price text counts 1024 × 1024 as one."""
+"""Megapixels in and out. A megapixel is 10⁶ pixels unless a price text counts 1024 × 1024 as one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from pricing.amounts import Amount, add, known, missing, multiply
 from pricing.counts import outputs
-from pricing.durations import FRAME_FIELDS, FPS_FIELDS, output_frames
+from pricing.durations import FPS_FIELDS, FRAME_FIELDS, output_frames
 from pricing.image_sizes import output_size
 from pricing.requests import Request, as_number, count_media, takes_media
 
@@ -53,7 +53,7 @@ def input_megapixels(request: Request, *, binary: bool = False) -> Amount:
         return known(area * DECIMAL_MEGAPIXEL / unit, f"input images of {area} megapixels as told")
     width, height = request.media.get("input_width"), request.media.get("input_height")
     if width and height and count_media(request, "image") == 1:
-        return known(width * height / unit, f"input image {width}×{height}")  # noqa: RUF001
+        return known(width * height / unit, f"input image {width}×{height}")
     return missing("input_images_mp")
 
 

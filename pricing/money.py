@@ -14,7 +14,7 @@ class NotMoney(ValueError):
 
 
 def parse_decimal(value: object, *, what: str = "value") -> Decimal:
-    """Read an int, Decimal or numeric string exactly; a float by its shortest repr. Refuses bool, NaN and infinities."""
+    """Read an int, Decimal or numeric string exactly, a float by its repr. Refuses bool, NaN and infinities."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise NotMoney(f"{what} is no number: {value!r}")
     try:
@@ -35,7 +35,7 @@ def parse_price(value: object, *, what: str = "price") -> Decimal:
 
 
 def format_decimal(value: Decimal) -> str:
-    """The canonical string: plain digits, no exponent, no trailing zeros, never `-0`; equal values have equal strings."""
+    """The canonical string: no exponent, no trailing zeros, never `-0`; equal values have equal strings."""
     if not value.is_finite():
         raise NotMoney(f"a price must be finite, not {value}")
     text = f"{value:f}"

@@ -1,4 +1,4 @@
-"""The vocabulary of quantities that price rules and units count in, by name, each found through the model's own schema."""
+"""The vocabulary of quantities that rules and units count in, each found through the model's own schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pricing import counts, durations, megapixels, video_tokens
 from pricing.amounts import Amount, known, missing
-from pricing.image_sizes import lines_and_pixels, output_size, RESOLUTION_FIELDS
+from pricing.image_sizes import RESOLUTION_FIELDS, lines_and_pixels, output_size
 from pricing.requests import Request, as_number
 
 
@@ -71,7 +71,9 @@ QUANTITIES: dict[str, Callable[[Request], Amount]] = {
 FIELD_QUANTITIES = ("field", "length", "text_length")
 
 
-def measure(name: str, request: Request, *, field: str = "", fps: Decimal | None = None, binary: bool = False) -> Amount:
+def measure(
+    name: str, request: Request, *, field: str = "", fps: Decimal | None = None, binary: bool = False
+) -> Amount:
     """Find a quantity in a request. `field` for field quantities, `fps` for seconds, `binary` for megapixels of 1024².
 
     Raises KeyError for a name outside the vocabulary; rules are checked before they come here.

@@ -12,6 +12,8 @@ from pricing.money import NotMoney, parse_price
 
 Field = dict[str, Any]
 
+_SPOKEN = ("text", "gen_text", "script", "prompt")
+_SAMPLE_WORDS = re.compile(r"reference audio|voice to clone|cloning|generate (the )?speech from|background music")
 _SAMPLE = re.compile(r"(^|_)(ref|reference|voices?|speakers?|prompt|style|emotion|emotional)(_|$)")
 _LARGEST_NUMBER = Decimal(10) ** 15
 
@@ -56,9 +58,7 @@ class Request:
         return [number for number in found if number is not None]
 
 
-def make_request(
-    inputs: Sequence[Field], given: Mapping[str, Any], media: Mapping[str, Any] | None = None
-) -> Request:
+def make_request(inputs: Sequence[Field], given: Mapping[str, Any], media: Mapping[str, Any] | None = None) -> Request:
     """Build a request; raises NotMoney for a media fact that is unknown, no number, negative or not finite."""
     facts: dict[str, Decimal] = {}
     for name, value in (media or {}).items():
@@ -101,14 +101,30 @@ def media_fields(fields: Iterable[Field], kind: str) -> Iterator[Field]:
 
 def takes_media(request: Request, kind: str) -> bool:
     """Whether this request brings media of a kind, given or required; samples of a voice or a style do not count."""
-    for item in request.fields.values():
-        if kind != "image" and _SAMPLE.search(item["name"]):
+    return any(
+        item.get("required") or is_given(request.value(item["name"])) for item in _pace_setters(request.fields, kind)
+    )
+
+
+def offers_media(fields: Mapping[str, Field], kind: str) -> bool:
+    """Whether the model has a place for media of a kind, brought or not; samples do not count."""
+    return any(True for _ in _pace_setters(fields, kind))
+
+
+def _pace_setters(fields: Mapping[str, Field], kind: str) -> Iterator[Field]:
+    for item in fields.values():
+        if kind != "image" and _is_sample(item, fields):
             continue
-        if not any(True for _ in media_fields([item], kind)):
-            continue
-        if item.get("required") or is_given(request.value(item["name"])):
-            return True
-    return False
+        if any(True for _ in media_fields([item], kind)):
+            yield item
+
+
+def _is_sample(item: Field, fields: Mapping[str, Field]) -> bool:
+    """Whether a file only shows how something should sound or look; its length says nothing about the output's."""
+    if _SAMPLE.search(item["name"]):
+        return True
+    speaks = any(fields[name].get("required") for name in _SPOKEN if name in fields)
+    return speaks and bool(_SAMPLE_WORDS.search(str(item.get("description", "")).lower()))
 
 
 def count_media(request: Request, kind: str) -> int:

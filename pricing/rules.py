@@ -55,7 +55,7 @@ class _Due:
 
 def evaluate(
     rule: Rule,
-    input: Mapping[str, Any],  # noqa: A002 (the word for it everywhere)
+    input: Mapping[str, Any],
     inputs: Sequence[Field],
     media: Mapping[str, Any] | None = None,
     *,
@@ -108,11 +108,11 @@ def _charge(charge: dict[str, Any], request: Request, unit_price: Decimal | None
     count = quantity(charge["per"], request) if "per" in charge else known(1, "")
     for factor in charge.get("times", []):
         by = quantity(factor, request)
-        count = multiply(count, by, " × ".join(part for part in (count.basis, by.basis) if part))  # noqa: RUF001
+        count = multiply(count, by, " × ".join(part for part in (count.basis, by.basis) if part))
     money = multiply(price, count, "")
     words = f"{charge['name']}: {_number(price)} USD{tier}"
     if "per" in charge or "times" in charge:
-        words += f" × {_number(count)} ({count.basis})"  # noqa: RUF001
+        words += f" × {_number(count)} ({count.basis})"
     if verdict.holds is None:
         money = Amount(Decimal(0), money.high, "", (*money.missing, *verdict.missing), money.assumed)
     return _Due(money, count, price, charge, words)
@@ -163,7 +163,7 @@ def _factor(rule: Rule, request: Request) -> tuple[Amount, list[str]]:
             high = None if factor.high is None else max(Decimal(1), factor.high)
             factor = Amount(low, high, "", (*factor.missing, *verdict.missing), factor.assumed)
         if not (factor.known and factor.low == 1):
-            words.append(f"× {_number(factor)} ({multiplier['name']})")  # noqa: RUF001
+            words.append(f"× {_number(factor)} ({multiplier['name']})")
         total = multiply(total, factor, "")
     return total, words
 
@@ -176,7 +176,7 @@ def _one_factor(raw: Any, multiplier: dict[str, Any], request: Request) -> Amoun
 
 
 def quantity(spec: dict[str, Any], request: Request) -> Amount:
-    """A quantity of a rule: found in the request, then minimum, rounding, the part over, division, table, in this order."""
+    """A quantity of a rule: found in the request, then minimum, rounding, the part over, division, in this order."""
     amount = find(
         spec["of"],
         request,
@@ -235,7 +235,9 @@ def _number(amount: Amount) -> str:
         return "?"
     if amount.known:
         return _short(amount.low)
-    return f"{_short(amount.low)} to {_short(amount.high)}" if amount.high is not None else f"{_short(amount.low)} or more"
+    return (
+        f"{_short(amount.low)} to {_short(amount.high)}" if amount.high is not None else f"{_short(amount.low)} or more"
+    )
 
 
 def _short(value: Decimal) -> str:

@@ -1,4 +1,4 @@
-"""What the provider's unit strings mean: one table for all that were seen, an open set with nothing guessed beyond it."""
+"""What the provider's unit strings mean: one table for all that were seen; nothing is guessed beyond it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TABLE: tuple[UnitMeaning, ...] = (
     UnitMeaning("steps", "steps", words="steps of the training"),
     UnitMeaning("train units", "steps", words="steps of the training"),
     UnitMeaning("frames", "frames", words="frames of the output"),
-    UnitMeaning("tokens", "video_tokens", words="video tokens: height × width × 24 × seconds ÷ 1024"),  # noqa: RUF001
+    UnitMeaning("tokens", "video_tokens", words="video tokens: height × width × 24 × seconds ÷ 1024"),
     UnitMeaning("compute seconds", None, words="seconds of GPU time, known only afterwards"),
     UnitMeaning("units", None, words="units that only the bill explains"),
     UnitMeaning("unit", None, words="units that only the bill explains"),
@@ -63,7 +63,7 @@ def normalise_unit(unit: str) -> str:
 
 
 def unit_meaning(unit: str) -> UnitMeaning | None:
-    """What a unit string means: from the table, or a block of something in it ("30 seconds"); None when not understood."""
+    """What a unit string means: from the table, or a block of something in it ("30 seconds"); else None."""
     name = normalise_unit(unit)
     if name in UNITS:
         return UNITS[name]

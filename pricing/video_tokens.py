@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pricing.amounts import Amount, missing, multiply, known, scale
+from pricing.amounts import Amount, known, missing, multiply, scale
 from pricing.durations import duration_field, frames_field, output_frames, output_seconds
 from pricing.image_sizes import RESOLUTION_FIELDS, lines_and_pixels, output_size
 from pricing.requests import Request

@@ -11,7 +11,15 @@ from pricing.durations import duration_field
 from pricing.megapixels import makes_video
 from pricing.money import format_decimal
 from pricing.notes.draft import Draft, Per, Tier
-from pricing.notes.wording import Condition, audio_field, duration_condition, resolution_condition, resolution_field, unused, used
+from pricing.notes.wording import (
+    Condition,
+    audio_field,
+    duration_condition,
+    resolution_condition,
+    resolution_field,
+    unused,
+    used,
+)
 from pricing.requests import Field, Request
 from pricing.rule_check import Rule
 
@@ -84,8 +92,8 @@ def _tier_charges(draft: Draft, fields: Mapping[str, Field], row: Decimal | None
         known, rows = groups.setdefault(key, (per, []))
         if known is _FLAT and tier.per is not None:
             groups[key] = (per, rows)
-        row: _Row = {"price": format_decimal(tier.amount) if tier.amount is not None else "unit_price"}
-        rows.append({"when": conditions, **row} if conditions else row)
+        made: _Row = {"price": format_decimal(tier.amount) if tier.amount is not None else "unit_price"}
+        rows.append({"when": conditions, **made} if conditions else made)
     _fill_gaps(groups)
     instead = [charge["when"] for charge in draft.charges if charge.get("instead")]
     return [_charge(per, rows, instead, draft, fields) for per, rows in groups.values()]
@@ -99,9 +107,10 @@ def _drop_common(draft: Draft, fields: Mapping[str, Field]) -> None:
     """What is said of all tiers alike ("for a 5s video without audio") is where changes start from, not a condition."""
     changed = draft.conditions()
     subjects = {str(condition.get("field")) for condition in changed}
-    lengths_change = any(
-        (condition.get("quantity") or {}).get("of") == "seconds" for condition in changed
-    ) or duration_field(Request(fields, {})) in subjects
+    lengths_change = (
+        any((condition.get("quantity") or {}).get("of") == "seconds" for condition in changed)
+        or duration_field(Request(fields, {})) in subjects
+    )
     if lengths_change and len({tuple(tier.durations) for tier in draft.tiers}) == 1:
         for tier in draft.tiers:
             tier.durations = []
@@ -125,7 +134,9 @@ def _conditions(tier: Tier, draft: Draft, fields: Mapping[str, Field], row: Deci
         elif not several:
             draft.remarks.append(f"the model offers no resolution, its one price is for {', '.join(tier.resolutions)}")
         elif row is not None and tier.amount == row:
-            draft.remarks.append(f"no field carries the resolution; the row's price is that of {', '.join(tier.resolutions)}")
+            draft.remarks.append(
+                f"no field carries the resolution; the row's price is that of {', '.join(tier.resolutions)}"
+            )
         elif row is not None and any(other.amount == row for other in draft.tiers):
             return None
         else:

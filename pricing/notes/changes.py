@@ -63,7 +63,10 @@ def _more_frames(match: re.Match[str], draft: Draft, fields: Mapping[str, Field]
     if name is None or default is None:
         return False
     add_multiplier(
-        draft, "more than the default frames", factor_of(match["factor"]) or "1", [{"field": name, "above": str(default)}]
+        draft,
+        "more than the default frames",
+        factor_of(match["factor"]) or "1",
+        [{"field": name, "above": str(default)}],
     )
     return True
 
@@ -127,14 +130,18 @@ def _charge(
 ) -> None:
     if not tiers:
         return
-    price: Any = format_decimal(tiers[0].amount)
+    price: Any = _amount(tiers[0])
     if len(tiers) > 1:
         price = []
         for tier in tiers:
             condition, _lost = resolution_condition(tier.resolutions, fields)
             if condition:
-                price.append({"when": [condition], "price": format_decimal(tier.amount)})
+                price.append({"when": [condition], "price": _amount(tier)})
     draft.charges.append({"name": name, "price": price, "when": conditions})
+
+
+def _amount(tier: Tier) -> str:
+    return format_decimal(tier.amount or Decimal(0))
 
 
 def _views(words: str, fields: Mapping[str, Field]) -> list[Condition]:
@@ -200,10 +207,14 @@ _PRICE = r"\$(?P<price>\d+(?:\.\d+)?)"
 _TIMES = r"(?P<factor>double[ds]?|twice[a-z ]*|triple|\d+(?:\.\d+)?x(?: more)?|\d+% more)"
 _ADDED = (
     r"(?:^|(?<=, )|(?<=\band ))(?:enabling |using )?(?P<subject>[a-z][a-z \-]*?(?: \([a-z/]+\))?) adds "
-    r"(?P<rest>\$[\d.]+(?: for \d+p(?:(?:/|, and | and |, )\d+p)*)?(?:,? and \$[\d.]+ for \d+p)?(?: \(or \$[\d.]+ with audio\))?)"
+    r"(?P<rest>\$[\d.]+(?: for \d+p(?:(?:/|, and | and |, )\d+p)*)?(?:,? and \$[\d.]+ for \d+p)?"
+    r"(?: \(or \$[\d.]+ with audio\))?)"
 )
 READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
-    (re.compile(r"^if input video duration is greater than (?P<n>\d+) ?s the cost will (?P<factor>double)$"), _longer_input),
+    (
+        re.compile(r"^if input video duration is greater than (?P<n>\d+) ?s the cost will (?P<factor>double)$"),
+        _longer_input,
+    ),
     (re.compile(rf"^more than the default frames will cost {_TIMES}$"), _more_frames),
     (
         re.compile(r"^additional inference steps above (?P<base>\d+) incur a 1/(?P<share>\d+) multiplier each\b.*$"),
@@ -218,7 +229,8 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(rf"^the prices? (?:is|are) {_TIMES} for (?P<subject>\w+) durations?$"), _multiplied),
     (
         re.compile(
-            rf"^for (?P<subject>\d+s) videos, costs? (?:are )?{_TIMES}(?: the \d+s base)?(?: for [\dp/ and]+)?(?: \([^)]*\))?$"
+            rf"^for (?P<subject>\d+s) videos, costs? (?:are )?{_TIMES}(?: the \d+s base)?"
+            r"(?: for [\dp/ and]+)?(?: \([^)]*\))?$"
         ),
         _multiplied,
     ),
@@ -227,9 +239,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(rf"^if you include (?P<subject>[\w ]+?) in your request, it will cost {_TIMES}$"), _multiplied),
     (re.compile(rf"^if (?P<subject>[\w ]+?) is used, an additional {_PRICE} will be charged$"), _once),
     (
-        re.compile(
-            rf"^if audio is not provided,? for every (?P<n>\d+) characters your request will cost {_PRICE}$"
-        ),
+        re.compile(rf"^if audio is not provided,? for every (?P<n>\d+) characters your request will cost {_PRICE}$"),
         _without_audio,
     ),
     (
@@ -240,7 +250,9 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(rf"\(or {_PRICE} if you are using an? (?P<subject>\w+) style\)"), _variant),
     (re.compile(rf"^if you use (?P<subject>\w+) it will cost {_PRICE}$"), _variant),
     (
-        re.compile(rf"^if you include an? (?P<subject>\w+) in your request, it will cost {_PRICE} per request instead of.*$"),
+        re.compile(
+            rf"^if you include an? (?P<subject>\w+) in your request, it will cost {_PRICE} per request instead of.*$"
+        ),
         _variant,
     ),
     (re.compile(_ADDED), _adds),

@@ -12,10 +12,10 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\*\*|`", ""),
         (r"(?<![\w*])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![\w*])", r"\1"),
         (r"(\$\d+\.\d+)\s*cents\b", r"\1"),
-        (r"[’‘]", "'"),  # noqa: RUF001
-        (r"[–—]", "-"),  # noqa: RUF001
+        (r"[’‘]", "'"),
+        (r"[–—]", "-"),
         (r"[→⇒]", ":"),
-        (r"[×✕]", "x"),  # noqa: RUF001
+        (r"[×✕]", "x"),
         (r"(\d)\s*\*\s*(\d)", r"\1x\2"),
         (r"\s\*\s|(?<=\d)\*\s", " x "),
         (r"\baditional\b", "additional"),

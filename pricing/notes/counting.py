@@ -10,7 +10,8 @@ from pricing.requests import Field
 
 Reader = Callable[[re.Match[str], Draft, Mapping[str, Field]], bool]
 _SECONDS_AT = re.compile(
-    r"[,(]?\s*(?:where )?(?:(?:video |generated )?seconds are )?(?:calculated |billed |counted )?(?:at )?(\d+) frames per second"
+    r"[,(]?\s*(?:where )?(?:(?:video |generated )?seconds are )?(?:calculated |billed |counted )?(?:at )?"
+    r"(\d+) frames per second"
     r"(?: after downsampling)?\)?"
 )
 

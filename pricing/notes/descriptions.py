@@ -88,7 +88,9 @@ def _values_beginning(match: re.Match[str], item: Field, draft: Draft, _fields: 
     """ "Vector images cost 2X as much": all values that begin with the word."""
     hits = [value for value in choices(item) if str(value).lower().startswith(match["word"])]
     if hits:
-        _times(f"{item['name']} {match['word']}", factor_of(match["factor"]), {"field": item["name"], "is": hits}, draft)
+        _times(
+            f"{item['name']} {match['word']}", factor_of(match["factor"]), {"field": item["name"], "is": hits}, draft
+        )
 
 
 def _one_value(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[str, Field]) -> None:
@@ -105,7 +107,9 @@ def _listed(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[st
     values = {value.strip() for value in match["list"].split(",")}
     hits = [value for value in choices(item) if str(value).lower() in values]
     if hits:
-        _times(f"{item['name']} {match['word']}", factor_of(match["factor"]), {"field": item["name"], "is": hits}, draft)
+        _times(
+            f"{item['name']} {match['word']}", factor_of(match["factor"]), {"field": item["name"], "is": hits}, draft
+        )
 
 
 def _when_used(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[str, Field]) -> None:
@@ -119,7 +123,10 @@ def _when_off(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[
 
 def _more_frames(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[str, Field]) -> None:
     _times(
-        f"more than {match['n']} frames", factor_of(match["factor"]), {"field": item["name"], "above": match["n"]}, draft
+        f"more than {match['n']} frames",
+        factor_of(match["factor"]),
+        {"field": item["name"], "above": match["n"]},
+        draft,
     )
 
 
@@ -145,10 +152,24 @@ _FACTOR = r"(?P<factor>double|triple|twice|half|\d+(?:\.\d+)?\s*(?:x|times))"
 _READERS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
     (re.compile(r"\d+p is \d+(?:\.\d+)? (?:billing )?units?.*"), _units_by_choice),
     (re.compile(r"(?:\d+p|\d+s)(?: \w+)? costs? (?:double|\d+(?:\.\d+)?x).*"), _choice_costs),
-    (re.compile(r"generating (?P<n>\d+) \w+ costs (?P<factor>\d+(?:\.\d+)?)x the price of generating 1\b"), _several_outputs),
-    (re.compile(r"greater than (?P<n>\d+), the video will be generated with (?P<factor>\d+(?:\.\d+)?x) more billing units"), _more_frames),
+    (
+        re.compile(r"generating (?P<n>\d+) \w+ costs (?P<factor>\d+(?:\.\d+)?)x the price of generating 1\b"),
+        _several_outputs,
+    ),
+    (
+        re.compile(
+            r"greater than (?P<n>\d+), the video will be generated with (?P<factor>\d+(?:\.\d+)?x) more billing units"
+        ),
+        _more_frames,
+    ),
     (re.compile(rf"the (?P<word>[\w-]+) option .*?{_FACTOR} the billable units"), _one_value),
-    (re.compile(rf"(?:^|[.,] )'?(?P<word>[\w-]+)'? (?:enables|uses) (?:(?! enables | uses ).)*? (?:bills at |and ){_FACTOR} the (?:base rate|cost)"), _one_value),
+    (
+        re.compile(
+            r"(?:^|[.,] )'?(?P<word>[\w-]+)'? (?:enables|uses) (?:(?! enables | uses ).)*? "
+            rf"(?:bills at |and ){_FACTOR} the (?:base rate|cost)"
+        ),
+        _one_value,
+    ),
     (re.compile(rf"(?:^|[.,] )'?(?P<word>[\w-]+)'? will cost (?:roughly )?{_FACTOR} as much as"), _one_value),
     (re.compile(rf"(?:^|[.,] )(?P<word>[a-z]+) images cost {_FACTOR} as much"), _values_beginning),
     (re.compile(r"(?P<word>[a-z]+) presets \((?P<factor>(?!1x)\d+x) multiplier\): (?P<list>[^.]*)\."), _listed),

@@ -71,8 +71,4 @@ class Draft:
 
     def conditions(self) -> list[Condition]:
         """All conditions that modifiers speak of; tiers must not repeat what these change."""
-        return [
-            condition
-            for part in (*self.multipliers, *self.charges)
-            for condition in part.get("when", [])
-        ]
+        return [condition for part in (*self.multipliers, *self.charges) for condition in part.get("when", [])]

@@ -23,7 +23,7 @@ _SIZE = re.compile(r"(\d{3,5})x(\d{3,5})")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example of a text: the price it names, what the rule says; `reproduced` is None when it could not be tried."""
+    """One example: the price it names and what the rule says; `reproduced` is None when it could not be tried."""
 
     text: str
     expected: str

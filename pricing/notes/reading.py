@@ -1,4 +1,4 @@
-"""Reading price texts into a proposed rule: the price note, the billing message, and sentences in field descriptions."""
+"""Reading price texts into a proposed rule: price note, billing message, sentences in field descriptions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pricing.notes.noise import is_example, is_noise
 from pricing.notes.slips import mend
 from pricing.notes.tiers import read_tiers
 from pricing.requests import Field, as_number
-from pricing.units import normalise_unit, unit_meaning
 from pricing.row_rules import row_rule
 from pricing.rule_check import BadRule, Rule, check_rule
+from pricing.units import normalise_unit, unit_meaning
 
 _READERS: tuple[tuple[Any, Reader], ...] = (*counting.READERS, *specials.READERS, *changes.READERS, *counting.LAST)
 _LONGEST_TEXT = 20_000
@@ -43,7 +43,8 @@ class NoteReading:
 
     State `active`: read completely, mapped onto real fields, examples reproduced. `problems` are why it is not;
     `remarks` tell what else a person may want to know, a contradiction with the row among it. `billed_in` names the
-    unit that the text puts in place of the row's, where no request tells its quantity ("compute seconds", "output tokens").
+    unit that the text puts in place of the row's, where no request tells its quantity: "compute seconds" or
+    "output tokens".
     """
 
     rule: Rule | None
@@ -100,9 +101,7 @@ def _row_confirms(draft: Draft, row: PriceRow | None) -> bool:
     return row is not None and row.unit_price in stated
 
 
-def _read_sentence(
-    sentence: str, draft: Draft, fields: Mapping[str, Field], whole: str, row: PriceRow | None
-) -> None:
+def _read_sentence(sentence: str, draft: Draft, fields: Mapping[str, Field], whole: str, row: PriceRow | None) -> None:
     if is_noise(sentence):
         return
     if is_example(sentence):
@@ -157,7 +156,9 @@ def _settle_run(draft: Draft, fields: Mapping[str, Field], row: PriceRow | None)
         draft.problems.append("the text does not say how many steps its price stands for")
         return
     per = {"of": "steps", "divide_by": format_decimal(steps)}
-    draft.charges.append({"name": f"runs of {format_decimal(steps)} steps", "price": format_decimal(draft.linear_run), "per": per})
+    draft.charges.append(
+        {"name": f"runs of {format_decimal(steps)} steps", "price": format_decimal(draft.linear_run), "per": per}
+    )
 
 
 def _plain(value: Decimal) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
 
 from pricing.money import format_decimal
 from pricing.notes.draft import Draft
@@ -25,12 +26,14 @@ def _mend_zero(draft: Draft, amounts: list[Decimal], unit_price: Decimal) -> boo
     """Ten times too much: without it the amounts rise, with it they do not, and a tenth of it fits the even steps."""
     for place, amount in enumerate(amounts):
         mended = [*amounts[:place], amount / 10, *amounts[place + 1 :]]
-        steps = {later - earlier for earlier, later in zip(mended, mended[1:], strict=False)}
+        steps = {later - earlier for earlier, later in pairwise(mended)}
         if amounts == sorted(amounts) or mended != sorted(mended) or len(steps) != 1:
             continue
         if any(value % unit_price for value in mended):
             continue
-        draft.remarks.append(f"{amount} read as {format_decimal(amount / 10)}: the other tiers rise evenly, a zero is lost")
+        draft.remarks.append(
+            f"{amount} read as {format_decimal(amount / 10)}: the other tiers rise evenly, a zero is lost"
+        )
         draft.tiers[place].amount = amount / 10
         return True
     return False

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from pricing.durations import duration_field, has_frames
 from pricing.counts import STEP_FIELDS
+from pricing.durations import duration_field, has_frames
 from pricing.money import format_decimal
 from pricing.notes.counting import Reader
 from pricing.notes.draft import Draft, Per, Tier
-from pricing.notes.wording import Condition, audio_field, choices, duration_condition, resolution_condition, unused, used
+from pricing.notes.wording import (
+    Condition,
+    audio_field,
+    choices,
+    duration_condition,
+    resolution_condition,
+    unused,
+    used,
+)
 from pricing.requests import Field, Request, media_fields
 
 _TOKENS_PER_MILLION = {"of": "video_tokens", "divide_by": "1000000"}
@@ -64,7 +72,7 @@ def _further_megapixels(match: re.Match[str], draft: Draft, _fields: Mapping[str
 
 
 def _inputs_at_one_megapixel(_match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
-    """Every input image counts one megapixel then; the output counts by its size, 1024 × 1024 being one."""  # noqa: RUF002
+    """Every input image counts one megapixel then; the output counts by its size, 1024 × 1024 being one."""
     tier = draft.tiers.pop() if draft.tiers else None
     if tier is None or tier.per is None or (tier.per.quantity or {}).get("of") != "processed_megapixels":
         return False
@@ -163,7 +171,7 @@ def _single_video(match: re.Match[str], draft: Draft, fields: Mapping[str, Field
 
 
 def _linear_run(match: re.Match[str], draft: Draft, fields: Mapping[str, Field]) -> bool:
-    """A price per run that scales with steps: the steps it stands for are the schema's default, or what the row says."""
+    """A price per run that scales with steps; how many it stands for, the row or the schema's default says."""
     name = next((name for name in STEP_FIELDS if name in fields), None)
     if name is None:
         return False
@@ -234,7 +242,8 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     ),
     (
         re.compile(
-            r"^(?:the formula is:?\.? )?\$?(?P<price>\d+\.\d+) ?x steps(?: x (?P<factor>reference_multiplier|num_of_layers))?$"
+            r"^(?:the formula is:?\.? )?\$?(?P<price>\d+\.\d+) ?x steps"
+            r"(?: x (?P<factor>reference_multiplier|num_of_layers))?$"
         ),
         _formula,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from itertools import pairwise
 
 from pricing.notes.draft import Tier
 from pricing.notes.tokens import Token, tokenise
@@ -24,7 +25,7 @@ def read_tiers(
         return [], unread
     groups, prefix = _groups(tokens, places)
     tiers = [_tier(tokens[place], group) for place, group in zip(places, groups, strict=True)]
-    _inherit(tiers, [group for group in groups], prefix)
+    _inherit(tiers, groups, prefix)
     _spread(tiers)
     return tiers, unread
 
@@ -54,7 +55,7 @@ def _groups(tokens: list[Token], places: list[int]) -> tuple[list[list[Token]], 
 
 def _between_all(tokens: list[Token], places: list[int]) -> bool:
     """Whether each further amount has qualifiers of its own before it, or only adds to the one before."""
-    for first, second in zip(places, places[1:], strict=False):
+    for first, second in pairwise(places):
         between = tokens[first + 1 : second]
         if not _qualifies(between) and not any(token.kind == "add" for token in between):
             return False
@@ -122,7 +123,7 @@ def _inherit(tiers: list[Tier], groups: list[list[Token]], prefix: list[Token]) 
 
 
 def _spread(tiers: list[Tier]) -> None:
-    """"$A without audio or $B with audio for 720p or 1080p": what only the last tier has may belong to all."""
+    """ "$A without audio or $B with audio for 720p or 1080p": what only the last tier has may belong to all."""
     if len(tiers) < 2:
         return
     last, others = tiers[-1], tiers[:-1]

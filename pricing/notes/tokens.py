@@ -15,7 +15,9 @@ from pricing.requests import Field
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word or phrase; `kind` is amount, per, resolution, duration, audio, condition, other, add, break or unread."""
+    """One word or phrase; `kind` is amount, cents, per, resolution, duration, audio, condition, other, add, break
+    or unread.
+    """
 
     kind: str
     value: Any
@@ -28,7 +30,9 @@ _MEDIA = r"(?:generated|output|video|audio|input|processed)"
 
 def _per_seconds(text: str) -> Per:
     if re.search(r"\binput\b", text):
-        what = "input_audio_seconds" if "audio" in text else "input_video_seconds" if "video" in text else "input_seconds"
+        what = (
+            "input_audio_seconds" if "audio" in text else "input_video_seconds" if "video" in text else "input_seconds"
+        )
         return Per({"of": what}, name="input seconds")
     return Per(dict(_SECONDS), name="seconds")
 
@@ -60,7 +64,10 @@ def _minutes(match: re.Match[str]) -> Per:
 
 
 _EVERY = r"(?:per|for every|for each|for a single|each|every|a|/)"
-_OF_MEDIA = rf"(?:\s+of\s+(?:the\s+)?(?:{_MEDIA}\s+)*(?:videos?|audio|output|music|speech|input)(?:\s+(?:data|input))?(?:\s+(?:you\s+)?generated?)?)?"
+_OF_MEDIA = (
+    rf"(?:\s+of\s+(?:the\s+)?(?:{_MEDIA}\s+)*(?:videos?|audio|output|music|speech|input)(?:\s+(?:data|input))?"
+    r"(?:\s+(?:you\s+)?generated?)?)?"
+)
 _PER: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Per]], ...] = tuple(
     (re.compile(pattern), make)
     for pattern, make in (
@@ -94,7 +101,10 @@ _PER: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Per]], ...] = tuple
             lambda _m: Per({"of": "processed_megapixels"}, name="megapixels in and out"),
         ),
         (r"per (?:processed )?megapixel", lambda _m: Per({"of": "megapixels"}, True, name="megapixels")),
-        (r"(?:per|for an?|each|for 1|for a single) (?:generated |output )?image|/image", lambda _m: Per({"of": "outputs"}, name="images")),
+        (
+            r"(?:per|for an?|each|for 1|for a single) (?:generated |output )?image|/image",
+            lambda _m: Per({"of": "outputs"}, name="images"),
+        ),
         (
             r"per (?:request|generation|unit|created voice|edit)\b|each request|per video (?:generation|request)s?",
             lambda _m: Per({"of": "requests"}, name="requests"),
@@ -133,7 +143,7 @@ _WORD = re.compile(r"\S+?(?=[\s,;()]|$)|\S")
 
 
 def tokenise(sentence: str, fields: Mapping[str, Field], *, whole_text: str) -> list[Token]:
-    """Split a cleaned sentence into tokens. Names of choices count when the whole text names two of a field's values."""
+    """Split a cleaned sentence into tokens. Names of choices count when the text names two of a field's values."""
     named = named_choices(whole_text, fields)
     has_audio = audio_field(fields) is not None
     tokens: list[Token] = []
@@ -176,9 +186,9 @@ def _next(
         if name:
             condition = used(fields[name]) if match[2] == "on" else unused(fields[name])
             return [Token("condition", condition, match[0])], match.end()
-    for pattern, value in _AUDIO:
+    for pattern, is_on in _AUDIO:
         if (match := pattern.match(sentence, at)) and (has_audio or "audio" in match[0]):
-            return [Token("audio", value, match[0])], match.end()
+            return [Token("audio", is_on, match[0])], match.end()
     if token := _choice(sentence, at, fields, named):
         return [token], at + len(token.text)
     if match := _BREAK.match(sentence, at):
@@ -221,9 +231,9 @@ def _choice(
             return Token("condition", {"field": name, "is": values}, phrase)
     # "without textures" names the choice "no" of a field called texture.
     match = re.match(r"without ([a-z]+)", sentence[at:])
-    name = option_field(match[1], fields) if match else None
-    if match and name:
-        none = [value for value in fields[name].get("enum", []) if str(value).lower() in ("no", "none", "off")]
+    absent = option_field(match[1], fields) if match else None
+    if match and absent:
+        none = [value for value in fields[absent].get("enum", []) if str(value).lower() in ("no", "none", "off")]
         if none:
-            return Token("condition", {"field": name, "is": none}, match[0])
+            return Token("condition", {"field": absent, "is": none}, match[0])
     return None

@@ -14,8 +14,43 @@ from pricing.requests import Field, Request, as_number, is_given
 Condition = dict[str, Any]
 
 _IGNORED = frozenset(
-    "a an the of for to is are if you your use used using enable enabling enabled include including in with mode option options "
-    "feature switch generate additional custom request it input count number s".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "for",
+        "to",
+        "is",
+        "are",
+        "if",
+        "you",
+        "your",
+        "use",
+        "used",
+        "using",
+        "enable",
+        "enabling",
+        "enabled",
+        "include",
+        "including",
+        "in",
+        "with",
+        "mode",
+        "option",
+        "options",
+        "feature",
+        "switch",
+        "generate",
+        "additional",
+        "custom",
+        "request",
+        "it",
+        "input",
+        "count",
+        "number",
+        "s",
+    ]
 )
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _RESOLUTION_NAME = re.compile(r"resolution|video_size|image_size|quality|^size$|megapixel")
