@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from pricing.amounts import Amount, known, missing
-from pricing.requests import Request, as_number, count_media, is_given
+from pricing.requests import Request, as_number, count_media, is_given, takes_media
 
 OUTPUT_FIELDS = (
     "num_images",
@@ -71,6 +71,8 @@ def characters(request: Request) -> Amount:
         value = request.value(name)
         if not is_given(value) and not request.fields[name].get("required"):
             continue
+        if name == "prompt" and takes_media(request, "image"):
+            return missing("output characters", basis="a question about an image is not the text that is counted")
         count = _length(value)
         return known(count, f"{name} has {count} characters") if count is not None else missing(name)
     return missing("text")

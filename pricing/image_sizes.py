@@ -29,6 +29,7 @@ _PAIR = re.compile(r"^\s*(\d{2,5})\s*[x×*:]\s*(\d{2,5})\s*$", re.I)
 _LINES = re.compile(r"^\s*(?:true_)?(\d{3,4})\s*p?\s*$", re.I)
 _KILO = re.compile(r"^\s*(\d(?:\.\d)?)\s*k\s*$", re.I)
 _RATIO = re.compile(r"^\s*(\d{1,2})\s*:\s*(\d{1,2})\s*$")
+_GROWS = re.compile(r"^(expand|zoom_out|outpaint|extend)_")
 _OBJECT_DEFAULT = 512
 
 
@@ -138,6 +139,9 @@ def _takes_time(request: Request) -> bool:
 
 
 def _like_input(request: Request) -> Size:
+    changed = _changes_shape(request)
+    if changed:
+        return Size(None, 0, 0, f"{changed} makes the output another size than the input", ("output size",))
     factor, words = upscale_factor(request)
     width, height = request.media.get("input_width"), request.media.get("input_height")
     if width and height:
@@ -153,6 +157,16 @@ def _like_input(request: Request) -> Size:
             None, 0, 0, "the output follows the input video, whose size is not known", ("input_width", "input_height")
         )
     return Size(None, 0, 0, "the schema names no output size", ("output size",))
+
+
+def _changes_shape(request: Request) -> str | None:
+    """The field by which an image comes out in another shape or larger than it went in, but not how large."""
+    if not takes_media(request, "image"):
+        return None
+    if _RATIO.match(str(request.value("aspect_ratio") or "")):
+        return "aspect_ratio"
+    grown = [name for name in request.fields if _GROWS.match(name) and is_given(request.value(name))]
+    return next((name for name in grown if as_number(request.value(name)) != 0), None)
 
 
 def upscale_factor(request: Request) -> tuple[Decimal, str]:

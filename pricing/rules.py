@@ -83,7 +83,7 @@ def _result(total: Amount, due: list[_Due], factor_words: list[str]) -> RuleResu
     main = next((item for item in due if item.money.low != 0), due[0] if due else None)
     settled = total.known
     # A cost of nothing is never an answer: it is a rule that does not cover the request.
-    if settled and not total.low:
+    if settled and (total.low is None or total.low <= 0):
         settled, words = False, [*words, "the rule names no price for this request"]
     return RuleResult(
         cost=total.low if settled else None,
@@ -184,6 +184,8 @@ def quantity(spec: dict[str, Any], request: Request) -> Amount:
         fps=Decimal(spec["fps"]) if "fps" in spec else None,
         binary=spec.get("binary", False),
     )
+    if amount.low is not None and amount.low < 0:
+        return missing(spec.get("field", spec["of"]), basis=f"a negative number of {spec['of']}")
     if "table" in spec:
         return _looked_up(spec["table"], amount)
     return replace(amount, low=_shape(spec, amount.low), high=_shape(spec, amount.high), basis=_said(spec, amount))

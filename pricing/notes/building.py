@@ -42,6 +42,8 @@ def build_rule(draft: Draft, fields: Mapping[str, Field], row_price: Decimal | N
     if not charges:
         return None
     rule: Rule = {"version": 1, "charges": charges}
+    if draft.least_charge is not None:
+        rule["minimum"] = draft.least_charge
     _drop_counted_lengths(draft, charges)
     if draft.multipliers:
         rule["multipliers"] = draft.multipliers
@@ -179,6 +181,7 @@ def _unique(cases: list[list[Condition]]) -> list[list[Condition]]:
 def _charge(
     per: Per, rows: list[_Row], instead: list[list[Condition]], draft: Draft, fields: Mapping[str, Field]
 ) -> _Row:
+    _refuse_double_prices(rows, draft)
     ordered = sorted(rows, key=lambda row: -len(row.get("when", [])))
     ordered = [{"when": case, "price": "0"} for case in instead] + ordered
     single = len(ordered) == 1 and "when" not in ordered[0]
@@ -198,6 +201,17 @@ def _charge(
     if times:
         charge["times"] = times
     return charge
+
+
+def _refuse_double_prices(rows: list[_Row], draft: Draft) -> None:
+    """Two prices for one case, or a price of 0, mean that the text was not understood."""
+    prices: dict[str, set[str]] = {}
+    for row in rows:
+        prices.setdefault(json.dumps(row.get("when"), sort_keys=True), set()).add(row["price"])
+    if any(len(found) > 1 for found in prices.values()):
+        draft.problems.append("the text has two prices for the same case")
+    if all(row["price"] == "0" for row in rows):
+        draft.problems.append("a price of 0 is unknown until a person confirms it")
 
 
 def _times_seconds(price: Any, seconds: Decimal) -> Any:

@@ -204,7 +204,7 @@ def _per_candidate(match: re.Match[str], draft: Draft, fields: Mapping[str, Fiel
 
 
 _PRICE = r"\$(?P<price>\d+(?:\.\d+)?)"
-_TIMES = r"(?P<factor>double[ds]?|twice[a-z ]*|triple|\d+(?:\.\d+)?x(?: more)?|\d+% more)"
+_TIMES = r"(?P<factor>double[ds]?|twice(?: as much)?|triple|\d+(?:\.\d+)?x(?: more)?|\d+% more)"
 _ADDED = (
     r"(?:^|(?<=, )|(?<=\band ))(?:enabling |using )?(?P<subject>[a-z][a-z \-]*?(?: \([a-z/]+\))?) adds "
     r"(?P<rest>\$[\d.]+(?: for \d+p(?:(?:/|, and | and |, )\d+p)*)?(?:,? and \$[\d.]+ for \d+p)?"
@@ -226,6 +226,8 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(rf"^for (?P<subject>\w+) (?:the )?price will be {_TIMES}$"), _multiplied),
     (re.compile(rf"^price {_TIMES} for (?P<subject>\w+)(?: output)?$"), _multiplied),
     (re.compile(rf"^processing at (?P<subject>\w+) {_TIMES} the cost(?: for any resolution)?$"), _multiplied),
+    (re.compile(rf"^(?P<subject>[\w ]+?) (?:outputs? |videos? |images? )?costs? {_TIMES}$"), _multiplied),
+    (re.compile(r"^(?P<subject>[\w ]+?) adds (?P<factor>\d+%)$"), _multiplied),
     (re.compile(rf"^the prices? (?:is|are) {_TIMES} for (?P<subject>\w+) durations?$"), _multiplied),
     (
         re.compile(

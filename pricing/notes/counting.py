@@ -43,6 +43,11 @@ def _minimum(match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -
     return True
 
 
+def _least_charge(match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
+    draft.least_charge = match["n"]
+    return True
+
+
 def _by_input_audio(_match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
     draft.seconds_of = "input_audio_seconds"
     return True
@@ -69,6 +74,7 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r",? with a minimum of (?P<n>\d+) ?(?:s\b|(?P<what>billable seconds))(?: - (?P<rest>.*))?$"), _minimum),
     (re.compile(r",? with a minimum of (?P<n>\d+)(?P<what>s)\b"), _minimum),
     (re.compile(r"\(?minimum of (?P<n>\d+) (?P<what>steps) is charged\)?"), _minimum),
+    (re.compile(r",? with a minimum (?:charge|cost|price) of \$(?P<n>\d+(?:\.\d+)?)(?: per request)?$"), _least_charge),
     (re.compile(r",? based on the length of the input audio"), _by_input_audio),
     (re.compile(r",? regardless of resolution|,? at a \d+fps rate|,? \(1080p not supported for 10s\)"), _nothing),
     (re.compile(r",? more resolutions arriving soon$| in single-\w+ mode\b"), _nothing),

@@ -59,6 +59,7 @@ class Draft:
     rounding: dict[str, str] | None = None
     rounds_megapixels: bool = False
     length_factors: dict[str, str] = field(default_factory=dict)
+    least_charge: str | None = None
     minimums: dict[str, str] = field(default_factory=dict)
     seconds_of: str | None = None
     base_seconds: str | None = None

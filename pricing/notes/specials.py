@@ -32,6 +32,12 @@ def _further_seconds(match: re.Match[str], draft: Draft, _fields: Mapping[str, F
     return True
 
 
+def _first_seconds(match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
+    draft.tiers.append(Tier(Decimal(match["first"]), durations=[Decimal(match["n"])]))
+    draft.further_second = Decimal(match["price"])
+    return True
+
+
 def _bracket(match: re.Match[str], draft: Draft, _fields: Mapping[str, Field]) -> bool:
     draft.charges.append(
         {
@@ -224,6 +230,13 @@ READERS: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"^a single (?P<n>\d+)s video will cost \$[\d.]+/video$"), _single_video),
     (re.compile(rf"^for every additional second you will be charged {_PRICE}$"), _further_seconds),
     (re.compile(rf"^additional seconds will cost {_PRICE} each$"), _further_seconds),
+    (
+        re.compile(
+            rf"^your request will cost \$(?P<first>\d+(?:\.\d+)?) for the first (?P<n>\d+)s(?: of \w+)?,? and {_PRICE} "
+            r"(?:for (?:every|each)|per|each) (?:additional |further )?second(?: after that| thereafter)?$"
+        ),
+        _first_seconds,
+    ),
     (re.compile(rf"^your request will cost {_PRICE} for videos up to (?P<n>\d+) ?s?(?:econds)?$"), _bracket),
     (re.compile(rf"^for longer videos, you will be charged {_PRICE} per second of output video$"), _beyond_bracket),
     (re.compile(rf"^the first processed megapixel will cost {_PRICE}$"), _first_megapixel),

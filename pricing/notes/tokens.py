@@ -136,7 +136,7 @@ _BREAK = re.compile(r"[,;()]|\bor\b|\band\b|-(?=\s)|:")
 _FILLER = re.compile(
     r"(?:your|you|the|a|an|it|this|that|model|requests?|request's|will|would|cost|costs|costing|be|charged|priced|billed|for|of|at|with|"
     r"in|to|is|are|on|as|generations?|generating|generated?|generates?|upscaling|processing|videos?|images?|audios?|output|outputs|price|pricing|"
-    r"current|currently|resolutions?|qualit(?:y|ies)|modes?|templates?|textures?|materials?|types?|run|training|requests?|per|each|every|single|"
+    r"current|currently|resolutions?|qualit(?:y|ies)|modes?|templates?|textures?|materials?|types?|run|training|requests?|usd|per|each|every|single|"
     r"rate|sora|one|only|using|when|input|\d+|s|generation's|designing|voice|edit|get|you'll|you've|per|style|also)\b|[.'\"/]"
 )
 _WORD = re.compile(r"\S+?(?=[\s,;()]|$)|\S")
