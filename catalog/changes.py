@@ -1,7 +1,7 @@
 """What changed between two versions of a model's schema, and whether callers break.
 
-Breaking: an input field removed or renamed, a new required one, a type or an enum narrowed, a bound tightened, a default
-changed in a way that changes the cost, an output removed, renamed or of another type. All else is compatible.
+Breaking: an input field removed or renamed, a new required one, a type or an enum narrowed, a bound tightened, a
+default changed in a way that changes the cost, an output removed, renamed or of another type. All else is compatible.
 """
 
 from collections.abc import Iterable

@@ -16,7 +16,7 @@ COST_ROLES = {
     "resolution": r"(^|_)resolution$",
     "megapixels": r"(^|_)(megapixels|mp)$",
     "aspect ratio": r"(^|_)aspect_ratio$",
-    "duration": r"(^|_)(duration|seconds|seconds_total|length_ms|audio_length|video_length|music_length)$|duration_seconds",
+    "duration": r"(^|_)(duration(_seconds)?|seconds(_total)?|length_ms|(audio|video|music)_length)$",
     "frames": r"(^|_)(num|number_of)_(\w+_)?frames$|^frames$",
     "frame rate": r"(^|_)(fps|frame_rate|frames_per_second)$",
     "steps": r"(^|_)(steps|steps_num|num_steps)$",
@@ -28,9 +28,8 @@ COST_ROLES = {
     "extras": r"web_search$",
 }
 _COSTS = re.compile("|".join(COST_ROLES.values()))
-_ROOT_ONLY = re.compile(
-    f"{COST_ROLES['upscale factor']}|^(mode|model|speed|audio)$"
-)  # a lora has a scale, a voice a speed
+# Said of the request only: a lora has a scale, and a voice a speed, without a price.
+_ROOT_ONLY = re.compile(f"{COST_ROLES['upscale factor']}|^(mode|model|speed|audio)$")
 
 _LOWER = {"minimum": "exclusive_minimum", "min_length": None, "min_items": None}
 _UPPER = {"maximum": "exclusive_maximum", "max_length": None, "max_items": None}
@@ -96,14 +95,12 @@ def _null_and_required(old: Field, new: Field) -> list[tuple[str, Any, Any, bool
 def _choices(old: Field, new: Field) -> list[tuple[str, Any, Any, bool]]:
     before, after = old.get("enum"), new.get("enum")
     if before is None and after is None:
-        before, after = old.get("presets"), new.get("presets")
-        if before is not None and after is not None and not _has_closed_presets(new):
-            return (
-                [] if not _minus(before, after) + _minus(after, before) else [("presets_changed", before, after, False)]
-            )
-        if (before is None) != (after is None) and not _has_closed_presets(new if before is None else old):
-            return [("presets_changed", before, after, False)]
-        before, after = before or [], after or []
+        before, after = old.get("presets", []), new.get("presets", [])
+        if (
+            new["type"] != "object"
+        ):  # beside free text presets are suggestions; beside an object they are the only words
+            is_same = not _minus(before, after) and not _minus(after, before)
+            return [] if is_same else [("presets_changed", before, after, False)]
     if before is None:
         return [("enum_narrowed", None, after, True)]
     if after is None:
@@ -114,11 +111,6 @@ def _choices(old: Field, new: Field) -> list[tuple[str, Any, Any, bool]]:
     if come := _minus(after, before):
         found.append(("enum_widened", [], come, False))
     return found
-
-
-def _has_closed_presets(field: Field) -> bool:
-    """Presets beside an object are the only words that stand for it; beside free text they are suggestions."""
-    return field["type"] == "object"
 
 
 def _bounds(old: Field, new: Field) -> list[tuple[str, Any, Any, bool]]:
