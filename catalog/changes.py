@@ -13,6 +13,8 @@ from catalog.changes_words import group_words, sentence
 from catalog.mapping import MappedSchema
 from catalog.mapping_fields import Field
 
+_WORDS = frozenset({"title", "description", "examples", "example", "ui", "_fal_ui_field", "limit_description"})
+
 
 def diff_schemas(old: MappedSchema | dict[str, Any], new: MappedSchema | dict[str, Any]) -> list[Change]:
     """The changes from `old` to `new` (mapped schemas, or dicts with the same keys), inputs first, in the old order.
@@ -21,15 +23,18 @@ def diff_schemas(old: MappedSchema | dict[str, Any], new: MappedSchema | dict[st
     "new", "words"}. Kinds: field_added, field_removed, field_renamed (output_… for outputs), required_added,
     required_dropped, null_allowed, null_refused, type_changed, enum_narrowed, enum_widened, presets_changed,
     bound_tightened, bound_loosened, default_changed, description_changed, deprecated, undeprecated, object_opened,
-    object_closed, and wording_changed where the schemas differ only in what no caller depends on. Equal schemas: [].
+    object_closed; where no field differs but the schemas do, wording_changed (titles, examples, order: nothing that a
+    caller depends on) or schema_changed (the same fields written in another way). Equal schemas: [].
     """
     changes = [
         *_compare_lists("input", "", _part(old, "inputs"), _part(new, "inputs")),
         *_compare_lists("output", "", _part(old, "outputs"), _part(new, "outputs")),
     ]
-    for side, schema in (("input", "input_schema"), ("output", "output_schema")):
-        if _part(old, schema) != _part(new, schema) and not any(change["side"] == side for change in changes):
-            changes.append(_change(side, "", "wording_changed"))
+    for side in ("input", "output"):
+        before, after = _part(old, f"{side}_schema"), _part(new, f"{side}_schema")
+        if before != after and not any(change["side"] == side for change in changes):
+            is_wording = _without_words(before) == _without_words(after)
+            changes.append(_change(side, "", "wording_changed" if is_wording else "schema_changed"))
     for change in changes:
         change["words"] = sentence(change)
     return changes
@@ -44,6 +49,16 @@ def readable_diff(changes: Iterable[Change]) -> list[str]:
     """Sentences for a person, the breaking ones first; the same change at many fields is one sentence."""
     in_order = sorted(changes, key=lambda change: not change["breaking"])
     return group_words(in_order)
+
+
+def _without_words(schema: Any) -> Any:
+    """A schema without what it says to people only; properties of such names fall out too, on both sides."""
+    if isinstance(schema, list):
+        return [_without_words(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _without_words(value) for key, value in schema.items() if key not in _WORDS and key[:2] != "x-"}
+    return kept | ({"required": sorted(kept["required"])} if isinstance(kept.get("required"), list) else {})
 
 
 def _part(schema: MappedSchema | dict[str, Any], name: str) -> Any:

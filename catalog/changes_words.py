@@ -70,6 +70,7 @@ _FIXED = {
     "object_opened": "takes further fields now",
     "object_closed": "takes no further fields now",
     "wording_changed": "other titles, examples or order, nothing that callers depend on",
+    "schema_changed": "the same fields written in another way; compare the schemas",
 }
 
 
@@ -98,5 +99,6 @@ def _values(values: list[Any]) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "nothing"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    is_word = isinstance(value, str) and value and not set(value) & set(" .,")
+    text = value if is_word else json.dumps(value, ensure_ascii=False)
     return f"{text[:79]}…" if len(text) > 80 else text
