@@ -29,7 +29,7 @@ from genfeed.journal.pages import ReadOnlyAdmin, badge
 
 @admin.register(AIModel)
 class AIModelAdmin(ReadOnlyAdmin):
-    list_display = ["picture", "title", "category", "media_type", "state", "switch_button", "schema"]
+    list_display = ["picture", "title", "sort", "offered", "schema"]
     list_display_links = ["title"]
     list_filter = MODEL_FILTERS
     list_select_related = ["provider"]
@@ -66,25 +66,29 @@ class AIModelAdmin(ReadOnlyAdmin):
     def title(self, row: AIModel) -> SafeString:
         return format_html('{}<br><span class="gf-id">{}</span>', row.name, row.endpoint_id)
 
-    @admin.display(description="offered", ordering="enabled")
-    def state(self, row: AIModel) -> SafeString:
-        if row.enabled:
-            return badge("enabled", "good")
-        if row.held_reason:
-            return badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
-        return badge("disabled")
+    @admin.display(description="category", ordering="category")
+    def sort(self, row: AIModel) -> SafeString:
+        return format_html('{}<br><span class="gf-note">{}</span>', row.category or "(none)", row.media_type)
 
-    @admin.display(description="switch")
-    def switch_button(self, row: AIModel) -> SafeString:
-        # Inside the list's own form, which carries the CSRF token: no script is needed.
+    @admin.display(description="offered", ordering="enabled")
+    def offered(self, row: AIModel) -> SafeString:
+        """The state, and the switch: a button of the list's own form, which carries the CSRF token."""
+        if row.enabled:
+            state = badge("enabled", "good")
+        elif row.held_reason:
+            state = badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
+        else:
+            state = badge("disabled")
+        word = "Disable" if row.enabled else "Enable"
         return format_html(
-            '<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
+            '{}<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
             'aria-label="{} {}">{}</button>',
+            state,
             reverse("admin:catalog_aimodel_toggle", args=[row.pk]),
             "0" if row.enabled else "1",
-            "Disable" if row.enabled else "Enable",
+            word,
             row.endpoint_id,
-            "Disable" if row.enabled else "Enable",
+            word,
         )
 
     @admin.display(description="schema", ordering="schema_state")

@@ -4,7 +4,6 @@ document.addEventListener("error", function (event) {
   "use strict";
   const image = event.target;
   if (image instanceof HTMLImageElement && image.matches(".gf-thumb, .gf-picture")) {
-    image.classList.add("gf-thumb-none");
-    image.removeAttribute("src");
+    image.src = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
   }
 }, true);
