@@ -1,7 +1,7 @@
 """The shapes of the catalog's answers, as the OpenAPI document shows them; the bytes are rendered elsewhere."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import ConfigDict, Field
@@ -83,17 +83,21 @@ class ProviderList(Schema):
     items: list[ProviderShape]
 
 
+# PostgreSQL stores no NUL in a text.
+Reason = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$", description="For the audit.")]
+
+
 class ToggleBody(Schema):
     model_config = ConfigDict(extra="forbid")
     enabled: bool | None = Field(None, description="true, false, or absent to turn the switch over.")
-    reason: str = Field("", max_length=500, description="For the audit.")
+    reason: Reason = ""
 
 
 class BulkToggleBody(Schema):
     model_config = ConfigDict(extra="forbid")
     ids: list[str] = Field(min_length=1, max_length=5000, description="Model ids, bare or provider:id.")
     enabled: bool
-    reason: str = Field("", max_length=500, description="For the audit.")
+    reason: Reason = ""
 
 
 class ToggleResult(Schema):

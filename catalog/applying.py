@@ -155,8 +155,9 @@ def _copy_metadata(work: _Working, row: AIModel, listed: ListedModel) -> bool:
 
 def _take_schema(work: _Working, row: AIModel, schema: Understood | NotUnderstood) -> None:
     """Records the schema, as a new version where it differs. What is not understood leaves the last good version."""
-    row.schema_checked_at = work.now
     work.written.add(row.endpoint_id)
+    if isinstance(schema, Understood) or schema.answered:
+        row.schema_checked_at = work.now
     if isinstance(schema, NotUnderstood):
         work.outcome.reasons[row.endpoint_id] = schema.reason
         _set(work, row, "schema_state", schema.state)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from catalog import sync_runs
 from catalog.applying import apply_sync
@@ -59,7 +60,7 @@ def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, o
     try:
         listing = read_listing(provider, lease.report)
         _check_plausible(run.provider, listing, options)
-        wanted = choose_schemas(listing, _known(run.provider), full=options.full)
+        wanted = choose_schemas(listing, _known(run.provider), full=options.full, now=timezone.now())
         schemas = _read_schemas(provider, listing, wanted, lease)
         lease.report("writing", 0, 0)
         outcome = apply_sync(run, lease, listing, schemas)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 
 from catalog.providers.base import (
@@ -22,6 +22,7 @@ SCHEMA_BATCH = 10
 # Every sync fetches this share of the oldest schemas again, changed or not: of 169 real endpoints with the same
 # `updated_at` in January and June 2026, 40 had changed. At four syncs a day every schema is a week old at most.
 ROTATION = 28
+MISSING_AGAIN_AFTER = timedelta(days=1)
 # Single models that fail while others are answered are the model's trouble; this many are the provider's.
 FEW_FAILURES = 5
 FEW_FAILURES_SHARE = 0.02
@@ -64,16 +65,14 @@ class Known:
     checked_at: datetime | None
 
 
-def choose_schemas(listing: Listing, known: dict[str, Known], *, full: bool) -> list[str]:
+def choose_schemas(listing: Listing, known: dict[str, Known], *, full: bool, now: datetime) -> list[str]:
     """The endpoint ids whose schemas to fetch: new ones, those touched since, and a rotating 1/28 of the rest.
 
-    Half of that slice goes first to models that had no usable schema so far, so that one which the provider could
-    not deliver is asked for again within a day; the other half to the schemas that were not looked at for longest.
-    `updated_at` is compared for being different, not later: it is a hint, and clocks go back.
+    A model for which the provider had no usable schema is asked for again once a day, one for which it gave no
+    answer in the next sync. `updated_at` is compared for being different, not later: it is a hint, and clocks go back.
     """
     wanted: list[str] = []
     settled: list[tuple[datetime, str]] = []
-    missing: list[tuple[datetime, str]] = []
     for endpoint_id, model in listing.models.items():
         memory = known.get(endpoint_id)
         if memory is None:
@@ -82,12 +81,12 @@ def choose_schemas(listing: Listing, known: dict[str, Known], *, full: bool) -> 
                 wanted.append(endpoint_id)
         elif full or memory.updated_at != model.updated_at or memory.checked_at is None:
             wanted.append(endpoint_id)
-        else:
-            (settled if memory.has_schema else missing).append((memory.checked_at, endpoint_id))
-    size = -(-(len(settled) + len(missing)) // ROTATION)
-    first = sorted(missing)[: -(-size // 2)]
-    rest = sorted(settled)[: size - len(first)]
-    return wanted + [endpoint_id for _, endpoint_id in first + rest]
+        elif memory.has_schema:
+            settled.append((memory.checked_at, endpoint_id))
+        elif now - memory.checked_at > MISSING_AGAIN_AFTER:
+            wanted.append(endpoint_id)
+    slice_size = -(-len(settled) // ROTATION)
+    return wanted + [endpoint_id for _, endpoint_id in sorted(settled)[:slice_size]]
 
 
 def fetch_schemas(
@@ -113,7 +112,7 @@ def fetch_schemas(
                     failures += 1
                     if failures > allowed:
                         raise outcome.error
-                    yield FetchedSchema(outcome.endpoint_id, None, str(outcome.error)[:300])
+                    yield FetchedSchema(outcome.endpoint_id, None, str(outcome.error)[:300], answered=False)
                 else:
                     yield outcome
             progress("fetching schemas", done, len(endpoint_ids))

@@ -203,7 +203,8 @@ def _allow_null(schema: dict[str, Any]) -> None:
     if "const" in schema and schema["const"] is not None:
         schema["enum"] = [schema.pop("const"), None]
     if "anyOf" in schema:
-        schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
+        if {"type": "null"} not in schema["anyOf"]:
+            schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
     elif "$ref" in schema:
         schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "null"}]
     for key in ("allOf", "oneOf"):

@@ -53,7 +53,7 @@ class AIModel(models.Model):
     class SchemaState(models.TextChoices):
         UNDERSTOOD = "understood"
         FLAGGED = "flagged", "understood, with remarks"
-        MISSING = "missing", "the provider has none"
+        MISSING = "missing"
         NOT_UNDERSTOOD = "not_understood", "not understood"
 
     class Origin(models.TextChoices):

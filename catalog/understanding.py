@@ -32,12 +32,13 @@ class NotUnderstood:
     endpoint_id: str
     state: str
     reason: str
+    answered: bool = True
 
 
 def understand(fetched: FetchedSchema, listed: ListedModel) -> Understood | NotUnderstood:
     """Maps a document; never raises for anything that a provider may send."""
     if fetched.document is None:
-        return NotUnderstood(fetched.endpoint_id, AIModel.SchemaState.MISSING, fetched.problem)
+        return NotUnderstood(fetched.endpoint_id, AIModel.SchemaState.MISSING, fetched.problem, fetched.answered)
     try:
         mapped = map_openapi(fetched.document, fetched.endpoint_id)
     except SchemaNotUnderstood as trouble:

@@ -108,7 +108,7 @@ def _closed(schema: Any, defs: dict[str, Any], *, is_value: bool) -> Any:
 
 
 def _opened(schema: Any) -> Any:
-    """A variant that takes any object, made to say so: else the value that it is a variant of would refuse its fields."""
+    """A variant that takes any object, made to say so: else what it is a variant of would refuse all its fields."""
     if not isinstance(schema, dict) or set(schema) - _SAYS_NOTHING - {"type"}:
         return schema
     kinds = schema.get("type", "object")

@@ -65,7 +65,7 @@ def explain(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> lis
     if name in ("enum", "const"):
         return [_not_among(error, path)]
     if name == "type":
-        return [_wrong_type(error, path)]
+        return [_wrong_type(schema, error, path)]
     if name in ("anyOf", "oneOf"):
         return _no_variant(schema, error, path)
     if name not in _SIMPLE:
@@ -184,10 +184,12 @@ def _not_among(error: jsonschema_rs.ValidationError, path: list[str | int]) -> P
     )
 
 
-def _wrong_type(error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
+def _wrong_type(schema: dict[str, Any], error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
     wanted = error.kind.as_dict()["types"]
     words = " or ".join(_ARTICLED.get(kind, kind) for kind in wanted)
     hint = f"send {words}"
+    if wanted == ["object"]:
+        hint = f"send {_wanted(_at(schema, error.schema_path[:-1]), schema.get('$defs', {}))}"
     if isinstance(error.instance, str) and {"integer", "number", "boolean"} & set(wanted):
         hint += ", without quotes"
     return Problem(field_path(path), "type", f"{shown(error.instance)} is not {words}", hint)
@@ -212,13 +214,18 @@ def _no_variant(schema: dict[str, Any], error: jsonschema_rs.ValidationError, pa
         if isinstance(error.instance, str) and {"integer", "number", "boolean"} & set(_kinds(variants, defs)):
             hint += ", without quotes"
         return [Problem(field_path(path), "type", words, hint)]
-    best = min(meant, key=lambda number: (len(failures[number]), number))
+    best = min(meant, key=lambda number: (_is_another(failures[number], path), len(failures[number]), number))
     problems = [problem for one in failures[best] for problem in explain(schema, one)]
     others = [variant for number, variant in enumerate(variants) if number != best]
     if len(problems) == 1 and problems[0].path == field_path(path) and others:
         (one,) = problems
         return [Problem(one.path, one.code, one.message, f"{one.hint}; or send {_alternatives(others, defs)}")]
     return problems
+
+
+def _is_another(errors: list[jsonschema_rs.ValidationError], path: list[str | int]) -> bool:
+    """Whether a field of the object says that it is of another variant: {"kind": "image"} where "text" is wanted."""
+    return any(one.kind.name in ("const", "enum") and len(one.instance_path) > len(path) for one in errors)
 
 
 def _alternatives(variants: list[Any], defs: dict[str, Any]) -> str:

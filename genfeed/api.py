@@ -3,14 +3,25 @@
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+import orjson
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.parser import Parser
 
 from catalog.api import admin_router, models_router
 from genfeed.clients.errors import ApiError, error_response
 
 logger = logging.getLogger(__name__)
+
+
+class StrictParser(Parser):
+    """JSON as the RFC has it: no NaN, and no half characters, which no answer could repeat."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        return orjson.loads(request.body)
+
 
 api = NinjaAPI(
     title="GenFeed",
@@ -21,6 +32,7 @@ api = NinjaAPI(
     ),
     docs_url="/docs",
     openapi_url="/openapi.json",
+    parser=StrictParser(),
 )
 api.add_router("", models_router)
 api.add_router("/admin", admin_router)
@@ -60,6 +72,20 @@ def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
     code = "not_found" if error.status_code == 404 else "invalid_request"
     return error_response(
         ApiError(code, str(error), "Check the address and the body of the request.", status=error.status_code)
+    )
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_large(_request: HttpRequest, _error: RequestDataTooBig) -> HttpResponse:
+    return error_response(ApiError("payload_too_large", "The body is too large.", "Send less in one request."))
+
+
+@api.exception_handler(SuspiciousOperation)
+@api.exception_handler(RawPostDataException)
+@api.exception_handler(UnreadablePostError)
+def _unreadable(_request: HttpRequest, _error: Exception) -> HttpResponse:
+    return error_response(
+        ApiError("invalid_request", "The body of the request could not be read.", "Send the body as JSON.")
     )
 
 

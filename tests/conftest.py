@@ -73,7 +73,7 @@ def _point_to(sandbox: RunningSandbox, settings: Any) -> RunningSandbox:
 
 
 @pytest.fixture
-def sync(transactional_db: None) -> Callable[..., SyncRun]:
+def sync(db: None) -> Callable[..., SyncRun]:
     """Runs one sync of fal to its end, in this process, and returns its row."""
 
     def run(**options: Any) -> SyncRun:

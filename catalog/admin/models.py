@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from catalog import published
+from catalog.admin.field_rows import field_rows
 from catalog.admin.filters import MODEL_FILTERS
 from catalog.admin.input_check import check_input
 from catalog.availability import SwitchResult, switch_models
@@ -28,13 +29,16 @@ from genfeed.journal.pages import ReadOnlyAdmin, badge
 
 @admin.register(AIModel)
 class AIModelAdmin(ReadOnlyAdmin):
-    list_display = ["picture", "title", "category", "media_type", "state", "switch_button", "schema", "changed_at"]
+    list_display = ["picture", "title", "sort", "offered", "schema"]
     list_display_links = ["title"]
     list_filter = MODEL_FILTERS
     list_select_related = ["provider"]
     search_fields = ["endpoint_id", "name", "category"]
     search_help_text = "Words in id, name or category."
     list_per_page = 50
+    list_max_show_all = 0
+    # The filters bring their own counts.
+    show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     ordering = ["endpoint_id"]
     actions = ["enable", "disable"]
@@ -62,31 +66,37 @@ class AIModelAdmin(ReadOnlyAdmin):
     def title(self, row: AIModel) -> SafeString:
         return format_html('{}<br><span class="gf-id">{}</span>', row.name, row.endpoint_id)
 
-    @admin.display(description="offered", ordering="enabled")
-    def state(self, row: AIModel) -> SafeString:
-        if row.enabled:
-            return badge("enabled", "good")
-        if row.held_reason:
-            return badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
-        return badge("disabled")
+    @admin.display(description="category", ordering="category")
+    def sort(self, row: AIModel) -> SafeString:
+        return format_html('{}<br><span class="gf-note">{}</span>', row.category or "(none)", row.media_type)
 
-    @admin.display(description="switch")
-    def switch_button(self, row: AIModel) -> SafeString:
-        # Inside the list's own form, which carries the CSRF token: no script is needed.
+    @admin.display(description="offered", ordering="enabled")
+    def offered(self, row: AIModel) -> SafeString:
+        """The state, and the switch: a button of the list's own form, which carries the CSRF token."""
+        if row.enabled:
+            state = badge("enabled", "good")
+        elif row.held_reason:
+            state = badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
+        else:
+            state = badge("disabled")
+        word = "Disable" if row.enabled else "Enable"
         return format_html(
-            '<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
+            '{}<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
             'aria-label="{} {}">{}</button>',
+            state,
             reverse("admin:catalog_aimodel_toggle", args=[row.pk]),
             "0" if row.enabled else "1",
-            "Disable" if row.enabled else "Enable",
+            word,
             row.endpoint_id,
-            "Disable" if row.enabled else "Enable",
+            word,
         )
 
     @admin.display(description="schema", ordering="schema_state")
     def schema(self, row: AIModel) -> str:
-        state = row.get_schema_state_display()
-        return f"v{row.schema_version}, {state}" if row.schema_version else state
+        if row.schema_state == AIModel.SchemaState.UNDERSTOOD:
+            return f"v{row.schema_version}"
+        version = f"v{row.schema_version}, " if row.schema_version else ""
+        return f"{version}{row.get_schema_state_display()}"
 
     @admin.action(description="Enable selected models", permissions=["switch"])
     def enable(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> None:
@@ -151,8 +161,8 @@ class AIModelAdmin(ReadOnlyAdmin):
             "row": row,
             "held_words": held_words(row),
             "may_switch": self.has_switch_permission(request),
-            "inputs": content.get("inputs", []),
-            "outputs": content.get("outputs", []),
+            "inputs": field_rows(content.get("inputs", [])),
+            "outputs": field_rows(content.get("outputs", [])),
             "versions": [{"row": version, "words": words} for version, words in shown],
             "current": current,
             "check": check_input(row, content, request.POST.get("input") if request.method == "POST" else None),

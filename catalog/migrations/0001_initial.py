@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("understood", "Understood"),
                             ("flagged", "understood, with remarks"),
-                            ("missing", "the provider has none"),
+                            ("missing", "Missing"),
                             ("not_understood", "not understood"),
                         ],
                         default="missing",

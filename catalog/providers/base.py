@@ -72,11 +72,12 @@ class ListingPage:
 
 @dataclass(frozen=True)
 class FetchedSchema:
-    """A model's OpenAPI document, or the provider's own words why there is none."""
+    """A model's OpenAPI document, or in words why there is none. `answered`: the provider said so itself."""
 
     endpoint_id: str
     document: dict[str, Any] | None
     problem: str = ""
+    answered: bool = True
 
 
 @dataclass(frozen=True)

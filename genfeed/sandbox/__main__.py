@@ -1,18 +1,18 @@
 """`python -m genfeed.sandbox`: the sandbox without Django."""
 
 import argparse
-import sys
+from typing import NoReturn
 
-from genfeed.sandbox.server import DESCRIPTION, add_options, run
+from genfeed.sandbox.server import DESCRIPTION, add_options, leave, run
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Read the options and serve."""
     parser = argparse.ArgumentParser(prog="sandbox", description=DESCRIPTION)
     add_options(parser)
     options = parser.parse_args()
-    return run(host=options.host, port=options.port, latency_ms=options.latency, catalog=options.catalog)
+    leave(run(host=options.host, port=options.port, latency_ms=options.latency, catalog=options.catalog))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
@@ -53,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(*, host: str, port: int, latency_ms: float = 0.0, catalog: Path | None = None) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code: 0, or 1 with a sentence on stderr."""
+    """Serve until SIGTERM or SIGINT and return the exit code, for `leave`: 0, or 1 with a sentence on stderr."""
     problem = _why_not_bindable(host, port)
     if problem:
         print(problem, file=sys.stderr)
@@ -103,6 +104,16 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
         loop.add_signal_handler(ending, server.stop)
     print(_welcome(sandbox), flush=True)
     await server.serve()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once with an exit code.
+
+    The server's own threads may still be at work, and one that meets a Python which is being taken down panics.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _welcome(sandbox: Sandbox) -> str:

@@ -1,12 +1,9 @@
-// A picture that can't be loaded leaves its frame, not the browser's broken mark.
-(function () {
+// A picture that can't be loaded leaves its frame, not the browser's broken mark. Loaded before the pictures are, and
+// listening while the event goes down, because an image's error does not bubble.
+document.addEventListener("error", function (event) {
   "use strict";
-  function blank(image) {
-    image.classList.add("gf-thumb-none");
-    image.removeAttribute("src");
+  const image = event.target;
+  if (image instanceof HTMLImageElement && image.matches(".gf-thumb, .gf-picture")) {
+    image.src = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
   }
-  for (const image of document.querySelectorAll("img.gf-thumb, img.gf-picture")) {
-    if (image.complete && image.naturalWidth === 0 && image.loading !== "lazy") blank(image);
-    image.addEventListener("error", function () { blank(image); });
-  }
-})();
+}, true);

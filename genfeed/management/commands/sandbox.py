@@ -1,12 +1,11 @@
 """`manage.py sandbox`: the fal-compatible server, as a command."""
 
 import argparse
-import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from genfeed.sandbox.server import DESCRIPTION, add_options, run
+from genfeed.sandbox.server import DESCRIPTION, add_options, leave, run
 
 
 class Command(BaseCommand):
@@ -24,4 +23,4 @@ class Command(BaseCommand):
         code = run(
             host=options["host"], port=options["port"], latency_ms=options["latency"], catalog=options["catalog"]
         )
-        sys.exit(code)
+        leave(code)

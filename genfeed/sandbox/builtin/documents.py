@@ -8,7 +8,9 @@ from genfeed.sandbox.builtin.notation import REF, Field, Schema
 from genfeed.sandbox.builtin.tables import Component, Sheet, Tables
 from genfeed.sandbox.builtin.wording import describe_field, prompt_examples
 
+QUEUE_STATES = ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 STATUS_TEXTS = {
+    "status": "Where the request stands.",
     "request_id": "The number of the request.",
     "response_url": "Where the result can be fetched.",
     "status_url": "Where the state can be asked for.",
@@ -20,7 +22,7 @@ STATUS_TEXTS = {
 QUEUE_STATUS: Schema = {
     "type": "object",
     "properties": {
-        "status": {"type": "string", "enum": ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]},
+        "status": {"type": "string", "description": STATUS_TEXTS["status"], "enum": QUEUE_STATES},
         **{
             name: {"type": "string", "description": STATUS_TEXTS[name]}
             for name in ("request_id", "response_url", "status_url", "cancel_url")

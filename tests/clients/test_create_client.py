@@ -1,0 +1,96 @@
+"""`manage.py create_client`: a client and its key from the command line."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from genfeed.clients.keys import find_caller
+from genfeed.clients.models import ApiKey, Client
+from genfeed.journal.models import AuditEvent
+
+pytestmark = pytest.mark.django_db
+
+
+def create_client(*arguments: str) -> str:
+    out = StringIO()
+    call_command("create_client", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_it_makes_a_client_and_prints_a_key_that_works() -> None:
+    shown = create_client("Acme")
+
+    text = shown.strip().splitlines()[-1]
+    caller = find_caller(text)
+    assert (caller.client_name, caller.scopes) == ("Acme", {"models:read"})
+    assert shown.startswith("Client Acme, scopes models:read. The key, shown this once:\n")
+
+
+def test_json_is_one_line_with_client_and_key() -> None:
+    shown = create_client("Acme", "--json")
+
+    assert shown.count("\n") == 1
+    answer = json.loads(shown)
+    assert list(answer) == ["client", "api_key"]
+    assert answer["client"] == "Acme"
+    assert find_caller(answer["api_key"]).client_name == "Acme"
+
+
+def test_the_key_has_the_scopes_that_were_asked_for() -> None:
+    create_client("Acme", "--scopes", "admin, models:read,")
+
+    assert ApiKey.objects.get().scopes == ["admin", "models:read"]
+
+
+def test_an_unknown_scope_is_refused_by_name_and_nothing_is_made() -> None:
+    with pytest.raises(CommandError, match=r"^Unknown scope: fly\. Scopes are: models:read, admin"):
+        create_client("Acme", "--scopes", "models:read,fly")
+
+    assert (Client.objects.count(), ApiKey.objects.count(), AuditEvent.objects.count()) == (0, 0, 0)
+
+
+def test_a_client_that_exists_gets_another_key_and_keeps_the_old_one() -> None:
+    first = json.loads(create_client("Acme", "--json"))["api_key"]
+    second = json.loads(create_client("Acme", "--json"))["api_key"]
+
+    assert Client.objects.count() == 1
+    assert first != second
+    assert find_caller(first).client_id == find_caller(second).client_id
+
+
+def test_the_case_of_a_name_makes_no_second_client() -> None:
+    create_client("Acme")
+
+    answer = json.loads(create_client("aCME", "--json"))
+
+    assert answer["client"] == "Acme"
+    assert Client.objects.count() == 1
+
+
+def test_a_test_key_can_be_asked_for() -> None:
+    text = json.loads(create_client("Acme", "--test", "--json"))["api_key"]
+
+    assert text.startswith("gf_test_")
+    assert ApiKey.objects.get().is_test is True
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 201])
+def test_a_name_must_have_1_to_200_characters(name: str) -> None:
+    with pytest.raises(CommandError, match=r"^The name must have 1 to 200 characters\.$"):
+        create_client(name)
+
+    assert Client.objects.count() == 0
+
+
+def test_client_and_key_are_in_the_audit() -> None:
+    create_client("Acme")
+    create_client("Acme")
+
+    events = AuditEvent.objects.order_by("pk").values_list("action", "actor_name", "after__client")
+    assert list(events) == [
+        ("client.added", "system", None),
+        ("api_key.created", "system", "Acme"),
+        ("api_key.created", "system", "Acme"),
+    ]
