@@ -109,7 +109,7 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
     rule = row_rule(unit, request.fields)
     if rule is None:
         why = f"a unit of {normalise_unit(unit)!r} can't be derived from a request"
-        return replace(_unknown(unit, why, ()), unit_price=price)
+        return replace(_unknown(unit, why, (f"number of {normalise_unit(unit) or 'units'}",)), unit_price=price)
     answer = replace(
         _settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit)
     )

@@ -27,6 +27,7 @@ def read_tiers(
     tiers = [_tier(tokens[place], group) for place, group in zip(places, groups, strict=True)]
     _inherit(tiers, groups, prefix)
     _spread(tiers)
+    _spread_unit(tiers, groups[-1])
     return tiers, unread
 
 
@@ -134,3 +135,14 @@ def _spread(tiers: list[Tier]) -> None:
         if all(tier.kinds() and tier.kinds() == last.kinds() - {kind} for tier in others):
             for tier in others:
                 setattr(tier, kind, list(own))
+
+
+def _spread_unit(tiers: list[Tier], last: list[Token]) -> None:
+    """ "$A (audio off) or $B (audio on) per second": a unit after the last tier's own words is the unit of all."""
+    kinds = [token.kind for token in last]
+    if "per" not in kinds or not any(kind in _QUALIFIERS for kind in kinds[: kinds.index("per")]):
+        return
+    if any(tier.per is not None for tier in tiers[:-1]) or any(tier.added for tier in tiers):
+        return
+    for tier in tiers:
+        tier.per = tiers[-1].per

@@ -18,8 +18,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 def fields_of(endpoint_id: str) -> list[Field]:
     """The mapped input fields, none where there is no usable document."""
-    known = mapped_june()
-    return known[endpoint_id] if endpoint_id in known else []
+    return mapped_june().get(endpoint_id, [])
 
 
 @cache

@@ -53,7 +53,9 @@ def test_a_float_is_read_by_the_digits_it_shows() -> None:
     assert parse_decimal(0.1) == Decimal("0.1")
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", float("nan"), float("inf"), "", "ten", None, True, []])
+@pytest.mark.parametrize(
+    "value", ["NaN", "Infinity", "-Infinity", float("nan"), float("inf"), "", "ten", None, True, []]
+)
 def test_what_is_no_finite_number_is_refused(value: object) -> None:
     with pytest.raises(NotMoney):
         parse_decimal(value)

@@ -13,7 +13,9 @@ def field(name: str, default: Any = None, **more: Any) -> Field:
     return {"name": name, "type": "any", "required": False, "nullable": False, "default": default, **more}
 
 
-def amount(name: str, fields: list[Field], given: dict[str, Any], media: dict[str, Any] | None = None, **more: Any) -> Any:
+def amount(
+    name: str, fields: list[Field], given: dict[str, Any], media: dict[str, Any] | None = None, **more: Any
+) -> Any:
     return measure(name, make_request(fields, given, media), **more)
 
 
