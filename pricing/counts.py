@@ -75,7 +75,7 @@ def characters(request: Request) -> Amount:
             return missing("output characters", basis="a question about an image is not the text that is counted")
         count = _length(value)
         return known(count, f"{name} has {count} characters") if count is not None else missing(name)
-    return missing("text")
+    return missing(next((name for name in TEXT_FIELDS if request.has(name)), "text"))
 
 
 def text_length(request: Request, name: str) -> Amount:

@@ -19,6 +19,8 @@ Confidence = Literal["exact", "derived", "historical", "bounded", "unknown"]
 CONFIDENCES: tuple[Confidence, ...] = ("exact", "derived", "historical", "bounded", "unknown")
 DEFAULT_DEADLINE_SECONDS = Decimal(600)
 COMPUTE_SECONDS = "compute seconds"
+# Where a text speaks of this unit, the first one is dearer than the others; a flat row is silent about that.
+FIRST_DEARER = "processed megapixels"
 _SAME = Decimal("0.01")
 
 
@@ -113,6 +115,9 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
     answer = replace(
         _settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit)
     )
+    if normalise_unit(unit) == FIRST_DEARER and answer.cost is not None and answer.cost > price:
+        basis = f"{answer.basis}; the row does not say whether megapixels after the first are cheaper"
+        return replace(answer, low=price, confidence="bounded", basis=basis)
     unsaid = _unsaid(request)
     if answer.confidence == "exact" and unsaid:
         basis = f"{answer.basis}; no text says whether {' and '.join(unsaid)} changes the price"

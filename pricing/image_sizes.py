@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pricing.requests import Request, as_number, is_given, takes_media
+from pricing.requests import Request, as_number, is_given, offers_media, takes_media
 
 # The presets of fal's ImageSize and the larger ones that newer models add.
 PRESETS: dict[str, tuple[int, int]] = {
@@ -142,6 +142,8 @@ def _like_input(request: Request) -> Size:
     changed = _changes_shape(request)
     if changed:
         return Size(None, 0, 0, f"{changed} makes the output another size than the input", ("output size",))
+    if not any(offers_media(request.fields, kind) for kind in ("image", "video")):
+        return Size(None, 0, 0, "the schema names no output size", ("output size",))
     factor, words = upscale_factor(request)
     width, height = request.media.get("input_width"), request.media.get("input_height")
     if width and height:

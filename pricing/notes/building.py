@@ -65,11 +65,7 @@ def _drop_counted_lengths(draft: Draft, charges: list[_Row]) -> None:
     if not counted or not draft.length_factors:
         return
     draft.remarks.append("lengths are counted in seconds, so their factors are in the count already")
-    draft.multipliers = [
-        multiplier
-        for multiplier in draft.multipliers
-        if not any(multiplier["name"].endswith(f" {length}s") for length in draft.length_factors)
-    ]
+    draft.multipliers = [item for item in draft.multipliers if item["name"] not in draft.length_factors]
 
 
 def _plain_charges(draft: Draft, fields: Mapping[str, Field]) -> list[_Row]:

@@ -72,7 +72,7 @@ def _choice_costs(match: re.Match[str], item: Field, draft: Draft, fields: Mappi
         seconds = [Decimal(value[:-1])] if value.endswith("s") else []
         condition = duration_condition(seconds, own) if seconds else resolution_condition([value], own)[0]
         if seconds:
-            draft.length_factors[format_decimal(seconds[0])] = factor_of(words) or "1"
+            draft.length_factors.add(f"{item['name']} {value}")
         _times(f"{item['name']} {value}", factor_of(words), condition, draft)
 
 
@@ -122,6 +122,7 @@ def _when_off(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[
 
 
 def _more_frames(match: re.Match[str], item: Field, draft: Draft, _fields: Mapping[str, Field]) -> None:
+    draft.length_factors.add(f"more than {match['n']} frames")
     _times(
         f"more than {match['n']} frames",
         factor_of(match["factor"]),

@@ -58,7 +58,7 @@ class Draft:
     fps: str | None = None
     rounding: dict[str, str] | None = None
     rounds_megapixels: bool = False
-    length_factors: dict[str, str] = field(default_factory=dict)
+    length_factors: set[str] = field(default_factory=set)
     least_charge: str | None = None
     minimums: dict[str, str] = field(default_factory=dict)
     seconds_of: str | None = None
