@@ -104,8 +104,9 @@ def current() -> Published:
         return found or current()
     try:
         newest = revisions.current()
-        if _current is None or _current.revision != newest.number:
-            _current = _build(newest)
+        number = newest.number if newest else 0
+        if _current is None or _current.revision != number:
+            _current = _build(number, newest.at if newest else None)
         _checked_at = time.monotonic()
         return _current
     finally:
@@ -140,12 +141,12 @@ def find(address: str, *, offered_only: bool = True) -> Entry:
     raise ModelNotFoundError(address, get_close_matches(address.partition(":")[2] or address, known, n=3, cutoff=0.6))
 
 
-def _build(revision: revisions.Revision) -> Published:
+def _build(number: int, at: datetime | None) -> Published:
     entries = tuple(_entries())
     by_id: dict[str, tuple[Entry, ...]] = {}
     for entry in entries:
         by_id[entry.id] = (*by_id.get(entry.id, ()), entry)
-    return Published(revision.number, revision.at, entries, by_id)
+    return Published(number, at, entries, by_id)
 
 
 def _entries() -> Iterator[Entry]:
