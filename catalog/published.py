@@ -116,7 +116,9 @@ def current() -> Published:
 def forget() -> None:
     """Makes the next look ask the database; for the process that has just published, and for tests."""
     global _current, _checked_at
-    _current, _checked_at = None, 0.0
+    # Not while a thread rebuilds: it would publish to this process what it began to read before.
+    with _lock:
+        _current, _checked_at = None, 0.0
 
 
 def find(address: str, *, offered_only: bool = True) -> Entry:
@@ -142,7 +144,8 @@ def find(address: str, *, offered_only: bool = True) -> Entry:
 
 
 def _build(number: int, at: datetime | None) -> Published:
-    entries = tuple(_entries())
+    # Sorted here, as cursors compare: a database's collation may see letters and punctuation otherwise.
+    entries = tuple(sorted(_entries(), key=lambda entry: (entry.id, entry.provider)))
     by_id: dict[str, tuple[Entry, ...]] = {}
     for entry in entries:
         by_id[entry.id] = (*by_id.get(entry.id, ()), entry)
@@ -150,9 +153,7 @@ def _build(number: int, at: datetime | None) -> Published:
 
 
 def _entries() -> Iterator[Entry]:
-    rows = (
-        AIModel.objects.select_related("provider").defer("metadata", "limits").order_by("endpoint_id", "provider__slug")
-    )
+    rows = AIModel.objects.select_related("provider").defer("metadata", "limits").order_by()
     for row in rows.iterator(chunk_size=2000):
         yield Entry(
             pk=row.pk,
