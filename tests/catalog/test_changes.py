@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.changes import change_class, diff_schemas, readable_diff
-from catalog.changes_fields import costs
+from catalog.changes_fields import cost_role
 from catalog.mapping import MappedSchema, fingerprint, map_openapi
 from tests.catalog.test_mapping import SCHEMAS, openapi
 from tests.recorded import JANUARY, JUNE, mapped, requires_recorded
@@ -93,6 +93,14 @@ def test_a_renamed_field_is_one_change_that_breaks() -> None:
             {"resolution": {"type": "number", "description": "The number of pixels of the output."}},
         ),
         ({"speed": {"type": "number"}}, {"style": {"type": "number"}}),
+        (
+            {"num_frames": {"type": "integer", "description": "The number of frames to generate."}},
+            {"num_images": {"type": "integer", "description": "The number of images to generate."}},
+        ),
+        (
+            {"style": {"enum": ["a", "b"], "description": "The style of the image."}},
+            {"styles": {"enum": ["c", "d"], "description": "The style of the image."}},
+        ),
     ],
 )
 def test_fields_that_are_not_alike_are_not_a_rename(old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -181,20 +189,24 @@ def test_a_default_of_one_is_not_a_default_of_true() -> None:
     ],
 )
 def test_a_changed_default_breaks_where_it_changes_the_cost(path: str) -> None:
-    assert costs(path)
+    assert cost_role(path) is not None
 
 
 @pytest.mark.parametrize(
-    "path", ["prompt", "seed", "guidance_scale", "loras[].scale", "voice_setting.speed", "output_format", "strength"]
+    "path",
+    [
+        *("prompt", "seed", "guidance_scale", "loras[].scale", "voice_setting.speed", "output_format", "strength"),
+        *("sync_mode", "tile_width", "preserve_aspect_ratio", "video_write_mode", "font_size"),
+    ],
 )
 def test_a_changed_default_of_another_field_does_not_break(path: str) -> None:
-    assert not costs(path)
+    assert cost_role(path) is None
 
 
 def test_a_changed_default_of_a_cost_field_is_told_with_both_values() -> None:
     (change,) = diff({"num_images": {**WHOLE, "default": 1}}, {"num_images": {**WHOLE, "default": 4}})
     assert change["breaking"]
-    assert change["words"] == "Input num_images: the default went from 1 to 4."
+    assert change["words"] == "Input num_images: the default went from 1 to 4, which changes the cost."
 
 
 def test_a_changed_default_of_a_required_field_costs_nobody_anything() -> None:
@@ -387,18 +399,20 @@ def test_the_totals_from_january_to_june() -> None:
 
 # Read by hand in both documents of each endpoint.
 BY_HAND = {
-    "fal-ai/flux-1/dev": ["Breaking: Input acceleration: the default went from regular to none."],
+    "fal-ai/flux-1/dev": [
+        "Breaking: Input acceleration: the default went from regular to none, which changes the cost."
+    ],
     "fal-ai/veo2/image-to-video": ["Breaking: Input aspect_ratio: removed."],
     "fal-ai/pixverse/v5/transition": ["Breaking: Input end_image_url: required now."],
     "fal-ai/gpt-image-1.5": ["Breaking: Input prompt: the greatest length is now 32000."],
     "fal-ai/longcat-single-avatar/audio-to-video": [
-        "Breaking: Input num_inference_steps: the default went from 30 to 50."
+        "Breaking: Input num_inference_steps: the default went from 30 to 50, which changes the cost."
     ],
     "bria/video/erase/mask": ["Breaking: Output video: removed."],
     "fal-ai/deepfilternet3": ["Breaking: Output audio_file.bitrate: the type went from string to any."],
     "fal-ai/fast-animatediff/turbo/text-to-video": [
         "Breaking: Input num_frames: the maximum went from 64 to 32.",
-        "Breaking: Input num_inference_steps: the default went from 4 to 8.",
+        "Breaking: Input num_inference_steps: the default went from 4 to 8, which changes the cost.",
         "Breaking: Input motions: removed.",
     ],
     "fal-ai/wan-trainer/t2v": ["Breaking: Input number_of_steps: the minimum went from 1 to 100."],
