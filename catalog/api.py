@@ -93,7 +93,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
     for entry in base.registered():
         provider = base.open_provider(entry.slug)
         row = rows.get(entry.slug)
-        synced_at = row.synced_at if row else None  # type: ignore[attr-defined]
+        synced_at = row.synced_at if row else None
         items.append(
             {
                 "id": entry.slug,
@@ -150,7 +150,7 @@ def toggle(request: HttpRequest, model_id: ModelId, body: shapes.ToggleBody | No
     identity = _identity(request)
     identity.require("catalog.switch_aimodel")
     entry = _find(model_id, offered_only=False)
-    body = body or shapes.ToggleBody()
+    body = body or shapes.ToggleBody(enabled=None, reason="")
     on = not AIModel.objects.get(pk=entry.pk).enabled if body.enabled is None else body.enabled
     return _switch(identity, [entry.pk], on=on, reason=body.reason)
 
@@ -162,7 +162,7 @@ def start_sync(request: HttpRequest, body: shapes.SyncBody | None = None) -> Htt
     """Asks for a sync of a provider. While one is open, that one is answered instead of a second."""
     identity = _identity(request)
     identity.require("catalog.sync_provider")
-    body = body or shapes.SyncBody()
+    body = body or shapes.SyncBody(provider="fal", full=False)
     try:
         run, _ = discovery.request_sync(body.provider, trigger="api", requested_by=identity.actor.name, full=body.full)
     except base.UnknownProviderError as error:
@@ -194,7 +194,7 @@ def get_sync(request: HttpRequest, run_id: int) -> HttpResponse:
 
 
 def _identity(request: HttpRequest) -> Identity:
-    return request.auth  # type: ignore[attr-defined, no-any-return]
+    return request.auth  # type: ignore[attr-defined]
 
 
 def _page(request: HttpRequest, filters: ModelFilters, *, enabled: bool | None) -> HttpResponse:

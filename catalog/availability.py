@@ -88,6 +88,7 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
         # Locked in one order, so that two bulk switches wait for each other instead of dead-locking.
         rows = list(AIModel.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
         changes: list[Change] = []
+        changed_rows: list[AIModel] = []
         for row in rows:
             before = {"switch": row.switch, "enabled": row.enabled}
             row.switch = wanted
@@ -99,10 +100,10 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
                 result.unchanged.append(row.endpoint_id)
                 continue
             result.changed.append(row.endpoint_id)
+            changed_rows.append(row)
             changes.append(Change(row, before, after))
         if changes:
             revision = publish(f"{len(changes)} model{'s' * (len(changes) > 1)} switched {wanted} by {actor.name}")
-            changed_rows = [change.target for change in changes]
             for row in changed_rows:
                 row.revision = revision.number
                 row.changed_at = revision.at

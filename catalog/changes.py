@@ -10,7 +10,7 @@ from typing import Any
 from catalog.changes_fields import Change, compare_field
 from catalog.changes_renames import renamed_pairs
 from catalog.changes_words import group_words, sentence
-from catalog.mapping import MappedSchema
+from catalog.mapping import MappedSchema, canonical
 from catalog.mapping_fields import Field
 
 _WORDS = frozenset({"title", "description", "examples", "example", "ui", "_fal_ui_field", "limit_description"})
@@ -31,7 +31,7 @@ def diff_schemas(old: MappedSchema | dict[str, Any], new: MappedSchema | dict[st
         *_compare_lists("output", "", _part(old, "outputs"), _part(new, "outputs")),
     ]
     for side in ("input", "output"):
-        before, after = _part(old, f"{side}_schema"), _part(new, f"{side}_schema")
+        before, after = canonical(_part(old, f"{side}_schema")), canonical(_part(new, f"{side}_schema"))
         if before != after and not any(change["side"] == side for change in changes):
             is_wording = _without_words(before) == _without_words(after)
             changes.append(_change(side, "", "wording_changed" if is_wording else "schema_changed"))
@@ -57,8 +57,7 @@ def _without_words(schema: Any) -> Any:
         return [_without_words(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {key: _without_words(value) for key, value in schema.items() if key not in _WORDS and key[:2] != "x-"}
-    return kept | ({"required": sorted(kept["required"])} if isinstance(kept.get("required"), list) else {})
+    return {key: _without_words(value) for key, value in schema.items() if key not in _WORDS and key[:2] != "x-"}
 
 
 def _part(schema: MappedSchema | dict[str, Any], name: str) -> Any:

@@ -12,24 +12,25 @@ Change = dict[str, Any]
 # root.
 COST_ROLES = {
     "count": r"^(num|number_of|max)_(images|videos|samples|results|outputs|generations)$|^(n|batch_size|count)$",
-    "size": r"(^|_)(image_size|video_size|output_size|size|width|height)$",
+    "size": r"^((\w+_)?(image|video|output|canvas|shot|texture)_size|size|width|height)$",
     "resolution": r"(^|_)resolution$",
     "megapixels": r"(^|_)(megapixels|mp)$",
-    "aspect ratio": r"(^|_)aspect_ratio$",
+    "aspect ratio": r"^((target|output|validation)_)?aspect_ratio$",
     "duration": r"(^|_)(duration(_seconds)?|seconds(_total)?|length_ms|(audio|video|music)_length)$",
     "frames": r"(^|_)(num|number_of)_(\w+_)?frames$|^frames$",
     "frame rate": r"(^|_)(fps|frame_rate|frames_per_second)$",
     "steps": r"(^|_)(steps|steps_num|num_steps)$",
-    "quality": r"(^|_)(quality|detail|performance)$",
-    "mode and speed": r"(^|_)(mode|speed|acceleration|turbo|tier|thinking_level|thinking_type)$|^model(_name)?$",
+    "quality": r"(^|_)quality$|^(detail|performance)$",
+    "mode and speed": r"^(mode|speed|tier|acceleration|model|model_name)$|(^|_)turbo$"
+    r"|(^|_)(turbo|pro|rendering|reasoning|thinking|enhancement|upscale)_(mode|speed|tier|level|type)$",
     "audio": r"^(generate|enable|with)_audio(_switch)?$|^audio$",
     "upscale factor": r"^(upscale|upscaling|scale|upsampling)_(factor|ratio)$|^(upscale|scale)$",
     "tokens": r"^max_(new_|output_|completion_)?tokens$",
-    "extras": r"web_search$",
+    "web search": r"web_search$",
 }
-_COSTS = re.compile("|".join(COST_ROLES.values()))
+_ROLES = [(role, re.compile(pattern)) for role, pattern in COST_ROLES.items()]
 # Said of the request only: a lora has a scale, and a voice a speed, without a price.
-_ROOT_ONLY = re.compile(f"{COST_ROLES['upscale factor']}|^(mode|model|speed|audio)$")
+_ROOT_ONLY = re.compile(r"^(scale|upscale|scale_factor|mode|model|speed|audio)$")
 
 _LOWER = {"minimum": "exclusive_minimum", "min_length": None, "min_items": None}
 _UPPER = {"maximum": "exclusive_maximum", "max_length": None, "max_items": None}
@@ -47,7 +48,7 @@ def compare_field(side: str, path: str, old: Field, new: Field) -> list[Change]:
         found += _bounds(old, new)
         found += _openness(old, new)
     if not _same(old.get("default"), new.get("default")):
-        breaks = costs(path) and not new["required"]
+        breaks = cost_role(path) is not None and not new["required"]
         found.append(("default_changed", old.get("default"), new.get("default"), breaks))
     if _plain(old.get("description")) != _plain(new.get("description")):
         found.append(("description_changed", old.get("description"), new.get("description"), False))
@@ -66,12 +67,11 @@ def compare_field(side: str, path: str, old: Field, new: Field) -> list[Change]:
     ]
 
 
-def costs(path: str) -> bool:
-    """Whether a default at this path ("image_size.width") has a say in the cost of a request."""
+def cost_role(path: str) -> str | None:
+    """The role in COST_ROLES that a field at this path ("image_size.width") has; None: it has no say in the cost."""
     names = path.replace("[]", "").split(".")
-    if _COSTS.search(names[0]):
-        return True
-    return len(names) > 1 and bool(_COSTS.search(names[-1])) and not _ROOT_ONLY.search(names[-1])
+    inner = names[-1:] if len(names) > 1 and not _ROOT_ONLY.search(names[-1]) else []
+    return next((role for name in [names[0], *inner] for role, pattern in _ROLES if pattern.search(name)), None)
 
 
 def _is_widened(old: Field, new: Field) -> bool:

@@ -3,6 +3,7 @@
 from difflib import SequenceMatcher
 from typing import Any
 
+from catalog.changes_fields import cost_role
 from catalog.mapping_fields import Field
 
 ALIKE = 0.65  # from 0 (nothing in common) to 1
@@ -10,7 +11,7 @@ MAX_PAIRS = 2_500
 
 
 def renamed_pairs(gone: list[Field], come: list[Field]) -> dict[str, str]:
-    """Old name → new name, for fields of one type that are alike by name and description. The most alike go first."""
+    """Old name → new name, for fields of one type that are alike by name and description; the most alike first."""
     if not gone or not come or len(gone) * len(come) > MAX_PAIRS:
         return {}
     scored = []
@@ -30,11 +31,18 @@ def renamed_pairs(gone: list[Field], come: list[Field]) -> dict[str, str]:
 def _likeness(old: Field, new: Field) -> float:
     if old["type"] != new["type"] or old.get("media") != new.get("media"):
         return 0.0
+    if len({cost_role(old["name"]), cost_role(new["name"])} - {None}) == 2 or not _shares_choices(old, new):
+        return 0.0  # "num_frames" and "num_images" are worded alike and are two things
     by_name = _ratio(old["name"], new["name"])
     one, other = _text(old), _text(new)
     if not one or not other:  # a name alone must speak for itself
         return by_name if by_name >= 0.8 else 0.0
     return (by_name + 2 * _ratio(one, other)) / 3
+
+
+def _shares_choices(old: Field, new: Field) -> bool:
+    before, after = old.get("enum"), new.get("enum")
+    return before is None or after is None or any(value in after for value in before)
 
 
 def _ratio(one: str, other: str) -> float:

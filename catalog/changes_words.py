@@ -54,7 +54,8 @@ def _said_of(change: dict[str, Any]) -> str:
     if kind in ("bound_tightened", "bound_loosened"):
         return _bound(old, new)
     if kind == "default_changed":
-        return f"the default went from {_value(old)} to {_value(new)}"
+        cost = ", which changes the cost" if change["breaking"] else ""
+        return f"the default went from {_value(old)} to {_value(new)}{cost}"
     return _FIXED[kind]
 
 

@@ -75,16 +75,17 @@ def _map(document: dict[str, Any], body: Any, result: Any) -> MappedSchema:
 
 def fingerprint(mapped: MappedSchema) -> str:
     """sha256 (hex) of what `mapped` accepts and gives; the order of keys and of `required` makes no difference."""
-    both = [_canonical(mapped.input_schema), _canonical(mapped.output_schema)]
+    both = [canonical(mapped.input_schema), canonical(mapped.output_schema)]
     return sha256(orjson.dumps(both, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
+    """A schema with every `required` in one order; two that are equal then mean the same."""
     if isinstance(value, list):
-        return [_canonical(item) for item in value]
+        return [canonical(item) for item in value]
     if not isinstance(value, dict):
         return value
-    plain = {key: _canonical(item) for key, item in value.items()}
+    plain = {key: canonical(item) for key, item in value.items()}
     required = plain.get("required")
     if isinstance(required, list) and all(isinstance(name, str) for name in required):
         plain["required"] = sorted(required)

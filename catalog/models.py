@@ -141,7 +141,7 @@ class SchemaVersion(models.Model):
 
     @cached_property
     def unpacked(self) -> dict[str, Any]:
-        return self.unpack(self.content)
+        return self.unpack(bytes(self.content))
 
 
 class SyncRun(models.Model):

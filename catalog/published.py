@@ -104,8 +104,9 @@ def current() -> Published:
         return found or current()
     try:
         newest = revisions.current()
-        if _current is None or _current.revision != newest.number:
-            _current = _build(newest)
+        number = newest.number if newest else 0
+        if _current is None or _current.revision != number:
+            _current = _build(number, newest.at if newest else None)
         _checked_at = time.monotonic()
         return _current
     finally:
@@ -115,7 +116,9 @@ def current() -> Published:
 def forget() -> None:
     """Makes the next look ask the database; for the process that has just published, and for tests."""
     global _current, _checked_at
-    _current, _checked_at = None, 0.0
+    # Not while a thread rebuilds: it would publish to this process what it began to read before.
+    with _lock:
+        _current, _checked_at = None, 0.0
 
 
 def find(address: str, *, offered_only: bool = True) -> Entry:
@@ -140,18 +143,17 @@ def find(address: str, *, offered_only: bool = True) -> Entry:
     raise ModelNotFoundError(address, get_close_matches(address.partition(":")[2] or address, known, n=3, cutoff=0.6))
 
 
-def _build(revision: revisions.Revision) -> Published:
-    entries = tuple(_entries())
+def _build(number: int, at: datetime | None) -> Published:
+    # Sorted here, as cursors compare: a database's collation may see letters and punctuation otherwise.
+    entries = tuple(sorted(_entries(), key=lambda entry: (entry.id, entry.provider)))
     by_id: dict[str, tuple[Entry, ...]] = {}
     for entry in entries:
         by_id[entry.id] = (*by_id.get(entry.id, ()), entry)
-    return Published(revision.number, revision.at, entries, by_id)
+    return Published(number, at, entries, by_id)
 
 
 def _entries() -> Iterator[Entry]:
-    rows = (
-        AIModel.objects.select_related("provider").defer("metadata", "limits").order_by("endpoint_id", "provider__slug")
-    )
+    rows = AIModel.objects.select_related("provider").defer("metadata", "limits").order_by()
     for row in rows.iterator(chunk_size=2000):
         yield Entry(
             pk=row.pk,

@@ -27,9 +27,7 @@ def rebuild_and_publish(*, reason: str) -> Rebuilt:
         rows = list(AIModel.objects.select_for_update().order_by("pk"))
         changed = [row for row in rows if _rebuild(row)]
         for row in changed:
-            row.revision = revision.number
-            if revision.at:
-                row.changed_at = revision.at
+            row.revision, row.changed_at = revision.number, revision.at
         AIModel.objects.bulk_update(changed, [*_DERIVED, "revision", "changed_at"], batch_size=100)
     return Rebuilt(revision.number, len(rows), len(changed), sum(row.enabled for row in rows))
 

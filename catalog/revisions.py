@@ -12,7 +12,7 @@ from catalog.models import CatalogState
 @dataclass(frozen=True)
 class Revision:
     number: int
-    at: datetime | None
+    at: datetime
 
 
 def publish(reason: str) -> Revision:
@@ -29,7 +29,7 @@ def publish(reason: str) -> Revision:
     return Revision(CatalogState.objects.values_list("revision", flat=True).get(pk=1), now)
 
 
-def current() -> Revision:
-    """The newest revision; number 0 before the first."""
+def current() -> Revision | None:
+    """The newest revision; None before the first."""
     row = CatalogState.objects.filter(pk=1).values_list("revision", "published_at").first()
-    return Revision(*row) if row else Revision(0, None)
+    return Revision(row[0], row[1]) if row and row[1] else None

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from genfeed.admin_audit import AuditedAdmin
@@ -53,7 +54,7 @@ class GenFeedAdminSite(admin.AdminSite):
 
         return super().each_context(request) | {"sandbox_active": settings.SANDBOX_ACTIVE}
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from genfeed.overview import overview
 
         return super().index(request, overview() | (extra_context or {}))

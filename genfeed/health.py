@@ -26,7 +26,8 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         if not _is_migrated():
             problems["migrations"] = "Some are not applied. Run `manage.py migrate`."
         else:
-            revision = revisions.current().number
+            newest = revisions.current()
+            revision = newest.number if newest else 0
     except DatabaseError:
         problems["database"] = "It does not answer."
     ready = not problems

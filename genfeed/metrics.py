@@ -50,8 +50,9 @@ class CatalogCollector(Collector):
         ):
             runs.add_metric([provider, status], n)
         yield runs
+        revision = revisions.current()
         yield GaugeMetricFamily(
-            "genfeed_catalog_revision", "Number of the published catalog.", value=revisions.current().number
+            "genfeed_catalog_revision", "Number of the published catalog.", value=revision.number if revision else 0
         )
         yield GaugeMetricFamily(
             "genfeed_open_alerts",
@@ -63,6 +64,6 @@ class CatalogCollector(Collector):
 def exposition() -> bytes:
     """All metrics of all processes in Prometheus' text format."""
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    multiprocess.MultiProcessCollector(registry)
     registry.register(CatalogCollector())
     return generate_latest(registry)

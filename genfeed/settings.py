@@ -170,7 +170,7 @@ SECURE_CSP = {
 
 # --- Web processes ---------------------------------------------------------------------------------------------------
 WEB_WORKERS = env.integer("WEB_WORKERS", 1, minimum=1, maximum=256)
-WEB_THREADS = env.integer("WEB_THREADS", 8, minimum=1, maximum=256)
+WEB_THREADS = env.integer("WEB_THREADS", 4, minimum=1, maximum=256)
 
 # --- Background work -------------------------------------------------------------------------------------------------
 Q_CLUSTER = {

@@ -40,12 +40,17 @@ class Child:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def signal(self, number: int) -> None:
-        """To the whole group: workers fork children of their own."""
+    def ask_to_stop(self) -> None:
+        """SIGTERM to the process itself: it stops its own children in its own order."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, so that no child of a child is left behind."""
         if self.process is None:
             return
         try:
-            os.killpg(self.process.pid, number)
+            os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
 
@@ -102,8 +107,7 @@ class Supervisor:
     def stop(self) -> None:
         """SIGTERM to all, then SIGKILL to what is still there after the grace."""
         for child in reversed(self.children):
-            if child.is_running:
-                child.signal(signal.SIGTERM)
+            child.ask_to_stop()
         deadline = time.monotonic() + STOP_GRACE_SECONDS
         for child in reversed(self.children):
             if child.process is None:
@@ -113,4 +117,4 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 self._say(f"{child.name} did not stop in time; it is killed.")
             # Also where the leader has ended: its own children may not have.
-            child.signal(signal.SIGKILL)
+            child.kill()

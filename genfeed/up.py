@@ -1,5 +1,6 @@
 """Everything on one machine with one command: migrate, first admin, sandbox where there is no key, web and worker."""
 
+import os
 import secrets
 import shutil
 import socket
@@ -89,6 +90,9 @@ def _start_all(
     supervisor: Supervisor, *, host: str, port: int, sandbox_port: int | None, say: Callable[[str], None]
 ) -> None:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    if sys.stderr.isatty():
+        # A person reads along; anything that collects logs gets JSON.
+        os.environ.setdefault("LOG_FORMAT", "text")
     if sandbox_port is not None:
         sandbox = Child("sandbox", [*manage, "sandbox", "--port", str(sandbox_port)])
         supervisor.start(sandbox)

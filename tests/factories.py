@@ -72,7 +72,7 @@ def make_models(count: int, **columns: Any) -> list[AIModel]:
         "schema_state": AIModel.SchemaState.UNDERSTOOD, "schema_version": 1, "changed_at": LONG_AGO,
     }  # fmt: skip
     return AIModel.objects.bulk_create(
-        AIModel(endpoint_id=f"fal-ai/made/{number:04}", name=f"Made {number}", **(values | columns))
+        AIModel(endpoint_id=f"fal-ai/made/{number:04}", name=f"Made {number:04}", **(values | columns))
         for number in range(count)
     )
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -12,6 +12,9 @@ from django.utils.encoding import force_str
 
 from catalog.availability import HELD_WORDS
 from catalog.models import AIModel
+
+if TYPE_CHECKING:
+    from django.contrib.admin.filters import _ListFilterChoices
 
 _GROUPED = ("provider__slug", "category", "media_type", "status", "enabled", "held_reason")
 
@@ -41,18 +44,18 @@ class ColumnFilter(admin.SimpleListFilter):
             return queryset
         return queryset.filter(**{self.column: _stored(self.column, "" if value == "-" else value)})
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator["_ListFilterChoices"]:
         counts = self._counts(changelist)
         yield {
             "selected": self.value() is None,
-            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
+            "query_string": changelist.get_query_string(remove=[str(self.parameter_name)]),
             "display": f"All ({sum(counts.values())})",
         }
         for lookup, title in self.lookup_choices:
             value = "" if lookup == "-" else lookup
             yield {
                 "selected": self.value() == force_str(lookup),
-                "query_string": changelist.get_query_string({self.parameter_name: lookup}),
+                "query_string": changelist.get_query_string({str(self.parameter_name): lookup}),
                 "display": f"{title} ({counts[value]})",
             }
 
@@ -78,11 +81,11 @@ def _groups(request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[t
         queryset, _ = model_admin.get_search_results(request, queryset, request.GET.get("q", ""))
         rows = queryset.values_list(*_GROUPED).annotate(n=Count("pk"))
         request._catalog_groups = [(row[:-1], row[-1]) for row in rows]  # type: ignore[attr-defined]
-    return request._catalog_groups  # type: ignore[attr-defined, no-any-return]
+    return request._catalog_groups  # type: ignore[attr-defined]
 
 
 def _text(value: Any) -> str:
-    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _stored(column: str, value: str) -> Any:

@@ -1,7 +1,13 @@
 """The roles of the admin, and the six-hourly sync."""
 
+from datetime import datetime
+
+from croniter import croniter
 from django.contrib.auth.management import create_permissions
 from django.db import migrations
+from django.utils import timezone
+
+EVERY_SIX_HOURS = "0 */6 * * *"
 
 _VIEW = [
     ("catalog", "view_provider"), ("catalog", "view_aimodel"), ("catalog", "view_schemaversion"),
@@ -40,7 +46,13 @@ def add_schedule(apps, schema_editor):
     # Names of schedules are not unique in django-q2: look before adding.
     if not Schedule.objects.filter(func="catalog.tasks.sync_all").exists():
         Schedule.objects.create(
-            name="Sync the catalog", func="catalog.tasks.sync_all", schedule_type="C", cron="0 */6 * * *", repeats=-1
+            name="Sync the catalog",
+            func="catalog.tasks.sync_all",
+            schedule_type="C",
+            cron=EVERY_SIX_HOURS,
+            repeats=-1,
+            # Not at once: whoever installs syncs by hand first.
+            next_run=croniter(EVERY_SIX_HOURS, timezone.now()).get_next(datetime),
         )
 
 

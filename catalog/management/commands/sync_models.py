@@ -61,7 +61,7 @@ class Command(BaseCommand):
         return run.status == SyncRun.Status.SUCCEEDED
 
     def _progress(self) -> Progress:
-        console = Console(file=self.stderr._out if hasattr(self.stderr, "_out") else None)
+        console = Console(stderr=True)
         return Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),

@@ -1,0 +1,130 @@
+"""`manage.py up` with real processes: everything starts together, survives a death, and stops together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.running_app import RunningApp, environment, running_app
+from tests.sandbox_server import ROOT
+
+pytestmark = pytest.mark.xdist_group("up")
+
+
+def children(app: RunningApp) -> list[psutil.Process]:
+    return psutil.Process(app.process.pid).children(recursive=True)
+
+
+def child(app: RunningApp, word: str) -> psutil.Process:
+    return next(process for process in psutil.Process(app.process.pid).children() if word in process.cmdline())
+
+
+def wait_for(condition: object, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def answers(app: RunningApp) -> bool:
+    try:
+        return httpx.get(f"{app.base_url}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_first_start_makes_everything_and_the_second_keeps_it(tmp_path: Path):
+    var = tmp_path / "var"
+    with running_app(var) as app:
+        assert answers(app)
+        assert "the sandbox stands in" in app.output
+        assert "750 enabled" in app.output
+        assert app.password
+        key = app.manage("create_client", "Kept").split()[-1]
+        assert (var / "secret_key").stat().st_mode & 0o777 == 0o600
+        secret = (var / "secret_key").read_text()
+    with running_app(var) as again:
+        assert "password" not in again.output
+        assert "Discovering" not in again.output
+        assert (var / "secret_key").read_text() == secret
+        answer = httpx.get(f"{again.base_url}/api/v1/models", headers={"X-API-Key": key})
+        assert answer.status_code == 200
+        assert len(answer.json()["items"]) == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_no_process_behind(tmp_path: Path, number: int):
+    with running_app(tmp_path / "var") as app:
+        running = children(app)
+        assert {"qcluster", "sandbox"} <= {word for process in running for word in process.cmdline()}
+        assert app.stop(number) == 0
+        _, alive = psutil.wait_procs(running, timeout=5)
+        assert alive == []
+        assert "did not stop in time" not in app.output
+
+
+def test_a_child_that_dies_is_started_again(tmp_path: Path):
+    with running_app(tmp_path / "var") as app:
+        web = child(app, "granian")
+        os.killpg(web.pid, signal.SIGKILL)
+        wait_for(lambda: not web.is_running() or web.status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: "web ended (exit code -9)" in app.output and answers(app))
+
+
+def test_a_port_in_use_is_told_in_one_sentence_and_nothing_is_started(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "manage.py", "up", "--port", str(port)],
+            cwd=ROOT,
+            env=environment(tmp_path / "var"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} can't be used" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Preparing" not in done.stdout
+
+
+def test_other_commands_of_the_installation_find_the_running_sandbox(tmp_path: Path):
+    with running_app(tmp_path / "var") as app:
+        said = app.manage("sync_models")
+    assert "759 models listed, 0 added" in said
+
+
+def test_with_a_key_no_sandbox_is_used(tmp_path: Path):
+    """Settings only: nothing is started, because the real fal is out of a test's reach."""
+    code = (
+        "from django.conf import settings; from genfeed.up import wants_sandbox; "
+        "print(wants_sandbox(), settings.FAL_PLATFORM_URL)"
+    )
+    var = tmp_path / "var"
+    var.mkdir()
+    (var / "sandbox_url").write_text("http://127.0.0.1:8484")
+
+    def asked(**settings: str) -> str:
+        return subprocess.run(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
+            cwd=ROOT,
+            env=environment(var) | settings,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert asked() == "True http://127.0.0.1:8484/v1"
+    assert asked(FAL_KEY="real:key") == "False https://api.fal.ai/v1"
+    assert asked(FAL_API_KEY="real:key") == "False https://api.fal.ai/v1"
