@@ -72,9 +72,16 @@ FIELD_QUANTITIES = ("field", "length", "text_length")
 
 
 def measure(
-    name: str, request: Request, *, field: str = "", fps: Decimal | None = None, binary: bool = False
+    name: str,
+    request: Request,
+    *,
+    field: str = "",
+    fps: Decimal | None = None,
+    binary: bool = False,
+    named: bool = False,
 ) -> Amount:
-    """Find a quantity in a request. `field` for field quantities, `fps` for seconds, `binary` for megapixels of 1024².
+    """Find a quantity in a request. `field` for field quantities, `fps` for seconds, `binary` for megapixels of 1024²,
+    `named` where the size of the input must not stand for that of the output.
 
     Raises KeyError for a name outside the vocabulary; rules are checked before they come here.
     """
@@ -88,8 +95,9 @@ def measure(
         return counts.text_length(request, field)
     if name == "seconds" and fps is not None:
         return durations.output_seconds(request, fps=fps)
-    if name == "megapixels" and binary:
-        return megapixels.output_megapixels(request, binary=True)
+    if name == "megapixels" and (binary or named):
+        sized = Request(request.fields, request.given) if named else request
+        return megapixels.output_megapixels(sized, binary=binary)
     if name == "input_megapixels" and binary:
         return megapixels.input_megapixels(request, binary=True)
     return QUANTITIES[name](request)

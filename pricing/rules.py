@@ -183,6 +183,7 @@ def quantity(spec: dict[str, Any], request: Request) -> Amount:
         field=spec.get("field", ""),
         fps=Decimal(spec["fps"]) if "fps" in spec else None,
         binary=spec.get("binary", False),
+        named=spec.get("named", False),
     )
     if amount.low is not None and amount.low < 0:
         return missing(spec.get("field", spec["of"]), basis=f"a negative number of {spec['of']}")

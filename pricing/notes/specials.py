@@ -84,7 +84,7 @@ def _inputs_at_one_megapixel(_match: re.Match[str], draft: Draft, _fields: Mappi
         return False
     price = format_decimal(tier.amount or Decimal(0))
     draft.has_base = True
-    output = {"of": "megapixels", "binary": True}
+    output = {"of": "megapixels", "binary": True, "named": True}
     draft.charges.append({"name": "megapixels out", "price": price, "per": output, "times": [{"of": "outputs"}]})
     draft.charges.append({"name": "input images at 1 megapixel each", "price": price, "per": {"of": "input_images"}})
     return True
