@@ -73,6 +73,12 @@ def test_another_aspect_ratio_makes_the_output_size_unknown() -> None:
     assert found.missing == ("output size",)
 
 
+def test_a_size_that_must_be_named_does_not_follow_the_input() -> None:
+    fields, media = [field("image_size"), IMAGE], {"input_images_mp": "0.26"}
+    assert not amount("megapixels", fields, {}, media, named=True).known
+    assert amount("megapixels", fields, {"image_size": "square_hd"}, media, named=True, binary=True).low == 1
+
+
 def test_a_binary_megapixel_has_1024_lines_of_1024_pixels() -> None:
     assert amount("megapixels", [SIZE], {"image_size": "square_hd"}, binary=True).low == 1
 
