@@ -44,7 +44,7 @@ class NoteReading:
     State `active`: read completely, mapped onto real fields, examples reproduced. `problems` are why it is not;
     `remarks` tell what else a person may want to know, a contradiction with the row among it. `billed_in` names the
     unit that the text puts in place of the row's, where no request tells its quantity: "compute seconds" or
-    "output tokens".
+    "output tokens". `contradicts_row`: the row's price is none of the text's, which a person should look at.
     """
 
     rule: Rule | None
@@ -53,6 +53,7 @@ class NoteReading:
     remarks: list[str] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     billed_in: str | None = None
+    contradicts_row: bool = False
 
 
 def read_note(texts: Sequence[str | None], fields: Sequence[Field], row: PriceRow | None) -> NoteReading:
@@ -91,9 +92,11 @@ def _judge(rule: Rule | None, draft: Draft, fields: Sequence[Field], row: PriceR
         said = f"example not reproduced: {example.text!r} gives {example.computed}"
         # Rates that the row confirms outweigh an example that contradicts them.
         (remarks if _row_confirms(draft, row) else problems).append(said)
-    if row and any(tier.amount is not None for tier in draft.tiers) and not _row_confirms(draft, row):
+    contradicts = row is not None and any(tier.amount for tier in draft.tiers) and not _row_confirms(draft, row)
+    if row and contradicts:
         remarks.append(f"the row says {row.unit_price} per {row.unit!r}, which is none of the text's prices")
-    return NoteReading(rule, "proposed" if problems else "active", problems, remarks, examples)
+    state: Literal["active", "proposed"] = "proposed" if problems else "active"
+    return NoteReading(rule, state, problems, remarks, examples, contradicts_row=contradicts)
 
 
 def _row_confirms(draft: Draft, row: PriceRow | None) -> bool:

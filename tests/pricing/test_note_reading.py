@@ -198,6 +198,12 @@ def test_what_no_request_tells_puts_its_unit_in_place_of_the_rows(text: str, uni
     assert (reading.rule, reading.billed_in) == (None, unit)
 
 
+def test_a_row_that_is_none_of_the_texts_prices_is_pointed_out_and_does_not_block() -> None:
+    reading = read("Your request will cost $0.30 per second for 720p and $0.50 per second for 1080p.")
+    assert (reading.state, reading.contradicts_row) == ("active", True)
+    assert not read("Your request will cost $0.10 per second.").contradicts_row
+
+
 def test_no_texts_make_no_rule() -> None:
     reading = read_note([None, ""], FIELDS, ROW)
     assert (reading.rule, reading.problems) == (None, [])
