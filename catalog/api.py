@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import orjson
+from django.db import transaction
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Schema
@@ -15,6 +16,7 @@ from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers import base
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
+from genfeed.journal.audit import Change, record
 
 models_router = Router(auth=RequireScope("models:read"), tags=["Models"])
 admin_router = Router(auth=RequireScope("admin"), tags=["Administration"])
@@ -164,7 +166,12 @@ def start_sync(request: HttpRequest, body: shapes.SyncBody | None = None) -> Htt
     identity.require("catalog.sync_provider")
     body = body or shapes.SyncBody(provider="fal", full=False)
     try:
-        run, _ = discovery.request_sync(body.provider, trigger="api", requested_by=identity.actor.name, full=body.full)
+        with transaction.atomic():
+            run, is_new = discovery.request_sync(
+                body.provider, trigger="api", requested_by=identity.actor.name, full=body.full
+            )
+            if is_new:
+                record("sync.requested", [Change(run, after={"full": run.full})], actor=identity.actor)
     except base.UnknownProviderError as error:
         raise ApiError("not_found", str(error), "Use the id of a provider from /api/v1/providers.") from error
     return _json(_render_run(run), status=202)

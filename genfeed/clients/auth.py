@@ -22,8 +22,10 @@ class Identity:
 
     @property
     def is_admin(self) -> bool:
-        """May see what clients do not: held models, reasons, costs."""
-        return self.key.may("admin") if self.key else True
+        """May see what clients do not: held models, reasons, costs. Staff need a role for that."""
+        if self.key:
+            return self.key.may("admin")
+        return self.user is not None and self.user.has_perm("catalog.view_aimodel")  # type: ignore[attr-defined]
 
     @property
     def actor(self) -> Actor:

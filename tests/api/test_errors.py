@@ -15,7 +15,8 @@ from tests.factories import make_model, publish_now
 pytestmark = pytest.mark.django_db
 
 MADE_ID = re.compile(r"req_[0-9a-f]{24}")
-DESIGNED_CODES = """invalid_request invalid_input unknown_field model_not_found model_ambiguous model_disabled model_unpriced
+DESIGNED_CODES = """
+invalid_request invalid_input unknown_field model_not_found model_ambiguous model_disabled model_unpriced
 model_retired unauthorized forbidden_scope not_found conflict idempotency_key_reused idempotency_in_progress
 insufficient_funds budget_exceeded price_above_max rate_limited too_many_in_flight queue_full payload_too_large
 unsupported_media provider_unavailable provider_error provider_rejected_input content_refused timeout

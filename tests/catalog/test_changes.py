@@ -1,18 +1,12 @@
 import json
-from collections import Counter
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from catalog.changes import change_class, diff_schemas, readable_diff
 from catalog.changes_fields import cost_role
-from catalog.mapping import MappedSchema, fingerprint, map_openapi
-from tests.catalog.test_mapping import SCHEMAS, openapi
-from tests.recorded import JANUARY, JUNE, mapped, requires_recorded
+from catalog.mapping import map_openapi
+from tests.catalog.openapi_documents import openapi
 
 Changes = list[dict[str, Any]]
 
@@ -314,131 +308,3 @@ def test_changes_survive_being_stored_as_json() -> None:
 def test_stored_parts_can_be_compared_as_dicts() -> None:
     old, new = (map_openapi(openapi({"a": it}), "acme/painter") for it in (TEXT, WHOLE))
     assert diff_schemas(vars(old), vars(new)) == diff_schemas(old, new)
-
-
-PROPERTIES = st.dictionaries(st.sampled_from(["a", "b", "num_images", "image_size"]), SCHEMAS, max_size=2)
-OPPOSITES = {
-    **{"field_added": "field_removed", "output_added": "output_removed", "required_added": "required_dropped"},
-    **{"null_allowed": "null_refused", "enum_widened": "enum_narrowed", "bound_loosened": "bound_tightened"},
-    **{"object_opened": "object_closed", "deprecated": "undeprecated"},
-}
-BOTH_WAYS = OPPOSITES | {narrow: wide for wide, narrow in OPPOSITES.items()}
-SOMETIMES = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
-
-
-@SOMETIMES
-@given(PROPERTIES, SCHEMAS)
-def test_nothing_changes_between_a_schema_and_itself(properties: dict[str, Any], other: Any) -> None:
-    made = map_openapi(openapi(properties, schemas={"A": other, "Output": other}), "acme/painter")
-    assert diff_schemas(made, made) == []
-
-
-@SOMETIMES
-@given(PROPERTIES, PROPERTIES)
-def test_the_way_back_has_the_opposite_changes(old: dict[str, Any], new: dict[str, Any]) -> None:
-    before, after = (
-        map_openapi(openapi(properties, schemas={"Output": {"properties": properties}}), "acme/painter")
-        for properties in (old, new)
-    )
-    assert_way_back_is_opposite(before, after)
-
-
-@requires_recorded
-def test_the_way_back_has_the_opposite_changes_between_any_two_recorded_models() -> None:
-    models = list(mapped(JUNE).values())
-    for one_model, other in pairwise(models):
-        assert_way_back_is_opposite(one_model, other)
-
-
-def assert_way_back_is_opposite(before: MappedSchema, after: MappedSchema) -> None:
-    there, back = diff_schemas(before, after), diff_schemas(after, before)
-    assert all(readable_diff(there))
-    kinds = Counter((change["side"], change["kind"]) for change in there)
-    assert Counter((change["side"], BOTH_WAYS.get(change["kind"], change["kind"])) for change in back) == kinds
-    renamed = {(change["old"], change["new"].rpartition(".")[2]) for change in there if "renamed" in change["kind"]}
-    assert renamed == {
-        (change["new"].rpartition(".")[2], change["old"]) for change in back if "renamed" in change["kind"]
-    }
-
-
-@cache
-def recorded() -> dict[str, Changes]:
-    """What changed from January to June, by endpoint."""
-    before, after = mapped(JANUARY), mapped(JUNE)
-    return {name: diff_schemas(before[name], after[name]) for name in before if name in after}
-
-
-@requires_recorded
-def test_every_recorded_version_that_differs_has_changes_and_no_other_has() -> None:
-    before, after = mapped(JANUARY), mapped(JUNE)
-    for name, changes in recorded().items():
-        assert bool(changes) == (fingerprint(before[name]) != fingerprint(after[name])), name
-
-
-@requires_recorded
-def test_the_totals_from_january_to_june() -> None:
-    changed = [changes for changes in recorded().values() if changes]
-    assert len(recorded()) == 763
-    assert len(changed) == 550
-    assert sum(change_class(changes) == "breaking" for changes in changed) == 79
-    kinds = Counter((change["side"], change["kind"]) for changes in changed for change in changes if change["breaking"])
-    assert kinds == {
-        ("input", "bound_tightened"): 57,
-        ("input", "required_added"): 42,
-        ("input", "null_refused"): 36,
-        ("input", "field_removed"): 35,
-        ("input", "default_changed"): 17,
-        ("input", "field_added"): 4,
-        ("input", "type_changed"): 2,
-        ("output", "output_removed"): 6,
-        ("output", "type_changed"): 1,
-    }
-
-
-# Read by hand in both documents of each endpoint.
-BY_HAND = {
-    "fal-ai/flux-1/dev": [
-        "Breaking: Input acceleration: the default went from regular to none, which changes the cost."
-    ],
-    "fal-ai/veo2/image-to-video": ["Breaking: Input aspect_ratio: removed."],
-    "fal-ai/pixverse/v5/transition": ["Breaking: Input end_image_url: required now."],
-    "fal-ai/gpt-image-1.5": ["Breaking: Input prompt: the greatest length is now 32000."],
-    "fal-ai/longcat-single-avatar/audio-to-video": [
-        "Breaking: Input num_inference_steps: the default went from 30 to 50, which changes the cost."
-    ],
-    "bria/video/erase/mask": ["Breaking: Output video: removed."],
-    "fal-ai/deepfilternet3": ["Breaking: Output audio_file.bitrate: the type went from string to any."],
-    "fal-ai/fast-animatediff/turbo/text-to-video": [
-        "Breaking: Input num_frames: the maximum went from 64 to 32.",
-        "Breaking: Input num_inference_steps: the default went from 4 to 8, which changes the cost.",
-        "Breaking: Input motions: removed.",
-    ],
-    "fal-ai/wan-trainer/t2v": ["Breaking: Input number_of_steps: the minimum went from 1 to 100."],
-    "fal-ai/ai-avatar/multi": [
-        "Breaking: Input seed: the minimum is now 0.",
-        "Breaking: Input seed: the maximum is now 4294967295.",
-    ],
-    "fal-ai/sora-2/text-to-video": [],
-    "fal-ai/trellis-2": [],
-    "fal-ai/wan-vace-14b/inpainting": [],
-}
-COMPATIBLE_BY_HAND = {
-    "fal-ai/sora-2/text-to-video": "Input duration: also allowed now: 16, 20.",
-    "fal-ai/trellis-2": "Input decimation_target: the minimum went from 100000 to 5000.",
-    "fal-ai/wan-vace-14b/inpainting": "Input mask_video_url: no longer required.",
-    "fal-ai/fast-animatediff/turbo/text-to-video": "Input num_inference_steps: the maximum went from 8 to 50.",
-}
-
-
-@requires_recorded
-@pytest.mark.parametrize("name", BY_HAND)
-def test_breaking_changes_are_those_that_were_read_by_hand(name: str) -> None:
-    assert [words for words in readable_diff(recorded()[name]) if words.startswith("Breaking")] == BY_HAND[name]
-
-
-@requires_recorded
-@pytest.mark.parametrize("name", COMPATIBLE_BY_HAND)
-def test_compatible_changes_are_told_as_they_were_read_by_hand(name: str) -> None:
-    assert COMPATIBLE_BY_HAND[name] in readable_diff(recorded()[name])
