@@ -161,6 +161,25 @@ def test_a_description_is_silent_where_the_note_has_spoken() -> None:
     assert "multipliers" not in reading.rule
 
 
+def test_several_outputs_at_once_cost_what_the_description_says_together() -> None:
+    words = "Generating 2 songs costs 1.5x the price of generating 1 song."
+    fields = [field("num_songs", 1, type="integer", description=words)]
+    row = PriceRow(Decimal("0.075"), "generations")
+    rule = read_note([None], fields, row).rule
+    assert rule is not None
+    costs = [evaluate(rule, {"num_songs": count}, fields, unit_price=row.unit_price).cost for count in (1, 2)]
+    assert costs == [Decimal("0.075"), Decimal("0.1125")]
+
+
+def test_lengths_that_a_row_counts_are_not_counted_twice() -> None:
+    words = "The duration of the generated video (9s costs 2x more)"
+    fields = [field("duration", "5s", enum=["5s", "9s"], description=words)]
+    row = PriceRow(Decimal("0.5"), "5 seconds")
+    rule = read_note([None], fields, row).rule
+    assert rule is not None
+    assert evaluate(rule, {"duration": "9s"}, fields, unit_price=row.unit_price).cost == Decimal("1.0")
+
+
 def test_an_extra_that_nobody_quantifies_leaves_no_estimate() -> None:
     words = "Increases generation times and price when set to be true."
     fields = [*FIELDS, field("use_real_cfg", False, type="boolean", description=words)]
