@@ -55,7 +55,7 @@ class AIModelAdmin(ReadOnlyAdmin):
 
     @admin.display(description="")
     def picture(self, row: AIModel) -> SafeString:
-        if not row.thumbnail_url.startswith(("https://", "http://")):
+        if not _web_address(row.thumbnail_url):
             return format_html('<span class="gf-thumb gf-thumb-none" aria-hidden="true">{}</span>', row.media_type)
         return format_html(
             '<img class="gf-thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer" width="56" height="40">',
@@ -159,6 +159,7 @@ class AIModelAdmin(ReadOnlyAdmin):
         context = {
             "title": row.name,
             "row": row,
+            "thumbnail_url": _web_address(row.thumbnail_url),
             "held_words": held_words(row),
             "may_switch": self.has_switch_permission(request),
             "inputs": field_rows(content.get("inputs", [])),
@@ -172,6 +173,11 @@ class AIModelAdmin(ReadOnlyAdmin):
             **(extra_context or {}),
         }
         return TemplateResponse(request, self.change_form_template, context)
+
+
+def _web_address(url: str) -> str:
+    """The address, "" where it is none that a picture may come from; providers can write anything."""
+    return url if url.startswith(("https://", "http://")) else ""
 
 
 def _tell(model_admin: admin.ModelAdmin, request: HttpRequest, result: SwitchResult, *, on: bool) -> None:
