@@ -53,6 +53,12 @@ class AIModelAdmin(ReadOnlyAdmin):
 
     # --- the list ---
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Who may not switch models sees no buttons that would be refused."""
+        if self.has_switch_permission(request):
+            return self.list_display
+        return ["state" if column == "offered" else column for column in self.list_display]
+
     @admin.display(description="")
     def picture(self, row: AIModel) -> SafeString:
         if not _web_address(row.thumbnail_url):
@@ -71,19 +77,21 @@ class AIModelAdmin(ReadOnlyAdmin):
         return format_html('{}<br><span class="gf-note">{}</span>', row.category or "(none)", row.media_type)
 
     @admin.display(description="offered", ordering="enabled")
+    def state(self, row: AIModel) -> SafeString:
+        if row.enabled:
+            return badge("enabled", "good")
+        if row.held_reason:
+            return badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
+        return badge("disabled")
+
+    @admin.display(description="offered", ordering="enabled")
     def offered(self, row: AIModel) -> SafeString:
         """The state, and the switch: a button of the list's own form, which carries the CSRF token."""
-        if row.enabled:
-            state = badge("enabled", "good")
-        elif row.held_reason:
-            state = badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
-        else:
-            state = badge("disabled")
         word = "Disable" if row.enabled else "Enable"
         return format_html(
             '{}<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
             'aria-label="{} {}">{}</button>',
-            state,
+            self.state(row),
             reverse("admin:catalog_aimodel_toggle", args=[row.pk]),
             "0" if row.enabled else "1",
             word,
