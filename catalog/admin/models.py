@@ -193,7 +193,7 @@ def _tell(model_admin: admin.ModelAdmin, request: HttpRequest, result: SwitchRes
     offered = [endpoint_id for endpoint_id in result.changed if endpoint_id not in result.held]
     if offered:
         what = offered[0] if len(offered) == 1 else f"{len(offered)} models"
-        model_admin.message_user(request, f"{what}: {word}.", messages.SUCCESS)
+        model_admin.message_user(request, f"{word.capitalize()}: {what}.", messages.SUCCESS)
     if result.held:
         first, words = next(iter(result.held.items()))
         more = f" and {len(result.held) - 1} more" if len(result.held) > 1 else ""
