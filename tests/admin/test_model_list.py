@@ -22,11 +22,6 @@ Staff = Callable[[str], HttpClient]
 
 
 @pytest.fixture
-def root(staff: Staff) -> HttpClient:
-    return staff("superuser")
-
-
-@pytest.fixture
 def mixed() -> None:
     """Models that differ in everything that the list can be filtered by."""
     make_model("fal-ai/flux/dev", name="FLUX.1 [dev]")
@@ -332,7 +327,7 @@ def test_twenty_models_are_switched_at_once(staff: Staff, action: str, is_on: bo
 
     answer = run_action(staff("catalog manager"), action, rows[:20])
 
-    assert Page(answer.content.decode()).messages == [f"20 models: {action}d."]
+    assert Page(answer.content.decode()).messages == [f"{action.capitalize()}d: 20 models."]
     assert AIModel.objects.filter(enabled=is_on).count() == 20
     assert revisions.current().number == before + 1  # type: ignore[union-attr]
     events = AuditEvent.objects.filter(action=f"model.switched_{word}")
