@@ -18,7 +18,6 @@ _SETTINGS = (
     "FAL_", "SANDBOX_", "GENFEED_", "CATALOG_", "DJANGO_", "PROMETHEUS_", "SECRET_KEY", "DATABASE_URL", "LOG_",
     "PUBLIC_URL", "METRICS_", "WEB_", "DEBUG",
 )  # fmt: skip
-)
 
 
 @dataclass
