@@ -6,6 +6,7 @@ proof that the lease still holds and ends with closing the run, so a sync that l
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import batched
 from typing import Any
 
 from django.db import transaction
@@ -29,7 +30,7 @@ LISTINGS_BEFORE_RETIREMENT = 2
 _WRITTEN_COLUMNS = (
     "name", "description", "category", "status", "tags", "thumbnail_url", "metadata", "upstream_updated_at",
     "media_type", "media_type_source", "kind", "capabilities", "limits", "enabled", "held_reason",
-    "schema_state", "schema_problem", "schema_version", "schema_checked_at",
+    "schema_state", "schema_problem", "schema_version",
     "changed_at", "missed_listings", "retired_at", "revision",
 )  # fmt: skip
 
@@ -58,7 +59,8 @@ class _Working:
     fingerprints: dict[int, str]
     outcome: Outcome = field(default_factory=Outcome)
     touched: set[str] = field(default_factory=set)  # something that clients can see
-    written: set[str] = field(default_factory=set)  # anything at all
+    written: set[str] = field(default_factory=set)  # anything but the time of the last look
+    checked: list[int] = field(default_factory=list)  # keys of the rows whose schema was looked at
     new_versions: list[tuple[AIModel, SchemaVersion]] = field(default_factory=list)
 
 
@@ -155,9 +157,10 @@ def _copy_metadata(work: _Working, row: AIModel, listed: ListedModel) -> bool:
 
 def _take_schema(work: _Working, row: AIModel, schema: Understood | NotUnderstood) -> None:
     """Records the schema, as a new version where it differs. What is not understood leaves the last good version."""
-    work.written.add(row.endpoint_id)
     if isinstance(schema, Understood) or schema.answered:
         row.schema_checked_at = work.now
+        if row.pk:
+            work.checked.append(row.pk)
     if isinstance(schema, NotUnderstood):
         work.outcome.reasons[row.endpoint_id] = schema.reason
         _set(work, row, "schema_state", schema.state)
@@ -226,6 +229,9 @@ def _write(work: _Working) -> int | None:
             row.revision, row.changed_at = published.number, work.now
     changed = [row for endpoint_id, row in work.rows.items() if row.pk and endpoint_id in work.touched | work.written]
     AIModel.objects.bulk_update(changed, _WRITTEN_COLUMNS, batch_size=100)
+    # Apart from the others: a full sync looks at every row and mostly changes none.
+    for keys in batched(work.checked, 500):
+        AIModel.objects.filter(pk__in=keys).update(schema_checked_at=work.now)
     AIModel.objects.bulk_create([row for row in work.rows.values() if row.pk is None], batch_size=200)
     for row, version in work.new_versions:
         version.model = row

@@ -172,18 +172,24 @@ def _openness(old: Field, new: Field) -> list[tuple[str, Any, Any, bool]]:
 
 
 def _minus(values: list[Any], others: list[Any]) -> list[Any]:
-    return [value for value in values if not any(_same(value, other) for other in others)]
+    known = {_key(other) for other in others}
+    return [value for value in values if _key(value) not in known]
 
 
 def _same(one: Any, other: Any) -> bool:
     """Equal as JSON: 1 is 1.0, and true is not 1. What is absent is null."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    return bool(one == other)
+    return bool(_key(one) == _key(other))
+
+
+def _key(value: Any) -> Any:
+    """Hashable, and equal for what is equal as JSON."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, list):
+        return ("list", *map(_key, value))
+    if isinstance(value, dict):
+        return ("dict", frozenset((name, _key(inner)) for name, inner in value.items()))
+    return value
 
 
 def _plain(text: Any) -> str:

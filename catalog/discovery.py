@@ -13,7 +13,7 @@ from catalog.applying import apply_sync
 from catalog.fetching import Known, Listing, choose_schemas, fetch_schemas, read_listing
 from catalog.models import AIModel, Provider, SyncRun
 from catalog.providers import base
-from catalog.providers.base import ProviderBadAnswerError, ProviderError
+from catalog.providers.base import ProviderBadAnswerError, ProviderError, ProviderNotConfiguredError
 from catalog.sync_runs import Lease, LeaseLostError
 from catalog.understanding import NotUnderstood, Understood, understand
 from genfeed.journal.alerts import raise_alert
@@ -58,6 +58,8 @@ def run_sync(
 
 def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, options: Options) -> None:
     try:
+        if provider.needs_key_for_catalog and not provider.is_configured():
+            raise ProviderNotConfiguredError(f"{provider.name} lists its models only with a key, and none is set.")
         listing = read_listing(provider, lease.report)
         _check_plausible(run.provider, listing, options)
         wanted = choose_schemas(listing, _known(run.provider), full=options.full, now=timezone.now())

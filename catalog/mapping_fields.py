@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from catalog.mapping_media import file_kind, media_limits, url_kind
 from catalog.mapping_refs import JSON_TYPES
 
@@ -222,11 +224,7 @@ def _union(variants: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    result: list[Any] = []
-    for value in values:
-        if not any(value == other and type(value) is type(other) for other in result):
-            result.append(value)
-    return result
+    return list({orjson.dumps(value, option=orjson.OPT_SORT_KEYS): value for value in values}.values())
 
 
 def _type_of(flat: dict[str, Any]) -> str:

@@ -99,6 +99,7 @@ class _Rewriter:
         self.flags: set[str] = set()
         self.waiting: list[tuple[str, Any]] = []
         self.names: dict[str, str] = {}
+        self.taken: set[str] = set()
 
     def schema(self, schema: Any) -> dict[str, Any] | bool:
         if isinstance(schema, bool):
@@ -170,11 +171,10 @@ class _Rewriter:
 
     def _free_name(self, pointer: str) -> str:
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", _last_part(pointer)) or "_"
-        taken = set(self.names.values())
-        number = 2
-        free = name
-        while free in taken:
+        free, number = name, 2
+        while free in self.taken:
             free, number = f"{name}_{number}", number + 1
+        self.taken.add(free)
         return free
 
 

@@ -53,7 +53,7 @@ def validate_input(validator: Validator, value: Any) -> list[Problem]:
         hint = 'send the fields of the model as a JSON object, for example {"prompt": "…"}'
         return [Problem("", "not_an_object", f"the input is {shown(value)}, not an object", hint)]
     problems = _not_json(value)
-    if any(problem.code == "too_deep" for problem in problems):
+    if any(problem.code in ("too_deep", "not_text") for problem in problems):  # the validator would raise
         return problems
     if not problems and validator.compiled.is_valid(value):
         return []
@@ -133,14 +133,30 @@ def _not_json(value: Any) -> list[Problem]:
         if isinstance(item, dict):
             waiting += [((*path, str(key)), inner) for key, inner in item.items()]
             problems += [_no_json_problem((*path, str(key)), key) for key in item if not isinstance(key, str)]
+            problems += [_no_text_problem((*path, key)) for key in item if isinstance(key, str) and not _is_text(key)]
         elif isinstance(item, list):
             waiting += [((*path, number), inner) for number, inner in enumerate(item)]
         elif isinstance(item, float) and not math.isfinite(item):
             words = "is not a finite number"
             problems.append(Problem(field_path(path), "not_a_number", words, "send a number that JSON can write"))
-        elif not (item is None or isinstance(item, str | int | float | bool)):
+        elif isinstance(item, str):
+            problems += [] if _is_text(item) else [_no_text_problem(path)]
+        elif not (item is None or isinstance(item, int | float)):
             problems.append(_no_json_problem(path, item))
     return problems
+
+
+def _is_text(text: str) -> bool:
+    """Whether UTF-8 can write it: JSON can spell half a character (a lone surrogate), which is none."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _no_text_problem(path: tuple[str | int, ...]) -> Problem:
+    words = "has half a character in it (a lone surrogate)"
+    return Problem(field_path(path), "not_text", words, "send text that UTF-8 can write")
 
 
 def _no_json_problem(path: tuple[str | int, ...], item: Any) -> Problem:
@@ -152,13 +168,15 @@ def _defaults(schema: dict[str, Any], compiled: jsonschema_rs.Validator) -> tupl
     defs = schema.get("$defs", {})
     usable: dict[str, Any] = {}
     unusable: list[str] = []
-    properties = {name: inner for part in parts_of(schema, defs) for name, inner in part.get("properties", {}).items()}
+    # What a variant of a union says holds for that variant only, so no default comes from there.
+    roots = parts_of(schema, defs, unions=False)
+    properties = {name: inner for part in roots for name, inner in part.get("properties", {}).items()}
     for name, inner in properties.items():
-        parts = parts_of(inner, defs)
+        parts = parts_of(inner, defs, unions=False)
         default = next((part["default"] for part in parts if "default" in part), None)
         if default is None:
             continue
-        allowed = [value for part in parts for value in [*part.get("enum", ()), part.get("const")]]
+        allowed = [value for part in parts_of(inner, defs) for value in [*part.get("enum", ()), part.get("const")]]
         same = [value for value in allowed if value is not None and str(value) == str(default)]  # "129" for 129
         fitting = [value for value in [default, *same] if _takes(compiled, name, value)]
         if fitting:

@@ -44,7 +44,7 @@ class Problem:
     path: where, as "image_size.width" or "loras[0].path"; "" for the input as a whole.
     code: a word for programs: unknown_field, missing, type, enum, too_small, too_large, too_short, too_long, too_few,
     too_many, multiple_of, pattern, format, duplicates, not_allowed, ambiguous, not_an_object, not_a_number, not_json,
-    too_deep, invalid.
+    not_text, too_deep, invalid.
     message, hint: for people; the hint says what to do.
     """
 
@@ -84,8 +84,8 @@ def explain(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> lis
     ]
 
 
-def parts_of(schema: Any, defs: dict[str, Any]) -> list[dict[str, Any]]:
-    """`schema` and all that holds of the same value: what it refers to, and the parts of its unions. Each once."""
+def parts_of(schema: Any, defs: dict[str, Any], *, unions: bool = True) -> list[dict[str, Any]]:
+    """`schema` and all that holds of the same value: what it refers to and, with `unions`, what may hold. Each once."""
     found: dict[int, dict[str, Any]] = {}
     waiting = [schema]
     while waiting:
@@ -96,8 +96,10 @@ def parts_of(schema: Any, defs: dict[str, Any]) -> list[dict[str, Any]]:
         reference = part.get("$ref")
         if isinstance(reference, str):
             waiting.append(defs.get(reference.removeprefix("#/$defs/")))
-        for key in ("allOf", "anyOf", "oneOf"):
-            waiting += part.get(key, ())
+        waiting += part.get("allOf", ())
+        if not unions:
+            continue
+        waiting += [*part.get("anyOf", ()), *part.get("oneOf", ())]
         waiting += [part.get(key) for key in ("if", "then", "else")]
         waiting += part.get("dependentSchemas", {}).values()
     return list(found.values())
@@ -133,6 +135,7 @@ def shown(value: Any) -> str:
 def _cut(text: str) -> str:
     if text[:5].lower() == "data:":
         return "data:…"
+    text = text[: LONGEST_ECHO + 1].encode(errors="replace").decode()
     return text if len(text) <= LONGEST_ECHO else f"{text[: LONGEST_ECHO - 1]}…"
 
 

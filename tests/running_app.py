@@ -14,7 +14,10 @@ from pathlib import Path
 from tests.sandbox_server import ROOT, free_port
 
 START_SECONDS = 120
-_SETTINGS = ("FAL_", "SANDBOX_", "GENFEED_", "DJANGO_", "PROMETHEUS_", "SECRET_KEY", "DATABASE_URL", "LOG_", "PUBLIC_URL")
+_SETTINGS = (
+    "FAL_", "SANDBOX_", "GENFEED_", "CATALOG_", "DJANGO_", "PROMETHEUS_", "SECRET_KEY", "DATABASE_URL", "LOG_",
+    "PUBLIC_URL", "METRICS_", "WEB_", "DEBUG",
+)  # fmt: skip
 
 
 @dataclass

@@ -42,6 +42,9 @@ class ColumnFilter(admin.SimpleListFilter):
         value = self.value()
         if value is None:
             return queryset
+        if value not in dict(self.lookup_choices):
+            # Not for the database: no row has it, and PostgreSQL refuses text with a null character.
+            return queryset.none()
         return queryset.filter(**{self.column: _stored(self.column, "" if value == "-" else value)})
 
     def choices(self, changelist: ChangeList) -> Iterator["_ListFilterChoices"]:
@@ -78,7 +81,9 @@ def _groups(request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[t
     """(values of the grouped columns, number of rows), with the search applied; read once a request."""
     if not hasattr(request, "_catalog_groups"):
         queryset = AIModel.objects.order_by()
-        queryset, _ = model_admin.get_search_results(request, queryset, request.GET.get("q", ""))
+        # The list ignores a search with a null character too.
+        words = "" if "\x00" in request.GET.get("q", "") else request.GET.get("q", "")
+        queryset, _ = model_admin.get_search_results(request, queryset, words)
         rows = queryset.values_list(*_GROUPED).annotate(n=Count("pk"))
         request._catalog_groups = [(row[:-1], row[-1]) for row in rows]  # type: ignore[attr-defined]
     return request._catalog_groups  # type: ignore[attr-defined]

@@ -53,9 +53,15 @@ class AIModelAdmin(ReadOnlyAdmin):
 
     # --- the list ---
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Who may not switch models sees no buttons that would be refused."""
+        if self.has_switch_permission(request):
+            return self.list_display
+        return ["state" if column == "offered" else column for column in self.list_display]
+
     @admin.display(description="")
     def picture(self, row: AIModel) -> SafeString:
-        if not row.thumbnail_url.startswith(("https://", "http://")):
+        if not _web_address(row.thumbnail_url):
             return format_html('<span class="gf-thumb gf-thumb-none" aria-hidden="true">{}</span>', row.media_type)
         return format_html(
             '<img class="gf-thumb" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer" width="56" height="40">',
@@ -71,19 +77,21 @@ class AIModelAdmin(ReadOnlyAdmin):
         return format_html('{}<br><span class="gf-note">{}</span>', row.category or "(none)", row.media_type)
 
     @admin.display(description="offered", ordering="enabled")
+    def state(self, row: AIModel) -> SafeString:
+        if row.enabled:
+            return badge("enabled", "good")
+        if row.held_reason:
+            return badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
+        return badge("disabled")
+
+    @admin.display(description="offered", ordering="enabled")
     def offered(self, row: AIModel) -> SafeString:
         """The state, and the switch: a button of the list's own form, which carries the CSRF token."""
-        if row.enabled:
-            state = badge("enabled", "good")
-        elif row.held_reason:
-            state = badge(f"held: {row.held_reason.replace('_', ' ')}", "warn", held_words(row))
-        else:
-            state = badge("disabled")
         word = "Disable" if row.enabled else "Enable"
         return format_html(
             '{}<button type="submit" class="gf-button" formmethod="post" formaction="{}" name="on" value="{}" '
             'aria-label="{} {}">{}</button>',
-            state,
+            self.state(row),
             reverse("admin:catalog_aimodel_toggle", args=[row.pk]),
             "0" if row.enabled else "1",
             word,
@@ -159,6 +167,7 @@ class AIModelAdmin(ReadOnlyAdmin):
         context = {
             "title": row.name,
             "row": row,
+            "thumbnail_url": _web_address(row.thumbnail_url),
             "held_words": held_words(row),
             "may_switch": self.has_switch_permission(request),
             "inputs": field_rows(content.get("inputs", [])),
@@ -174,12 +183,17 @@ class AIModelAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, self.change_form_template, context)
 
 
+def _web_address(url: str) -> str:
+    """The address, "" where it is none that a picture may come from; providers can write anything."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
 def _tell(model_admin: admin.ModelAdmin, request: HttpRequest, result: SwitchResult, *, on: bool) -> None:
     word = "enabled" if on else "disabled"
     offered = [endpoint_id for endpoint_id in result.changed if endpoint_id not in result.held]
     if offered:
         what = offered[0] if len(offered) == 1 else f"{len(offered)} models"
-        model_admin.message_user(request, f"{what}: {word}.", messages.SUCCESS)
+        model_admin.message_user(request, f"{word.capitalize()}: {what}.", messages.SUCCESS)
     if result.held:
         first, words = next(iter(result.held.items()))
         more = f" and {len(result.held) - 1} more" if len(result.held) > 1 else ""

@@ -29,6 +29,10 @@ class ProviderKeyError(ProviderError):
     """401 or 403: the key is missing, wrong, or may not do this."""
 
 
+class ProviderNotConfiguredError(ProviderError):
+    """The provider gives nothing without a key, and none is set."""
+
+
 class ProviderBadAnswerError(ProviderError):
     """An answer that is not what the provider's own documentation promises."""
 

@@ -189,6 +189,13 @@ def test_a_key_that_is_no_text_is_refused(painter: Validator) -> None:
     assert (problem.path, problem.code) == ("options.5", "not_json")
 
 
+def test_half_a_character_is_refused(painter: Validator) -> None:
+    for value in ({"prompt": "a \ud800 fox"}, {"prompt": "a fox", "options": {"\ud800": 1}}):
+        (problem,) = validate_input(painter, value)
+        assert problem.code == "not_text"
+        assert f"{problem}".isprintable()
+
+
 def test_an_input_nested_without_end_is_refused(painter: Validator) -> None:
     deep: Any = []
     for _ in range(100_000):
@@ -274,6 +281,11 @@ def test_a_default_that_its_own_field_refuses_is_left_to_the_provider() -> None:
     validator = compile_validator({"properties": {"n": {"type": "integer", "maximum": 4, "default": 5}}})
     assert apply_defaults(validator, {}) == {}
     assert validator.unusable_defaults == ("n",)
+
+
+def test_a_default_of_one_variant_is_not_everyones() -> None:
+    variants = [{"properties": {"text": {"default": "hello"}}}, {"properties": {"url": {"type": "string"}}}]
+    assert apply_defaults(compile_validator({"oneOf": variants}), {"url": "x"}) == {"url": "x"}
 
 
 def test_a_default_behind_a_reference_is_found() -> None:

@@ -1,0 +1,116 @@
+"""Reading the admin's pages as a person does: elements, their texts and their attributes."""
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+from django.http import HttpResponseBase
+
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+@dataclass
+class Element:
+    """One element; `text` is what stands in it and in all that it contains, with single spaces."""
+
+    tag: str
+    attributes: dict[str, str]
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def classes(self) -> set[str]:
+        return set(self.attributes.get("class", "").split())
+
+
+class Page(HTMLParser):
+    """A page's elements in their order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        if tag not in _VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not any(element.tag == tag for element in self._open):
+            return
+        while self._open.pop().tag != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.texts.append(data)
+
+    def all(self, tag: str = "", css: str = "", **attributes: str) -> list[Element]:
+        """The elements of a tag, of a class, with these attributes (`data_testid` stands for `data-testid`)."""
+        wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
+        return [
+            element
+            for element in self.elements
+            if (not tag or element.tag == tag)
+            and (not css or css in element.classes)
+            and wanted.items() <= element.attributes.items()
+        ]
+
+    def one(self, tag: str = "", css: str = "", **attributes: str) -> Element:
+        """The only such element."""
+        found = self.all(tag, css, **attributes)
+        assert len(found) == 1, f"{len(found)} elements {tag or 'of any tag'} {css} {attributes}"
+        return found[0]
+
+    def has(self, tag: str = "", css: str = "", **attributes: str) -> bool:
+        return bool(self.all(tag, css, **attributes))
+
+    @property
+    def text(self) -> str:
+        """All that a person reads on the page's main part."""
+        return self.one("main").text
+
+    @property
+    def messages(self) -> list[str]:
+        """What the page says about the request before."""
+        return [element.text for element in self.elements if element.tag == "li" and element.classes & _MESSAGES]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The texts of the cells of every table row of the main part."""
+        rows: list[list[str]] = []
+        for element in self.elements:
+            if element.tag == "tr":
+                rows.append([])
+            elif element.tag in ("td", "th") and rows:
+                rows[-1].append(element.text)
+        return rows
+
+    def row(self, first: str) -> list[str]:
+        """The cells of the row that begins with this text, without it."""
+        found = [cells[1:] for cells in self.rows if cells and cells[0] == first]
+        assert len(found) == 1, f"{len(found)} rows begin with {first!r}: {self.rows}"
+        return found[0]
+
+
+_MESSAGES = {"success", "info", "warning", "error"}
+
+
+def read(client: Any, url: str, data: Any = None) -> Page:
+    """The page at `url`, which must be there."""
+    answer = client.get(url, data)
+    assert answer.status_code == 200, f"{url}: {answer.status_code}"
+    return page_of(answer)
+
+
+def page_of(answer: HttpResponseBase) -> Page:
+    """The page of an answer of the test client."""
+    return Page(answer.content.decode())  # type: ignore[attr-defined]
