@@ -197,7 +197,7 @@ def _current_mapped(row: AIModel) -> MappedSchema | None:
 
 def _retire_absent(work: _Working, listing: Listing) -> None:
     for endpoint_id, row in work.rows.items():
-        gone = row.status == AIModel.Status.RETIRED or row.origin == AIModel.Origin.MANUAL
+        gone = row.status == AIModel.Status.RETIRED or row.origin != AIModel.Origin.DISCOVERED
         if gone or endpoint_id in listing.models:
             continue
         row.missed_listings += 1

@@ -191,7 +191,7 @@ def render_model(row: AIModel) -> dict[str, Any]:
         "tags": row.tags,
         "capabilities": row.capabilities,
         "thumbnail_url": row.thumbnail_url or None,
-        "price": {"amount": None, "unit": None, "currency": "USD", "state": "unknown", "varies": False},
+        "price": row.price,
         "schema_version": row.schema_version or None,
         "updated_at": rfc3339(row.changed_at),
     }

@@ -37,6 +37,8 @@ FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", f"{SANDBOX_URL}/v1" if SANDB
 FAL_WEB_URL = env.base_url("FAL_WEB_URL", SANDBOX_URL if SANDBOX_ACTIVE else "https://fal.ai")
 
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
+PRICE_ALERT_PERCENT = env.number("PRICE_ALERT_PERCENT", 5.0, minimum=0.0, maximum=1000.0)
+PRICE_HOLD_PERCENT = env.number("PRICE_HOLD_PERCENT", 50.0, minimum=0.0, maximum=10_000.0)
 CATALOG_SYNC_CONCURRENCY = env.integer("CATALOG_SYNC_CONCURRENCY", 8, minimum=1, maximum=64)
 FAL_MAX_RETRIES = env.integer("FAL_MAX_RETRIES", 3, minimum=0, maximum=10)
 FAL_RETRY_DELAY = env.number("FAL_RETRY_DELAY", 1.0, minimum=0.0, maximum=60.0)

@@ -1,0 +1,1 @@
+"""Prices, rules and margins in Django admin; importing the rooms registers their pages."""
