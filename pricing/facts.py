@@ -1,4 +1,4 @@
-"""All that an estimate needs to know of a model, read in bulk for recomputing and one by one, remembered, for requests."""
+"""What an estimate needs to know of a model: read in bulk for recomputing, one by one and remembered for requests."""
 
 import threading
 from collections import OrderedDict
@@ -21,7 +21,7 @@ _REMEMBERED = 2_000
 
 @dataclass(frozen=True)
 class Facts:
-    """A model as estimates see it. `unit_price` is USD; None while there is no current price or a 0 is not confirmed."""
+    """A model as estimates see it. `unit_price`: USD, None without a current price or while a 0 is not confirmed."""
 
     pk: int
     endpoint_id: str
