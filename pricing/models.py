@@ -259,6 +259,9 @@ class ExistingModel(models.Model):
     provider_cost = models.JSONField(
         default=dict, help_text="The provider's cost in the legacy shape, beside the price."
     )
+    keeps_price = models.BooleanField(
+        default=True, help_text="Its own price stands. Off once the owner has adopted the price that margin rules make."
+    )
     imported_at = models.DateTimeField(default=timezone.now)
     enhanced_at = models.DateTimeField(null=True)
 
@@ -267,9 +270,39 @@ class ExistingModel(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["provider_name", "legacy_id"], name="existing_model_is_unique"),
         ]
+        permissions = [("decide_existing", "Can confirm duplicates and adopt prices of the existing collection")]
 
     def __str__(self) -> str:
         return f"{self.provider_name}:{self.legacy_id}"
+
+
+class Equivalence(models.Model):
+    """Two rows that seem to be the same model under another id or provider. Linked and reported, never merged."""
+
+    class State(models.TextChoices):
+        SUGGESTED = "suggested", "suggested, waits for a person"
+        CONFIRMED = "confirmed"
+        REJECTED = "rejected", "not the same"
+
+    # The one with the smaller key is `left`, so that a pair is one row.
+    left = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="+")
+    right = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="+")
+    score = models.PositiveSmallIntegerField(help_text="0 to 100: how much speaks for it. 100 only by a person.")
+    reason = models.CharField(max_length=300)
+    state = models.CharField(max_length=10, choices=State, default=State.SUGGESTED, db_index=True)
+    found_at = models.DateTimeField(default=timezone.now)
+    decided_by = models.CharField(max_length=200, blank=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-score", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["left", "right"], name="equivalence_is_unique"),
+            models.CheckConstraint(condition=models.Q(left__lt=models.F("right")), name="equivalence_is_ordered"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.left} ≈ {self.right}"
 
 
 class Calibration(models.Model):
