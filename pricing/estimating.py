@@ -39,7 +39,7 @@ class Estimate:
     """An estimate in USD. `cost` is None when the confidence is `unknown`; `low` and `high` bound it when not exact.
 
     `units` × `unit_price` explains the cost where one charge makes it; `missing` names fields and media facts that
-    would settle it.
+    would settle it. `reasons` is the basis without any amount of money, for those who may not see the cost.
     """
 
     cost: Decimal | None
@@ -51,6 +51,7 @@ class Estimate:
     confidence: Confidence
     basis: str
     missing: tuple[str, ...] = ()
+    reasons: str = ""
 
 
 def estimate_cost(
@@ -83,7 +84,13 @@ def estimate_cost(
         return answer
     if history is not None and history.cost > 0:
         return replace(
-            answer, cost=history.cost, low=history.low, high=history.high, confidence="historical", basis=history.basis
+            answer,
+            cost=history.cost,
+            low=history.low,
+            high=history.high,
+            confidence="historical",
+            basis=history.basis,
+            reasons=history.basis,
         )
     if rule is None and unit is not None and normalise_unit(unit) == COMPUTE_SECONDS:
         return _bounded(answer, second_price(machine_type, price), machine_type, deadline_seconds)
@@ -101,6 +108,7 @@ def _settled(result: RuleResult, source: str) -> Estimate:
         confidence=result.confidence,
         basis=f"{source}: {result.basis}",
         missing=result.missing,
+        reasons=f"{source}: {result.reasons}",
     )
 
 
@@ -116,13 +124,20 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
         _settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit)
     )
     if normalise_unit(unit) == FIRST_DEARER and answer.cost is not None and answer.cost > price:
-        basis = f"{answer.basis}; the row does not say whether megapixels after the first are cheaper"
-        return replace(answer, low=price, confidence="bounded", basis=basis)
+        return replace(
+            _with_words(answer, "the row does not say whether megapixels after the first are cheaper"),
+            low=price,
+            confidence="bounded",
+        )
     unsaid = _unsaid(request)
     if answer.confidence == "exact" and unsaid:
-        basis = f"{answer.basis}; no text says whether {' and '.join(unsaid)} changes the price"
-        return replace(answer, confidence="derived", basis=basis)
+        words = f"no text says whether {' and '.join(unsaid)} changes the price"
+        return replace(_with_words(answer, words), confidence="derived")
     return answer
+
+
+def _with_words(answer: Estimate, words: str) -> Estimate:
+    return replace(answer, basis=f"{answer.basis}; {words}", reasons=f"{answer.reasons}; {words}")
 
 
 def _unsaid(request: Request) -> list[str]:
@@ -136,7 +151,7 @@ def _unsaid(request: Request) -> list[str]:
 
 
 def _unknown(unit: str, why: str, names: tuple[str, ...]) -> Estimate:
-    return Estimate(None, None, None, None, normalise_unit(unit), None, "unknown", why, names)
+    return Estimate(None, None, None, None, normalise_unit(unit), None, "unknown", why, names, why)
 
 
 def _beside_proposal(row: Estimate, result: RuleResult) -> Estimate:
@@ -146,11 +161,21 @@ def _beside_proposal(row: Estimate, result: RuleResult) -> Estimate:
     if row.cost is not None and abs(row.cost - result.cost) <= _SAME * result.cost:
         return row
     ends = [cost for cost in (row.cost, result.cost) if cost is not None]
-    words = f"price text not fully understood, waits for review: {result.basis}"
+    waits = "price text not fully understood, waits for review"
+    words = f"{waits}: {result.basis}"
     if row.cost is not None:
         words += f"; the row alone says {format_decimal(row.cost.normalize())} USD"
     return Estimate(
-        result.cost, min(ends), max(ends), result.units, result.unit, result.price, "bounded", words, result.missing
+        cost=result.cost,
+        low=min(ends),
+        high=max(ends),
+        units=result.units,
+        unit=result.unit,
+        unit_price=result.price,
+        confidence="bounded",
+        basis=words,
+        missing=result.missing,
+        reasons=f"{waits}: {result.reasons}",
     )
 
 
@@ -170,4 +195,5 @@ def _bounded(answer: Estimate, price: Decimal | None, machine_type: str | None, 
         confidence="bounded",
         basis=f"at most {deadline} compute seconds{where} at {format_decimal(price)} USD; usually far less",
         missing=(),
+        reasons=f"at most {deadline} compute seconds{where}; usually far less",
     )

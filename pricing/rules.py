@@ -28,7 +28,7 @@ class RuleResult:
     """What a rule says about a request; amounts in USD. `cost` is None unless one amount is certain.
 
     `low` and `high` bound the cost as far as it is bounded. `units` counts `unit` of the first charge that falls due,
-    at `price` each. `reason` says why there is no cost where nothing that is missing would settle it.
+    at `price` each. `basis` says it all in words; `reasons` is the same without any amount of money.
     """
 
     cost: Decimal | None
@@ -40,17 +40,20 @@ class RuleResult:
     basis: str
     missing: tuple[str, ...]
     confidence: Literal["exact", "derived", "unknown"]
+    reasons: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """One charge that falls due: its money, the count and the price behind it, and the words for the basis."""
+    """One charge that falls due: its money, the count and the price behind it, the words for the basis, and those
+    without money."""
 
     money: Amount
     count: Amount
     price: Amount
     charge: dict[str, Any]
     words: str
+    reasons: str
 
 
 def evaluate(
@@ -80,11 +83,13 @@ def evaluate_request(rule: Rule, request: Request, *, unit_price: Decimal | None
 
 def _result(total: Amount, due: list[_Due], factor_words: list[str]) -> RuleResult:
     words = [item.words for item in due if item.words] + factor_words
+    reasons = [item.reasons for item in due if item.reasons] + factor_words
     main = next((item for item in due if item.money.low != 0), due[0] if due else None)
     settled = total.known
     # A cost of nothing is never an answer: it is a rule that does not cover the request.
     if settled and (total.low is None or total.low <= 0):
-        settled, words = False, [*words, "the rule names no price for this request"]
+        silent = "the rule names no price for this request"
+        settled, words, reasons = False, [*words, silent], [*reasons, silent]
     return RuleResult(
         cost=total.low if settled else None,
         low=total.low,
@@ -95,6 +100,7 @@ def _result(total: Amount, due: list[_Due], factor_words: list[str]) -> RuleResu
         basis="; ".join(words),
         missing=() if settled else total.missing,
         confidence=("derived" if total.assumed else "exact") if settled else "unknown",
+        reasons="; ".join(reasons),
     )
 
 
@@ -111,11 +117,13 @@ def _charge(charge: dict[str, Any], request: Request, unit_price: Decimal | None
         count = multiply(count, by, " × ".join(part for part in (count.basis, by.basis) if part))
     money = multiply(price, count, "")
     words = f"{charge['name']}: {_number(price)} USD{tier}"
+    reasons = f"{charge['name']}{tier}"
     if "per" in charge or "times" in charge:
         words += f" × {_number(count)} ({count.basis})"
+        reasons += f": {_number(count)} ({count.basis})"
     if verdict.holds is None:
         money = Amount(Decimal(0), money.high, "", (*money.missing, *verdict.missing), money.assumed)
-    return _Due(money, count, price, charge, words)
+    return _Due(money, count, price, charge, words, reasons)
 
 
 def _price(tiers: Any, request: Request, unit_price: Decimal | None) -> tuple[Amount, str]:
