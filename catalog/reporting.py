@@ -60,21 +60,22 @@ def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[st
 
 def announce(provider: Provider, outcome: "Outcome", rows: dict[str, AIModel]) -> None:
     """Writes the outbox events and raises the alerts of a sync, in its transaction."""
-    events = [_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
-    events += [_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
+    events = [model_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
+    events += [model_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
     for endpoint_id, version in outcome.versions.items():
         if version.change_class == SchemaVersion.ChangeClass.INITIAL:
             continue
         row = rows[endpoint_id]
         details = {"schema_version": version.number, "changes": version.changes[:50]}
-        events.append(_event("model.changed", row, **details))
+        events.append(model_event("model.changed", row, **details))
         if version.change_class == SchemaVersion.ChangeClass.BREAKING:
-            events.append(_event("model.schema_breaking", row, **details))
+            events.append(model_event("model.schema_breaking", row, **details))
             _alert_breaking(provider, row, version)
     OutboxEvent.objects.bulk_create(events, batch_size=500)
 
 
-def _event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
+def model_event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
+    """An outbox event about a model, not saved; `more` is added to its payload."""
     payload = {
         "id": row.endpoint_id,
         "provider": row.provider.slug,

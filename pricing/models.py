@@ -137,6 +137,8 @@ class ModelPricing(models.Model):
     default_unit = models.CharField(max_length=60, blank=True)
     default_basis = models.TextField(blank=True)
     default_missing = models.JSONField(default=list)
+    # What follows from it for selling, before any margin: `pricing.standing.Standing` as JSON.
+    standing = models.JSONField(default=dict)
     computed_at = models.DateTimeField(null=True)
     # What an admin says of the model's quality (low, medium, high, ultra); empty: derived.
     quality = models.CharField(max_length=8, blank=True)
@@ -186,6 +188,40 @@ class MarginRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_scope_display()}: {self.get_mode_display()}"
+
+
+class MarginClock(models.Model):
+    """The one row that says until when margin rules have been applied, and in which mode.
+
+    Its lock puts all computations of selling prices in order: each sees the costs and the rules of the one before.
+    """
+
+    applied_until = models.DateTimeField(default=timezone.now)
+    mode = models.CharField(max_length=5, blank=True, help_text="GENFEED_MODE of the prices that are published.")
+
+    def __str__(self) -> str:
+        return f"margins applied until {self.applied_until:%Y-%m-%d %H:%M}"
+
+
+class SellingPrice(models.Model):
+    """What one unit of a model sold for from a moment on, to clients without margin rules of their own. Never edited.
+
+    The cost behind it is kept beside it, so that the history of a client with rules of its own can be told too.
+    """
+
+    model = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="selling_prices")
+    effective_from = models.DateTimeField(default=timezone.now)
+    price = models.JSONField(help_text="As the catalog showed it: amount, unit, currency, state, varies.")
+    unit_cost = models.CharField(max_length=60, blank=True, help_text="USD, what one unit cost us; empty: unknown.")
+    default_cost = models.BigIntegerField(null=True, help_text="nano-USD, what a default request cost us.")
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-effective_from", "-pk"]
+        indexes = [models.Index(fields=["model", "effective_from"])]
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.price.get('amount')} USD per {self.price.get('unit')}"
 
 
 class ProviderEstimate(models.Model):
