@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from itertools import batched
 from typing import Any
 
 from django.db.models import F
@@ -89,6 +90,30 @@ def facts_of(pk: int) -> Facts:
     return found
 
 
+def facts_of_many(keys: Iterable[int]) -> dict[int, Facts]:
+    """The facts of many models by key, as `facts_of`; those not remembered are read together. Unknown keys are absent.
+
+    More models than are remembered are read anew each time.
+    """
+    global _cached_revision
+    revision = published.current().revision
+    wanted = dict.fromkeys(keys)
+    with _lock:
+        if revision != _cached_revision:
+            _cache.clear()
+            _cached_revision = revision
+        found = {key: _cache[key] for key in wanted if key in _cache}
+    lacking = [key for key in wanted if key not in found]
+    # In slices: databases bound the parameters of one query.
+    read = {facts.pk: facts for part in batched(lacking, 500) for facts in load_facts(part)}
+    with _lock:
+        if revision == _cached_revision:
+            _cache.update(read)
+            while len(_cache) > _REMEMBERED:
+                _cache.popitem(last=False)
+    return found | read
+
+
 def forget() -> None:
     """Forgets what was remembered; for tests."""
     global _cached_revision
@@ -152,7 +177,8 @@ def _facts(
         is_free=bool(point and point.is_free),
         rule=rule.body if rule else None,
         rule_source=rule.source if rule else "",
-        proposed=proposed.body if proposed else None,
+        # Without content where the texts could not be turned into a rule: it is there for a person to write one.
+        proposed=(proposed.body or None) if proposed else None,
         billed_in=(rule or proposed).billed_in if (rule or proposed) else "",  # type: ignore[union-attr]
         machine_type=standing.machine_type if standing else "",
         quality=standing.quality if standing else "",
