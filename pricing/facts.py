@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import batched
@@ -14,7 +14,7 @@ from django.db.models import F
 from catalog import published
 from catalog.models import AIModel, SchemaVersion
 from catalog.validation import Validator, compile_validator
-from pricing.models import ModelPricing, PricePoint, PriceRule
+from pricing.models import ExistingModel, ModelPricing, PricePoint, PriceRule
 from pricing.rule_check import Rule
 
 _REMEMBERED = 2_000
@@ -53,6 +53,8 @@ class Facts:
     quality: str
     legacy_pricing: dict[str, float]
     price: dict[str, Any] = field(repr=False)
+    # The owner's own prices of a model of the existing collection, where they stand: legacy names, USD as texts.
+    kept: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def validator(self) -> Validator:
@@ -123,7 +125,7 @@ def forget() -> None:
 
 
 def load_facts(keys: Iterable[int] | None = None) -> Iterator[Facts]:
-    """The facts of the models with these keys (None: of all), in six queries however many there are."""
+    """The facts of the models with these keys (None: of all), in seven queries however many there are."""
     chosen = None if keys is None else list(keys)
 
     def of_models(queryset: Any, field_name: str = "model") -> Any:
@@ -133,12 +135,14 @@ def load_facts(keys: Iterable[int] | None = None) -> Iterator[Facts]:
     rules = {rule.model_id: rule for rule in of_models(PriceRule.objects.filter(state="active"))}
     proposed = {rule.model_id: rule for rule in of_models(PriceRule.objects.filter(state="proposed"))}
     standings = {row.model_id: row for row in of_models(ModelPricing.objects.all())}
+    kept = dict(of_models(ExistingModel.objects.filter(keeps_price=True)).values_list("model_id", "pricing"))
     versions = of_models(SchemaVersion.objects.filter(number=F("model__schema_version")))
     contents = {version.model_id: version for version in versions}
     for row in of_models(AIModel.objects.select_related("provider"), "pk").order_by("pk"):
         version = contents.get(row.pk)
         content = version.unpacked if version else {}
-        yield _facts(row, content, points.get(row.pk), rules.get(row.pk), proposed.get(row.pk), standings.get(row.pk))
+        found = _facts(row, content, points.get(row.pk), rules.get(row.pk), proposed.get(row.pk), standings.get(row.pk))
+        yield replace(found, kept=kept[row.pk]) if kept.get(row.pk) else found
 
 
 def _facts(

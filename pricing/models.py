@@ -193,7 +193,7 @@ class MarginRule(models.Model):
 class MarginClock(models.Model):
     """The one row that says until when margin rules have been applied, and in which mode.
 
-    Its lock puts all computations of selling prices in order: each sees the costs and the rules of the one before.
+    Its lock puts changes of margin rules in order.
     """
 
     applied_until = models.DateTimeField(default=timezone.now)
@@ -251,6 +251,7 @@ class UsageRecord(models.Model):
     charge = models.BigIntegerField(help_text="nano-USD")
     cost_source = models.CharField(max_length=16)
     features = models.JSONField(default=dict, help_text="The input fields that matter for the cost, e.g. resolution.")
+    seconds = models.FloatField(null=True, help_text="From submission to result; for latencies, not for money.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""A client for URLs that somebody else gave us: it connects to public addresses only, follows nothing, and ends in time.
+"""A client for URLs that somebody else gave us: it connects to public addresses only, follows nothing, ends in time.
 
 The check sits in the connecting itself: the addresses that were checked are the ones that are connected to, so a name
 that resolves differently a moment later changes nothing. TLS still checks the host's own name.
@@ -65,7 +65,7 @@ class GuardedClient:
         }
         target = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
         try:
-            with self._pool.stream("GET", target, headers=sent) as answer:
+            with self._pool.stream("GET", target, headers=list(sent.items())) as answer:
                 body, is_whole = _read(answer.iter_stream(), max_bytes)
                 names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
                 return Fetched(answer.status, names, body, is_whole)
