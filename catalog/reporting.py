@@ -1,6 +1,7 @@
 """What a sync tells: its report for staff, events for clients, alerts for what needs a look."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
@@ -24,16 +25,6 @@ def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[st
     `not_understood`: endpoint id -> reason. `held`: reason -> endpoint ids. `listing_problems`: sentences.
     `totals`: counts over the whole catalog of the provider after the sync.
     """
-    held: dict[str, list[str]] = {}
-    totals: Counter[str] = Counter()
-    for row in rows.values():
-        totals["models"] += 1
-        totals[row.status] += 1
-        totals["understood"] += bool(row.schema_version)
-        totals["enabled"] += row.enabled
-        if row.held_reason:
-            totals["held"] += 1
-            held.setdefault(row.held_reason, []).append(row.endpoint_id)
     return {
         "added": outcome.added,
         "updated": outcome.updated,
@@ -52,10 +43,24 @@ def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[st
             if version.number > 1
         ],
         "not_understood": outcome.reasons,
-        "held": {reason: sorted(ids) for reason, ids in held.items()},
         "listing_problems": problems[:200],
-        "totals": dict(totals),
+        **standing(rows.values()),
     }
+
+
+def standing(rows: Iterable[AIModel]) -> dict[str, Any]:
+    """The parts `held` and `totals` of a report, from the rows as they are."""
+    held: dict[str, list[str]] = {}
+    totals: Counter[str] = Counter()
+    for row in rows:
+        totals["models"] += 1
+        totals[row.status] += 1
+        totals["understood"] += bool(row.schema_version)
+        totals["enabled"] += row.enabled
+        if row.held_reason:
+            totals["held"] += 1
+            held.setdefault(row.held_reason, []).append(row.endpoint_id)
+    return {"held": {reason: sorted(ids) for reason, ids in held.items()}, "totals": dict(totals)}
 
 
 def announce(provider: Provider, outcome: "Outcome", rows: dict[str, AIModel]) -> None:
