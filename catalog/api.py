@@ -1,5 +1,6 @@
 """The catalog over HTTP: for clients the models they may use, for admins all of them with their switches and syncs."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -38,7 +39,12 @@ class ModelFilters(Schema):
     capability: str | None = Field(None, description="e.g. image_input, lora, seed.")
     status: Literal["active", "deprecated", "retired"] | None = None
     q: str | None = Field(None, max_length=200, description="Words that must all appear in id, name or description.")
-    sort: Literal["id", "name", "updated_at", "-updated_at"] = "id"
+    max_price: Decimal | None = Field(
+        None, ge=0, lt=10**12, max_digits=30, description="The most that one unit may cost, in USD, whatever the unit."
+    )
+    sort: Literal["id", "name", "updated_at", "-updated_at", "price", "-price"] = Field(
+        "id", description="By price: by that of one unit, whatever the unit; unknown ones last."
+    )
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, max_length=1000, description="next_cursor of the page before.")
 
@@ -52,7 +58,7 @@ class AdminModelFilters(ModelFilters):
 )
 def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """The models that may be used, a page at a time. Answers carry an ETag; ask again with If-None-Match."""
-    return _page(request, filters, enabled=True)
+    return _page(request, _catalog(request), filters, enabled=True)
 
 
 @models_router.get(
@@ -61,8 +67,8 @@ def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpRespo
 )  # fmt: skip
 def list_fal_models(request: HttpRequest) -> HttpResponse:
     """All enabled models of fal.ai in one answer, in the shape of existing collections."""
-    catalog = published.current()
-    return _cached(request, catalog.revision, lambda: listing.legacy_list(catalog, "fal"))
+    catalog = _catalog(request)
+    return _cached(request, catalog, lambda: listing.legacy_list(catalog, "fal"))
 
 
 @models_router.get(
@@ -116,7 +122,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
 def admin_list_models(request: HttpRequest, filters: Query[AdminModelFilters]) -> HttpResponse:
     """All models, those that clients are not offered too, each with the reason."""
     _identity(request).require("catalog.view_aimodel")
-    return _page(request, filters, enabled=filters.enabled)
+    return _page(request, published.current(), filters, enabled=filters.enabled)
 
 
 @admin_router.post(
@@ -204,16 +210,24 @@ def _identity(request: HttpRequest) -> Identity:
     return request.auth  # type: ignore[attr-defined]
 
 
-def _page(request: HttpRequest, filters: ModelFilters, *, enabled: bool | None) -> HttpResponse:
+def _catalog(request: HttpRequest) -> published.Published:
+    """The catalog with the prices of the client who asks."""
+    key = _identity(request).key
+    return published.for_client(key.client_id if key else None)
+
+
+def _page(
+    request: HttpRequest, catalog: published.Published, filters: ModelFilters, *, enabled: bool | None
+) -> HttpResponse:
     _refuse_unknown_parameters(request, type(filters))
-    catalog = published.current()
     query = listing.Query(
         provider=filters.provider, category=filters.category, media_type=filters.media_type, kind=filters.kind,
-        capability=filters.capability, status=filters.status, q=filters.q, enabled=enabled, sort=filters.sort,
+        capability=filters.capability, status=filters.status, q=filters.q, enabled=enabled,
+        max_price=filters.max_price, sort=filters.sort,
     )  # fmt: skip
     try:
         return _cached(
-            request, catalog.revision,
+            request, catalog,
             lambda: listing.page(catalog, query, limit=filters.limit, cursor=filters.cursor),
         )  # fmt: skip
     except listing.BadCursorError as error:
@@ -244,7 +258,7 @@ def _ambiguous(error: published.ModelAmbiguousError) -> ApiError:
 
 
 def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
-    catalog = published.current()
+    catalog = _catalog(request)
 
     def render() -> bytes:
         row = AIModel.objects.select_related("provider").get(pk=entry.pk)
@@ -257,15 +271,16 @@ def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
             "input_schema": content.get("input_schema", {}),
             "output_schema": content.get("output_schema", {}),
         }
-        return orjson.dumps(published.render_model(row) | schemas)
+        own = catalog.own_prices.get(row.pk)
+        return orjson.dumps(published.render_model(row) | schemas | ({"price": own.price} if own else {}))
 
-    return _cached(request, catalog.revision, lambda: catalog.rendered(("detail", entry.pk), render))
+    return _cached(request, catalog, lambda: catalog.rendered(("detail", entry.pk), render))
 
 
-def _cached(request: HttpRequest, revision: int, render: Any) -> HttpResponse:
-    """An answer that follows from the catalog revision alone: 304 where the caller has it already."""
+def _cached(request: HttpRequest, catalog: published.Published, render: Any) -> HttpResponse:
+    """An answer that follows from revision and margin scope alone: 304 where the caller has it already."""
     scope = "a" if _identity(request).is_admin else "c"
-    etag = f'"{revision}-{scope}"'
+    etag = f'"{catalog.revision}-{scope}{f"-{catalog.scope}" if catalog.scope else ""}"'
     known = request.headers.get("If-None-Match", "")
     unchanged = etag in (candidate.strip().removeprefix("W/") for candidate in known.split(",")) or known == "*"
     response = HttpResponse(status=304) if unchanged else HttpResponse(render(), content_type="application/json")

@@ -63,9 +63,12 @@ def check_draft(draft: Draft, standing: Iterable[MarginRule], *, now: datetime |
     _check_target(draft)
     rule = _build(draft, now)
     _check_dates(rule, now)
-    for other in standing:
-        if target_of(other) == target_of(rule):
-            _check_beside(rule, other, now)
+    rivals = [other for other in standing if target_of(other) == target_of(rule)]
+    newest = max(rivals, key=lambda other: (other.created_at, other.pk), default=None)
+    if newest is not None:
+        _check_says_more(rule, newest, now)
+    for other in rivals:
+        _check_beside(rule, other, now)
     return rule
 
 
@@ -136,19 +139,25 @@ def _check_dates(rule: MarginRule, now: datetime) -> None:
         raise BadRule("The rule would end before it starts.", "ends_at")
 
 
+def _check_says_more(rule: MarginRule, newest: MarginRule, now: datetime) -> None:
+    same_period = max(_begin(newest), now) == max(_begin(rule), now) and newest.ends_at == rule.ends_at
+    if same_period and terms_of(newest) == terms_of(rule):
+        raise BadRule(f"Rule {newest.pk} says the same already: {describe(terms_of(rule))}.")
+
+
 def _check_beside(rule: MarginRule, other: MarginRule, now: datetime) -> None:
     """Of two rules for the same target the newer wins, so a new one may not silently undo what was meant to come."""
-    begin, end = rule.starts_at or now, rule.ends_at
-    other_begin = other.starts_at or other.created_at
-    same_period = max(other_begin, now) == max(begin, now) and other.ends_at == end
-    if same_period and terms_of(other) == terms_of(rule):
-        raise BadRule(f"Rule {other.pk} says the same already: {describe(terms_of(rule))}.")
-    covers = begin <= other_begin and (end is None or (other.ends_at is not None and other.ends_at <= end))
-    if other_begin > now and covers:
+    begin, end = _begin(rule), rule.ends_at
+    covers = begin <= _begin(other) and (end is None or (other.ends_at is not None and other.ends_at <= end))
+    if _begin(other) > now and covers:
         raise BadRule(
-            f"Rule {other.pk} is to start at {other_begin:%Y-%m-%d %H:%M} UTC for the same target, and would never "
+            f"Rule {other.pk} is to start at {_begin(other):%Y-%m-%d %H:%M} UTC for the same target, and would never "
             "apply, since the newer rule wins. End that one first, or let this one end before it starts.", "starts_at",
         )  # fmt: skip
+
+
+def _begin(rule: MarginRule) -> datetime:
+    return rule.starts_at or rule.created_at
 
 
 def _scope_words(scope: str) -> str:

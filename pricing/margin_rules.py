@@ -14,7 +14,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM, Actor, Change, record
 from pricing.margin_book import Applied, RuleBook, describe, load_book, make_book, terms_of
 from pricing.margin_check import BadRule, Draft, check_draft
-from pricing.models import MarginRule
+from pricing.models import MarginClock, MarginRule
 from pricing.money import format_usd
 from pricing.offers import lock, reprice
 
@@ -40,7 +40,7 @@ def check_rule(draft: Draft, *, now: datetime | None = None) -> MarginRule:
 def save_rule(draft: Draft, *, actor: Actor, reason: str = "") -> MarginRule:
     """Adds a rule, brings selling prices up to date and publishes them, all or nothing. Raises BadRule."""
     with transaction.atomic():
-        lock()
+        _lock()
         rule = check_rule(draft)
         rule.created_by = actor.name[:200]
         rule.save()
@@ -52,7 +52,7 @@ def save_rule(draft: Draft, *, actor: Actor, reason: str = "") -> MarginRule:
 def end_rule(rule: MarginRule, *, actor: Actor, reason: str = "") -> bool:
     """Ends a rule now, also one that has not started; False where it had ended. Rules are never edited or deleted."""
     with transaction.atomic():
-        lock()
+        _lock()
         now = timezone.now()
         standing = MarginRule.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), pk=rule.pk, is_active=True)
         if not standing.update(is_active=False, ends_at=now):
@@ -72,7 +72,7 @@ def apply_clock(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     with transaction.atomic():
-        clock = lock()
+        clock = _lock()
         since = clock.applied_until
         if now <= since and clock.mode == settings.GENFEED_MODE:
             return 0
@@ -90,6 +90,16 @@ def apply_clock(now: datetime | None = None) -> int:
         names = ", ".join(str(rule.pk) for rule in rules[:10])
         _publish(f"margin rules {names} started or ended" if rules else f"switched to {settings.GENFEED_MODE} mode")
     return len(rules) + switched
+
+
+def _lock() -> MarginClock:
+    """Puts changes of margin rules in order, and keeps every computation of a price waiting for this one."""
+    lock()
+    row = MarginClock.objects.select_for_update().filter(pk=1).first()
+    if row is None:
+        MarginClock.objects.get_or_create(pk=1, defaults={"mode": settings.GENFEED_MODE})
+        row = MarginClock.objects.select_for_update().get(pk=1)
+    return row
 
 
 def _publish(reason: str) -> None:

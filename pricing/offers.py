@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.examples import example_input
 from catalog.models import AIModel
 from catalog.offers import Offer, OfferChange, write_offers
 from pricing.estimating import Estimate
-from pricing.existing.kept import kept_offers
 from pricing.facts import Facts, load_facts
+from pricing.history import history_of
+from pricing.kept_offers import kept_offers
 from pricing.margin_book import RuleBook, load_book
-from pricing.models import MarginClock, ModelPricing, SellingPrice
+from pricing.models import ModelPricing, ProviderEstimate, SellingPrice, UsageRecord
 from pricing.money import format_decimal
 from pricing.selling import offer_of
 from pricing.standing import Standing, estimate_default, read_standing, standing_of
@@ -46,9 +47,10 @@ def recompute(keys: Iterable[int] | None, *, reason: str) -> int:
     if chosen == []:
         return 0
     with transaction.atomic():
-        lock()
+        lock(chosen)
         now = timezone.now()
-        rows = [_estimated(facts, now) for facts in load_facts(chosen)]
+        past = _with_past()
+        rows = [_estimated(facts, now, past) for facts in load_facts(chosen)]
         ModelPricing.objects.bulk_create(rows, update_conflicts=True, unique_fields=["model"], update_fields=_ESTIMATED)
         return reprice(chosen, reason=reason)
 
@@ -61,19 +63,19 @@ def reprice(keys: Iterable[int] | None = None, *, reason: str) -> int:
     """
     chosen = None if keys is None else list(keys)
     with transaction.atomic():
-        lock()
+        lock(chosen)
         changes = write_offers(offers_of(load_sellables(chosen), load_book(), chosen), reason=reason)
         _remember(changes, reason)
     return len(changes)
 
 
-def lock() -> MarginClock:
-    """Waits for other computations of prices to end; until the transaction does, ours is the only one."""
-    row = MarginClock.objects.select_for_update().filter(pk=1).first()
-    if row is None:
-        MarginClock.objects.get_or_create(pk=1, defaults={"mode": settings.GENFEED_MODE})
-        row = MarginClock.objects.select_for_update().get(pk=1)
-    return row
+def lock(keys: Iterable[int] | None = None) -> None:
+    """Waits for other computations of these models' prices (None: of all), and keeps others waiting until we commit.
+
+    Whoever locks more locks in this order: models by their keys, the margin clock, the catalog's revision.
+    """
+    rows = AIModel.objects.select_for_update().order_by("pk")
+    list((rows if keys is None else rows.filter(pk__in=list(keys))).values_list("pk"))
 
 
 def load_sellables(keys: Iterable[int] | None = None) -> list[Sellable]:
@@ -97,8 +99,16 @@ def offers_of(
     }
 
 
-def _estimated(facts: Facts, now: datetime) -> ModelPricing:
-    answer = estimate_default(facts)
+def _with_past() -> set[int]:
+    """The models that somebody has called before; only of these a history is worth a query."""
+    ours = UsageRecord.objects.order_by().values_list("model_id", flat=True).distinct()
+    theirs = ProviderEstimate.objects.exclude(cost=None).values_list("model_id", flat=True)
+    return {*ours, *theirs}
+
+
+def _estimated(facts: Facts, now: datetime, past: set[int]) -> ModelPricing:
+    history = history_of(facts, example_input(facts.inputs)) if facts.pk in past else None
+    answer = estimate_default(facts, history)
     standing = standing_of(facts, answer)
     return ModelPricing(
         model_id=facts.pk,

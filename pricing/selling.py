@@ -10,6 +10,7 @@ from pricing.margins import Terms, price_of
 from pricing.money import NotMoney, format_usd, to_nano
 from pricing.standing import Standing, State
 
+LEGACY_NAMES = ("input", "output", "image", "video", "fixedPrice")
 # Prices of a whole charge in the legacy shape; the others are prices of a part of one.
 _WHOLE = ("image", "fixedPrice")
 _PER_REQUEST = "requests"

@@ -78,7 +78,7 @@ def standing_of(facts: Facts, answer: Estimate) -> Standing:
     return Standing(
         state=_state(facts),
         priced=_allows_sale(facts, unit),
-        unit=unit,
+        unit=_PER_REQUEST if unit == "request" else unit,
         unit_cost=None if unit_cost is None else format_decimal(unit_cost),
         varies=_varies(facts, unit),
         default_cost=None if answer.cost is None else to_nano(answer.cost),
