@@ -77,7 +77,7 @@ def list_fal_models(request: HttpRequest) -> HttpResponse:
 )  # fmt: skip
 def get_model(request: HttpRequest, model_id: ModelId) -> HttpResponse:
     """A model with its input and output fields and schemas."""
-    return _detail(request, _find(model_id, offered_only=not _identity(request).is_admin))
+    return _detail(request, find_model(model_id, offered_only=not _identity(request).is_admin))
 
 
 @models_router.get(
@@ -157,7 +157,7 @@ def toggle(request: HttpRequest, model_id: ModelId, body: shapes.ToggleBody | No
     """Switches one model on or off, or, without `enabled`, over."""
     identity = _identity(request)
     identity.require("catalog.switch_aimodel")
-    entry = _find(model_id, offered_only=False)
+    entry = find_model(model_id, offered_only=False)
     body = body or shapes.ToggleBody(enabled=None, reason="")
     on = not AIModel.objects.get(pk=entry.pk).enabled if body.enabled is None else body.enabled
     return _switch(identity, [entry.pk], on=on, reason=body.reason)
@@ -219,7 +219,7 @@ def _catalog(request: HttpRequest) -> published.Published:
 def _page(
     request: HttpRequest, catalog: published.Published, filters: ModelFilters, *, enabled: bool | None
 ) -> HttpResponse:
-    _refuse_unknown_parameters(request, type(filters))
+    refuse_unknown_parameters(request, type(filters))
     query = listing.Query(
         provider=filters.provider, category=filters.category, media_type=filters.media_type, kind=filters.kind,
         capability=filters.capability, status=filters.status, q=filters.q, enabled=enabled,
@@ -234,7 +234,7 @@ def _page(
         raise ApiError("invalid_request", str(error), "Start again without a cursor.") from error
 
 
-def _refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
+def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
     """A misspelt filter must not look like a list that holds everything."""
     unknown = sorted(set(request.GET) - set(filters.model_fields))
     if unknown:
@@ -242,7 +242,7 @@ def _refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> N
         raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
 
 
-def _find(model_id: str, *, offered_only: bool) -> published.Entry:
+def find_model(model_id: str, *, offered_only: bool) -> published.Entry:
     try:
         return published.find(model_id, offered_only=offered_only)
     except published.ModelNotFoundError as error:
