@@ -15,9 +15,10 @@ _NAMED = 500
 class PriceSyncResult:
     """Counts of models, and in words what went wrong.
 
-    `error`: nothing was written, and why. `skipped`: there was no price list to ask, which is no fault. `unanswered`:
-    models about which the provider gave no answer this time. `gone`: had a price and have none any more; the last known
-    one stays. `refused`: rows that make no sense, each with the reason. `held`: now wait for a person, with the reason.
+    `without_price`: all that the price list does not know, asked for now or remembered. `error`: nothing was written,
+    and why. `skipped`: there was no price list to ask, which is no fault. `unanswered`: models about which the provider
+    gave no answer this time. `gone`: had a price and have none any more; the last known one stays. `refused`: rows that
+    make no sense, each with the reason. `held`: now wait for a person, with the reason.
     """
 
     provider: str

@@ -177,7 +177,6 @@ def _ask(
         result.error = str(error)
         answers = Answers()
     result.asked, result.unanswered = len(answers.asked), len(answers.unanswered)
-    result.without_price = len(answers.without_price)
     result.gone = sorted(answers.without_price & memory.priced())
     return answers
 
@@ -217,6 +216,7 @@ def _write(
     touched = {key for key, outcome in outcomes.items() if outcome.changes_cost}
     touched |= keep_texts(memory.pricing, texts.texts, now=now)
     _remember(memory, answers, now)
+    result.without_price = ModelPricing.objects.filter(model__in=memory.keys.values(), has_row=False).count()
     rules = rule_reading.apply(memory.keys.values(), readings)
     result.rules = rules.as_report()
     touched |= rules.touched
