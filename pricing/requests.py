@@ -119,6 +119,17 @@ def _pace_setters(fields: Mapping[str, Field], kind: str) -> Iterator[Field]:
             yield item
 
 
+def pace_setting_files(request: Request, kind: str) -> Iterator[tuple[str, str]]:
+    """The files of a kind that this request brings in its top-level fields, as (field, URL); samples do not count."""
+    for item in _pace_setters(request.fields, kind):
+        value = request.given.get(item["name"])
+        for inner in value if isinstance(value, list) else [value]:
+            # Some models take a file as an object with its URL.
+            url = inner.get("url") if isinstance(inner, dict) else inner
+            if isinstance(url, str) and url and media_kind(item) == kind:
+                yield item["name"], url
+
+
 def _is_sample(item: Field, fields: Mapping[str, Field]) -> bool:
     """Whether a file only shows how something should sound or look; its length says nothing about the output's."""
     if _SAMPLE.search(item["name"]):
