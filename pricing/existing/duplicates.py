@@ -53,12 +53,12 @@ def candidates() -> list[Candidate]:
 
 def refresh_suggestions(*, more: Iterable[Candidate] = (), dry_run: bool = False) -> Refreshed:
     """Looks for pairs among all rows. New ones are stored as suggested, suggested ones that no longer look alike fall
-    away, decided ones stay as they are. `more`: rows that are only planned; with them nothing can be stored.
+    away, decided ones stay as they are. `more`: rows that a dry run plans; one with the key of a known row replaces it.
     """
-    more = list(more)
-    if more and not dry_run:
+    planned = {row.pk: row for row in more}
+    if planned and not dry_run:
         raise ValueError("rows that are only planned have no key to store")
-    found = find_likenesses([*candidates(), *more])
+    found = find_likenesses([*(row for row in candidates() if row.pk not in planned), *planned.values()])
     with transaction.atomic():
         known = {(row.left_id, row.right_id): row for row in Equivalence.objects.all()}
         seen = {(pair.left.pk, pair.right.pk) for pair in found}
@@ -120,7 +120,7 @@ def _decide(pair: Equivalence, state: str, *, actor: Actor, reason: str = "") ->
     with transaction.atomic():
         locked = Equivalence.objects.select_for_update(of=("self",)).select_related("left", "right").get(pk=pair.pk)
         if locked.state == state:
-            raise DecisionError(f"This pair is {locked.get_state_display()} already.")
+            raise DecisionError(f"This pair is {locked.get_state_display().lower()} already.")
         before = {"state": locked.state}
         locked.state, locked.decided_by, locked.decided_at = state, actor.name[:200], timezone.now()
         locked.score, locked.reason = pair.score, pair.reason

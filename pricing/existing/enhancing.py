@@ -87,8 +87,7 @@ def enhance(
         if not dry_run:
             save_standing(updated)
         if not pricing_only:
-            wanted = [*listed, *_candidates(planned, listed)]
-            found = duplicates.refresh_suggestions(more=wanted, dry_run=dry_run)
+            found = duplicates.refresh_suggestions(more=_candidates(planned, listed), dry_run=dry_run)
             _tell_duplicates(result, existing, found.standing)
     result.added = sum(entry["action"] == "added" for entry in result.details)
     result.errors = sum(entry["action"] == "error" for entry in result.details)
@@ -150,21 +149,22 @@ def _why_skipped(row: ExistingModel) -> str:
 
 
 def _candidates(planned: list[ExistingModel], listed: list[Candidate]) -> list[Candidate]:
-    """Rows of the file that nobody knows yet, as they are compared; those that the provider lists are there already."""
-    addresses = {(model.provider, model.endpoint_id) for model in listed}
-    return [
-        Candidate(
-            pk=_PLANNED_KEYS - number,
+    """What is only listed or only in the file, as it would be compared once it is here."""
+    found = {(model.provider, model.endpoint_id): model for model in listed}
+    for number, row in enumerate(planned):
+        address = (row.model.provider.slug, row.legacy_id)
+        same = found.get(address)
+        category = row.category or row.model.category or (same.category if same else "")
+        found[address] = Candidate(
+            pk=row.model.pk or _PLANNED_KEYS - number,
             provider=row.model.provider.slug,
             endpoint_id=row.legacy_id,
             name=row.name,
-            category=row.category,
-            media_type=row.model.media_type,
-            is_existing=True,
+            category=category,
+            media_type=same.media_type if same else row.model.media_type,
+            is_existing=same is None and not discovered(row.model),
         )
-        for number, row in enumerate(planned)
-        if row.model.pk is None and (row.model.provider.slug, row.legacy_id) not in addresses
-    ]
+    return list(found.values())
 
 
 def _tell_duplicates(result: EnhancementResult, existing: list[ExistingModel], pairs: list[Likeness]) -> None:

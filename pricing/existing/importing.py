@@ -16,6 +16,7 @@ from pricing.existing.rows import LegacyRow, same_provider_key
 from pricing.models import ExistingModel
 from pricing.offers import recompute
 
+_KEYS_AT_MOST = 10_000
 _COLUMNS = ("provider_name", "name", "category", "pricing", "enabled", "extra")
 
 
@@ -116,7 +117,9 @@ def _write(
         actor=actor,
     )
     _update(changed, actor)
-    recompute([one.row.pk for one in kept], reason=reason)
+    keys = [one.row.pk for one in kept]
+    # A query can name so many keys and no more; then all are computed.
+    recompute(keys if len(keys) <= _KEYS_AT_MOST else None, reason=reason)
 
 
 def _update(changed: list[tuple[LegacyRow, ExistingModel]], actor: Actor) -> None:

@@ -20,7 +20,7 @@ _TASK = frozenset({"text", "image", "video", "audio", "speech", "music", "3d", "
 _SHARED_AT_MOST = 4
 _BESIDE_THE_BEST = 12
 _SHOWN_AT_MOST = 4
-SUGGESTED_FROM = 60
+SUGGESTED_FROM = 55
 
 
 @dataclass(frozen=True)

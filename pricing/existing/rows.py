@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from catalog.providers import base
-from pricing.existing.kept import PRICE_UNITS
 from pricing.existing.reading import BadFileError, NumberText, RawRow
 from pricing.money import NotMoney, parse_price, to_nano
+from pricing.selling import LEGACY_NAMES
 
-FIELDS = ("id", "name", "provider", "category", "enabled", "pricing", *(f"pricing.{name}" for name in PRICE_UNITS))
+FIELDS = ("id", "name", "provider", "category", "enabled", "pricing", *(f"pricing.{name}" for name in LEGACY_NAMES))
 _REQUIRED = ("id", "name", "provider", "enabled")
 _LONGEST = {"id": 255, "name": 255, "provider": 80, "category": 80}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -204,13 +204,13 @@ def _pricing(found: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     if not isinstance(given, Mapping):
         raise _RefusedError(f"pricing is no object: {_shown(given)}")
     prices: dict[str, str] = {}
-    for name in PRICE_UNITS:
+    for name in LEGACY_NAMES:
         value = found[f"pricing.{name}"]
         value = given.get(name) if value is None else value
         if value is not None and value != "":
             prices[name] = _price(f"pricing.{name}", value)
     return prices, {
-        name: _verbatim(f"pricing.{name}", value) for name, value in given.items() if name not in PRICE_UNITS
+        name: _verbatim(f"pricing.{name}", value) for name, value in given.items() if name not in LEGACY_NAMES
     }
 
 
