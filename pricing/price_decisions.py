@@ -61,6 +61,18 @@ def set_manual(
     )  # fmt: skip
 
 
+def set_observed(model: AIModel, *, unit: str, unit_price: object, actor: Actor, reason: str) -> PricePoint:
+    """Sets the price that our own bills show, which a person has accepted; raises NotMoney, DecisionError for a 0."""
+    new = offered(unit, unit_price)
+    if new.unit_price == 0:
+        raise DecisionError("A price of 0 means unknown. Confirm that the model is free instead.")
+    return _replace(
+        model, "price.observed", actor, reason,
+        source=PricePoint.Source.OBSERVED, raw_unit=new.raw_unit, unit=new.unit,
+        unit_price=format_decimal(new.unit_price),
+    )  # fmt: skip
+
+
 def confirm_free(model: AIModel, *, actor: Actor, reason: str = "") -> PricePoint:
     """Confirms that a current price of 0 means free; raises DecisionError where there is none."""
     current = PricePoint.objects.filter(model=model, standing=PricePoint.Standing.CURRENT).first()
