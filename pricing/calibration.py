@@ -84,16 +84,8 @@ def record_observation(
         row = _lock(calibration)
         if job and any(seen.get("job") == job for seen in row.observations):
             return row
-        row.observations.append(
-            {
-                "input": input,
-                "units": format_decimal(counted),
-                "unit": normalise_unit(unit),
-                "cost": cost_nano,
-                "job": job,
-                "at": timezone.now().isoformat(timespec="seconds"),
-            }  # fmt: skip
-        )
+        seen = {"input": input, "units": format_decimal(counted), "unit": normalise_unit(unit), "cost": cost_nano}
+        row.observations.append(seen | {"job": job, "at": timezone.now().isoformat(timespec="seconds")})
         row.state = State.RUNNING
         row.proposed_unit = row.proposed_price = ""
         if not runs_left(row):
