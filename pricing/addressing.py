@@ -28,8 +28,10 @@ def find_model(address: str, *, is_admin: bool) -> published.Entry:
 def _not_offered(address: str, error: published.ModelNotFoundError) -> published.Entry:
     catalog = published.current()
     provider, _, bare = address.rpartition(":")
-    known = [*catalog.by_id.get(address, ()), *catalog.by_id.get(bare, ())]
-    entries = [entry for entry in known if not entry.enabled and provider in ("", entry.provider)]
+    known = catalog.by_id.get(address) or tuple(
+        entry for entry in catalog.by_id.get(bare, ()) if entry.provider == provider
+    )
+    entries = [entry for entry in known if not entry.enabled]
     askable = [entry for entry in entries if entry.held_reason == _ASKABLE]
     if len(askable) == 1:
         return askable[0]

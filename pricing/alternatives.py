@@ -12,6 +12,7 @@ from pricing.default_prices import default_prices
 from pricing.estimates import Asking
 from pricing.facts import Facts, facts_of_many
 from pricing.fitting import fit
+from pricing.history import may_change_price
 from pricing.money import format_usd
 from pricing.quotes import Quote, quote_checked
 from pricing.requests import Request
@@ -40,10 +41,13 @@ class Alternatives:
 
     def _search(self, facts: Facts, request: Request, own: Quote, given: Mapping[str, Any]) -> dict[str, Any] | None:
         keys = [key for key in self._candidates(facts) if key != facts.pk][:MOST_TRIED]
+        # What has another length or size is no alternative.
+        decisive = {item["name"] for item in facts.inputs if item["name"] in given and may_change_price(item)}
+        decisive -= {item["name"] for item in facts.inputs if item.get("type") == "boolean"}
         best: tuple[int, Facts, tuple[str, ...]] | None = None
         for other in facts_of_many(keys).values():
             fitted = fit(other, given, facts.inputs)
-            if fitted is None:
+            if fitted is None or set(fitted.left_out) & decisive:
                 continue
             quote = quote_checked(
                 other,

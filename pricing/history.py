@@ -61,11 +61,17 @@ def features_of(inputs: Iterable[Mapping[str, Any]], filled: Mapping[str, Any]) 
     for item in inputs:
         name = item["name"]
         value = filled.get(name, item.get("default"))
-        if value is None or _NEVER.search(name) or not _is_choice(item, value):
+        if value is None or not _is_choice(item, value):
             continue
-        if _MATTERS.search(name) or item.get("type") == "boolean":
+        if may_change_price(item):
             found[name] = value
     return found
+
+
+def may_change_price(item: Mapping[str, Any]) -> bool:
+    """Whether a field is one of those that change prices where they are there: sizes, lengths, counts, switches."""
+    named = bool(_MATTERS.search(item["name"])) or item.get("type") == "boolean"
+    return named and not _NEVER.search(item["name"])
 
 
 def _is_choice(item: Mapping[str, Any], value: Any) -> bool:

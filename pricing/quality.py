@@ -22,6 +22,8 @@ _FASTER = re.compile(
     r"\b(fast|faster|turbo|lite|mini|flash|lightning|schnell|draft|small|tiny|distilled|instant|realtime)\b", re.I
 )
 _LARGE_LINES, _SMALL_LINES = 2000, 600
+# A schema that allows more than this does not mean it: it is the bound of a type that many models share.
+_MEANINGLESS_LINES = 8192
 _FEW_STEPS = 8
 _STEPS = ("num_inference_steps", "num_steps", "steps")
 _CHEAP, _DEAR, _DEAREST = 0.25, 0.75, 0.93
@@ -72,7 +74,7 @@ def _by_name(name: str) -> list[tuple[int, str]]:
 
 def _by_size(limits: Mapping[str, Any], media_type: str) -> list[tuple[int, str]]:
     lines = largest_lines(limits, media_type)
-    if lines is None:
+    if lines is None or lines > _MEANINGLESS_LINES:
         return []
     if lines >= _LARGE_LINES:
         return [(1, f"makes up to about {lines} lines")]

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -24,6 +24,8 @@ from pricing.requests import MEDIA_FACTS, Request, make_request
 from pricing.units import normalise_unit
 
 BOOK_SECONDS = 1.0
+# Units are shown to explain; the cost is made from the exact number.
+_SHOWN = Context(prec=15)
 _FREE = "a person has confirmed that it is free"
 _book: tuple[float, RuleBook] | None = None
 _lock = threading.Lock()
@@ -211,7 +213,7 @@ def _priced(facts: Facts, request: Request, answer: Estimate, applied: Applied) 
         low=_price(cost_low, applied.terms),
         high=_price(cost_high, applied.terms),
         unit=answer.unit,
-        units=None if answer.units is None else format_decimal(answer.units),
+        units=None if answer.units is None else format_decimal(_SHOWN.plus(answer.units)),
         unit_price=None if answer.unit_price is None else format_decimal(answer.unit_price),
         confidence=answer.confidence,
         basis=answer.basis,

@@ -41,12 +41,18 @@ def read_needs(body: SelectBody) -> Needs:
         max_price=min(limits, default=None),
         max_latency=body.max_latency,
         min_tier=tier_of(body.quality) if body.quality else None,
-        min_lines=None if body.min_resolution is None else read_lines(body.min_resolution, media_type),
+        min_lines=None if body.min_resolution is None else read_lines(body.min_resolution, media_type or _made_by(task)),
         inputs=tuple(dict.fromkeys(body.inputs)),
         capabilities=tuple(dict.fromkeys(body.capabilities)),
         exclude=exclude,
         strategy=body.strategy or ("fastest" if body.urgency == "high" else "cheapest"),
     )
+
+
+def _made_by(task: str | None) -> str | None:
+    """What models of a task make."""
+    made = (entry.media_type for entry in published.current().entries if entry.enabled and entry.category == task)
+    return next(made, None)
 
 
 def _check_task(task: str) -> None:
