@@ -72,7 +72,7 @@ class _Batch:
 
 @dataclass
 class _Asking:
-    """One reading of the price list: what came in so far, and the trouble that ends it early."""
+    """One reading of the price list: what came in so far, the last failure, and the trouble that ends it early."""
 
     reader: JsonReader
     concurrency: int
@@ -81,6 +81,7 @@ class _Asking:
     done: int = 0
     answers: int = 0
     failures: int = 0
+    last: ProviderError | None = None
     trouble: ProviderError | None = None
     lock: Lock = field(default_factory=Lock)
 
@@ -97,8 +98,8 @@ class _Asking:
                     self.progress(self.done)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        if self.trouble and not self.answers:
-            raise self.trouble
+        if self.last and not self.answers:
+            raise self.trouble or self.last
         return self.rows
 
     def _ask(self, batch: _Batch) -> list[_Batch]:
@@ -151,6 +152,7 @@ class _Asking:
         """Cuts a batch that one model may have spoilt; gives up on what will not get better by asking again."""
         with self.lock:
             self.failures += 1
+            self.last = error
         passing = isinstance(error, ProviderBadAnswerError | ProviderRejectedError) or (
             isinstance(error, ProviderUnavailableError) and error.status is not None
         )

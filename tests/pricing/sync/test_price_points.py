@@ -22,7 +22,9 @@ def model() -> AIModel:
     return make_model(FLUX, priced=False)
 
 
-def take(model: AIModel, price: Any, unit: str = "images", currency: str = "USD", source: str = "advertised") -> Outcome:
+def take(
+    model: AIModel, price: Any, unit: str = "images", currency: str = "USD", source: str = "advertised"
+) -> Outcome:
     return record_point(model, source=source, raw_unit=unit, unit_price=price, currency=currency)
 
 
