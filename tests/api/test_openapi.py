@@ -12,6 +12,7 @@ from django.test import Client as HttpClient
 
 from catalog import discovery
 from catalog.models import SyncRun
+from pricing.models import SellingPrice
 from tests.factories import make_model, make_provider, publish_now
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,7 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/models"),
         ("get", "/api/v1/models/fal"),
         ("get", "/api/v1/models/{model_id}"),
+        ("get", "/api/v1/models/{model_id}/price-history"),
         ("get", "/api/v1/providers"),
         ("get", "/api/v1/admin/models"),
         ("post", "/api/v1/admin/models/bulk-toggle"),
@@ -97,7 +99,11 @@ def validator(document: dict[str, Any], method: str, path: str, status: int) -> 
 @pytest.fixture
 def catalog(monkeypatch: pytest.MonkeyPatch) -> SyncRun:
     monkeypatch.setattr(discovery, "_enqueue", lambda _: None)
-    make_model("fal-ai/flux/dev", thumbnail_url="https://example.com/a.jpg", tags=["new"], limits={"max_images": 4})
+    flux = make_model(
+        "fal-ai/flux/dev", thumbnail_url="https://example.com/a.jpg", tags=["new"], limits={"max_images": 4}
+    )
+    for unit_cost in ("", "0.025"):
+        SellingPrice.objects.create(model=flux, price=flux.price, unit_cost=unit_cost)
     make_model("fal-ai/retired", status="retired")
     make_model("fal-ai/no-schema", schema_version=0, schema_state="missing", category="", media_type="other")
     make_model("fal-ai/two")
@@ -118,6 +124,10 @@ ANSWERS = [
     ("get", "/api/v1/models/{model_id}", "/api/v1/models/fal-ai/no-schema", None, 200),
     ("get", "/api/v1/models/{model_id}", "/api/v1/models/fal-ai/none", None, 404),
     ("get", "/api/v1/models/{model_id}", "/api/v1/models/fal-ai/two", None, 409),
+    (
+        "get", "/api/v1/models/{model_id}/price-history", "/api/v1/models/fal-ai/flux/dev/price-history", None, 200,
+    ),
+    ("get", "/api/v1/models/{model_id}/price-history", "/api/v1/models/fal-ai/none/price-history", None, 404),
     ("get", "/api/v1/providers", "/api/v1/providers", None, 200),
     ("get", "/api/v1/admin/models", "/api/v1/admin/models", None, 200),
     ("post", "/api/v1/admin/models/{model_id}/toggle", "/api/v1/admin/models/fal-ai/flux/dev/toggle", {}, 200),
