@@ -60,7 +60,7 @@ def check_draft(draft: Draft, standing: Iterable[MarginRule], *, now: datetime |
     Raises BadRule.
     """
     now = now or timezone.now()
-    _check_target(draft)
+    check_target(draft)
     rule = _build(draft, now)
     _check_dates(rule, now)
     rivals = [other for other in standing if target_of(other) == target_of(rule)]
@@ -72,7 +72,8 @@ def check_draft(draft: Draft, standing: Iterable[MarginRule], *, now: datetime |
     return rule
 
 
-def _check_target(draft: Draft) -> None:
+def check_target(draft: Draft) -> None:
+    """Refuses a scope that is none, one without its target, and a target that the scope does not take."""
     if draft.scope not in _TARGETS:
         raise BadRule(f"The scope must be one of {', '.join(_TARGETS)}, not {draft.scope!r}.", "scope")
     wanted = _TARGETS[draft.scope]
@@ -85,6 +86,8 @@ def _check_target(draft: Draft) -> None:
                 f"A rule for the scope {_scope_words(draft.scope)} takes no {words}; leave it empty, or choose another "
                 "scope.", words,
             )  # fmt: skip
+    if "\x00" in draft.note:
+        raise BadRule("A note holds no null characters.", "note")
     if "\x00" in draft.category or len(draft.category) > 80:
         raise BadRule("The category is no category: use the provider's word, e.g. text-to-image.", "category")
 

@@ -13,7 +13,7 @@ from catalog.revisions import publish
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM, Actor, Change, record
 from pricing.margin_book import Applied, RuleBook, describe, load_book, make_book, terms_of
-from pricing.margin_check import BadRule, Draft, check_draft
+from pricing.margin_check import BadRule, Draft, check_draft, check_target
 from pricing.models import MarginClock, MarginRule
 from pricing.money import format_usd
 from pricing.offers import lock, reprice
@@ -27,9 +27,10 @@ __all__ = [
 def check_rule(draft: Draft, *, now: datetime | None = None) -> MarginRule:
     """The rule that a draft means, checked against what exists, not saved. Raises BadRule."""
     now = now or timezone.now()
+    check_target(draft)
     for name, table in (("client", Client), ("model", AIModel), ("provider", Provider)):
         key = getattr(draft, f"{name}_id")
-        if key is not None and not table.objects.filter(pk=key).exists():  # type: ignore[attr-defined]
+        if key is not None and not table.objects.filter(pk=key).exists():
             raise BadRule(f"There is no {name} {key}.", name)
     if draft.category and not AIModel.objects.filter(category=draft.category).exists():
         raise BadRule(f"No model is of the category {draft.category!r}; the rule would never apply.", "category")

@@ -80,13 +80,14 @@ class MarginForm(forms.Form):
     def draft(self) -> Draft:
         """The rule that a valid form asks for."""
         data = self.cleaned_data
-        return Draft(
-            **{name: data[name] for name in ("scope", "mode", "rate", "fixed_price", "fee", "minimum", "note")},
-            **{f"{name}_id": data[name].pk if data[name] else None for name in ("client", "model", "provider")},
-            category=data["category"],
-            starts_at=data["starts_at"],
-            ends_at=data["ends_at"],
-        )
+        values: dict[str, Any] = {
+            name: data[name]
+            for name in (
+                "scope", "mode", "rate", "fixed_price", "fee", "minimum", "category", "starts_at", "ends_at", "note",
+            )
+        }  # fmt: skip
+        targets = {f"{name}_id": data[name].pk for name in ("client", "model", "provider") if data[name]}
+        return Draft(**values, **targets)
 
     def refuse(self, error: BadRule) -> None:
         """Shows a refusal beside the field that it names."""

@@ -109,7 +109,8 @@ class MarginRuleAdmin(ReadOnlyAdmin):
     def _end(self, request: HttpRequest, rule: MarginRule) -> HttpResponse:
         if not self.has_end_permission(request):
             raise PermissionDenied
-        if end_rule(rule, actor=Actor.of(request.user), reason=request.POST.get("reason", "")[:500]):
+        reason = request.POST.get("reason", "").replace("\x00", "")[:500]
+        if end_rule(rule, actor=Actor.of(request.user), reason=reason):
             published.forget()
             self.message_user(request, f"Ended: {describe_rule(rule)}.", messages.SUCCESS)
         else:

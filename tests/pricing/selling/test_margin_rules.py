@@ -143,6 +143,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"scope": "model", "model_id": 10**6}, "model", "There is no model"),
     ({"scope": "category", "category": "text-to-smell"}, "category", "would never apply"),
     ({"scope": "category", "category": "a\x00"}, "category", "no category|never apply"),
+    ({"note": "a\x00"}, "note", "null"),
     ({"mode": "fixed", "fixed_price": 5}, "scope", "every model"),
     ({"scope": "category", "category": "text-to-image", "mode": "fixed"}, "fixed_price", "above 0"),
     (
