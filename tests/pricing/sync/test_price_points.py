@@ -9,7 +9,14 @@ from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
 from pricing.models import ModelPricing, PricePoint
 from pricing.money import NotMoney
 from pricing.price_points import (
-    DecisionError, Outcome, accept, confirm_free, record_point, reject, release_manual, set_manual,
+    DecisionError,
+    Outcome,
+    accept,
+    confirm_free,
+    record_point,
+    reject,
+    release_manual,
+    set_manual,
 )  # fmt: skip
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, PERSON, current, held, said
