@@ -43,12 +43,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Coverage:
-    """`whole`: all models that are not retired. `missing`: what estimates lack -> models, the most frequent first."""
+    """`whole`: all models that are not retired. `missing`: what estimates lack -> models, the most frequent first.
+    `never`: models of which no estimate was made yet; they count as unknown.
+    """
 
     whole: Row
     by_unit: list[Row] = field(default_factory=list)
     by_category: list[Row] = field(default_factory=list)
     missing: list[tuple[str, int]] = field(default_factory=list)
+    never: int = 0
 
 
 def coverage() -> Coverage:
@@ -68,6 +71,7 @@ def coverage() -> Coverage:
         by_unit=_rows((unit, confidence, n) for confidence, unit, _, n in groups),
         by_category=_rows((category, confidence, n) for confidence, _, category, n in groups),
         missing=_missing(),
+        never=models.filter(pricing=None).count(),
     )
 
 

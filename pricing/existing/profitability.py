@@ -54,6 +54,11 @@ class Profitability:
     def worst(self) -> Compared | None:
         return self.compared[0] if self.compared else None
 
+    @property
+    def percent(self) -> Decimal | None:
+        """The worst margin in percent."""
+        return None if self.worst is None or self.worst.margin is None else self.worst.margin * 100
+
 
 def analyze_existing_profitability(provider: str = "") -> list[Profitability]:
     """Every existing model (of one provider), loss makers first, then by margin; those without a known cost last.
