@@ -18,6 +18,9 @@ from pricing.requests import Field, media_kind
 _REFERENCE = re.compile(r"steps\.([A-Za-z0-9_-]{1,64})\.output((?:\.[^.\s]{1,100}){1,20})")
 _HINT = 'write {"$ref": "steps.<name>.output.<field>"}, for example steps.picture.output.images.0.url'
 # What stands for a file or a text that is not there yet.
+_STAND_INS: dict[str, Any] = {"string": "", "integer": 1, "number": 1.0, "boolean": True}
+# Of a value that is not there yet, only this can be wrong already.
+_WRONG_ANYHOW = ("unknown_field", "not_allowed")
 _PLACEHOLDER = "https://reference.invalid/{step}/{path}"
 
 Place = tuple[str | int, ...]
@@ -82,6 +85,8 @@ def target_of(outputs: Sequence[Field], path: Sequence[str]) -> Target | None:
         assert current is not None  # noqa: S101 - every turn below leaves one, or returns
         if current["type"] == "any":
             return Target("any", media)
+        if current["type"] in _STAND_INS:
+            return None
         if current["type"] == "array":
             if not name.isdigit():
                 return None
@@ -118,7 +123,20 @@ def placed(input: Any, references: Sequence[Reference], values: Mapping[Place, A
 def placeholder(reference: Reference, target: Target, count: int) -> Any:
     """A value that stands for what is not there yet; `count` elements where it is a list."""
     text = _PLACEHOLDER.format(step=reference.step, path="/".join(reference.path))
-    return [f"{text}/{number}" for number in range(count)] if target.type == "array" else text
+    if target.type == "array":
+        return [f"{text}/{number}" for number in range(count)]
+    return _STAND_INS.get(target.type) or text
+
+
+def still_wrong(problem: Problem, target: Target) -> bool:
+    """Whether a problem with what stands for a reference is one of the reference itself.
+
+    A file fits wherever its kind does, as URL or as object; of other values only the type is known, not the bounds.
+    """
+    is_file = target.media is not None and target.type != "array"
+    if is_file or target.type in ("any", "object"):
+        return problem.code in _WRONG_ANYHOW
+    return problem.code in (*_WRONG_ANYHOW, "type")
 
 
 def media_problem(reference: Reference, target: Target, inputs: Sequence[Field]) -> Problem | None:

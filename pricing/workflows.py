@@ -22,6 +22,7 @@ from pricing.references import (
     media_problem,
     placed,
     placeholder,
+    still_wrong,
     target_of,
 )
 from pricing.rendering import problems_error, render_quote, usd
@@ -151,19 +152,22 @@ def _stand_in(reference: Reference, target: Target, priced: Mapping[str, _Priced
 
 
 def _checked(step: Step, facts: Facts, input: Any, targets: Mapping[Reference, Target]) -> dict[str, Any]:
-    """The input with defaults; a reference passes where it stands for a file or for what its schema leaves open."""
+    """The input with defaults. What stands for a reference is forgiven all that only its real value could tell."""
     try:
         return check_request(facts, input, step.media)
     except InputRefusedError as error:
-        passing = [field_path(one.place) for one, target in targets.items() if target.media or target.type != "string"]
-        left = [problem for problem in error.problems if not _is_at(problem.path, passing)]
+        left = [problem for problem in error.problems if _stays(problem, targets)]
         if left:
             raise InputRefusedError(left) from None
         return dict(input)
 
 
-def _is_at(path: str, places: Sequence[str]) -> bool:
-    return any(path == place or path.startswith((f"{place}.", f"{place}[")) for place in places)
+def _stays(problem: Problem, targets: Mapping[Reference, Target]) -> bool:
+    for one, target in targets.items():
+        place = field_path(one.place)
+        if problem.path == place or problem.path.startswith((f"{place}.", f"{place}[")):
+            return still_wrong(problem, target)
+    return True
 
 
 def _media(step: Step, targets: Mapping[Reference, Target], priced: Mapping[str, _Priced]) -> dict[str, Any]:
