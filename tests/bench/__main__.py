@@ -18,7 +18,7 @@ def main() -> int:
     source = recorded if recorded.exists() else None
     with tempfile.TemporaryDirectory(prefix="genfeed-bench-") as folder:
         var = Path(folder) / "var"
-        rows = [*catalog.measure(var, source), *serving.measure(var)]
+        rows = [*catalog.measure(var, source), *prices.measure(var, source), *serving.measure(var)]
         rows += [*estimates.measure(var, source), *margins.measure(var)]
     table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in ("what", "measured", "bar", ""):

@@ -40,7 +40,13 @@ def test_the_sound_of_an_mp4_file_has_a_length() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [b"", b"x", b"not media at all, but long enough to look at" * 10, b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WAVE"],
+    [
+        b"",
+        b"x",
+        b"not media at all, but long enough to look at" * 10,
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\x00\x00\x00\x00WAVE",
+    ],
 )
 @pytest.mark.parametrize("read", [read_image, read_audio, read_video])
 def test_what_is_no_media_is_refused_in_words(read: object, file: bytes) -> None:
@@ -80,7 +86,9 @@ def test_a_damaged_video_is_read_or_refused_and_nothing_else(data: st.DataObject
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"ID3", b"OggS", b"fLaC", b"RIFF", b"GIF89a"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"ID3", b"OggS", b"fLaC", b"RIFF", b"GIF89a"])
+)
 def test_any_bytes_are_read_or_refused_and_nothing_else(body: bytes, start: bytes) -> None:
     for read in (read_image, read_audio, read_video):
         try:

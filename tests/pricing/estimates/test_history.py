@@ -11,7 +11,16 @@ from catalog.models import AIModel
 from pricing import history
 from pricing.history import features_of, history_of, latencies
 from pricing.models import ProviderEstimate, UsageRecord
-from tests.pricing.estimates.sold import DURATION, IMAGE_URL, NUM_IMAGES, PROMPT, RESOLUTION, facts_about, field, make_sold
+from tests.pricing.estimates.sold import (
+    DURATION,
+    IMAGE_URL,
+    NUM_IMAGES,
+    PROMPT,
+    RESOLUTION,
+    facts_about,
+    field,
+    make_sold,
+)
 
 pytestmark = pytest.mark.django_db
 

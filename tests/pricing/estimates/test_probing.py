@@ -84,7 +84,9 @@ def test_a_data_uri_needs_no_network() -> None:
     assert look([IMAGE_URL], {"image_url": inline}).media["input_width"] == "640"
 
 
-@pytest.mark.parametrize("uri", ["data:image/png;base64,!!!", "data:image/png,abc", "data:", "data:;base64," + "A" * 2_000_000])
+@pytest.mark.parametrize(
+    "uri", ["data:image/png;base64,!!!", "data:image/png,abc", "data:", "data:;base64," + "A" * 2_000_000]
+)
 def test_a_senseless_data_uri_is_a_problem_in_words(uri: str) -> None:
     found = look([IMAGE_URL], {"image_url": uri})
 

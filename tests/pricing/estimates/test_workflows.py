@@ -243,7 +243,17 @@ def test_mistakes_of_all_steps_are_named_at_once(asker: HttpClient) -> None:
 
 @pytest.mark.parametrize(
     "ref",
-    ["", "picture", "steps.picture", "steps.picture.output", "steps.picture.input.prompt", "steps..output.a", 5, None, {}],
+    [
+        "",
+        "picture",
+        "steps.picture",
+        "steps.picture.output",
+        "steps.picture.input.prompt",
+        "steps..output.a",
+        5,
+        None,
+        {},
+    ],
 )
 def test_what_is_no_reference_is_refused(asker: HttpClient, ref: Any) -> None:
     film = {**FILM, "input": {"prompt": "b", "image_url": {"$ref": ref}}}
@@ -331,7 +341,9 @@ def test_a_name_that_no_reference_could_carry_is_refused(asker: HttpClient, name
     assert refused(asker, {**PICTURE, "name": name})["code"] == "invalid_request"
 
 
-def test_two_hundred_steps_are_estimated_with_few_queries(asker: HttpClient, django_assert_max_num_queries: Any) -> None:
+def test_two_hundred_steps_are_estimated_with_few_queries(
+    asker: HttpClient, django_assert_max_num_queries: Any
+) -> None:
     steps = [{**PICTURE, "name": f"s{number}", "quantity": number + 1} for number in range(200)]
 
     with django_assert_max_num_queries(20):
@@ -344,5 +356,3 @@ def test_a_long_chain_is_put_in_order(asker: HttpClient) -> None:
     steps = [{**PICTURE, "name": f"s{n}", "depends_on": [f"s{n + 1}"] if n < 199 else []} for n in range(200)]
 
     assert post(asker, PATH, {"steps": steps})["order"] == [f"s{n}" for n in reversed(range(200))]
-
-
