@@ -41,7 +41,7 @@ class PriceChange:
 class Preview:
     """`when`: the moment for which prices are compared. `client`: whose they are, "" for everybody's.
 
-    `below_cost`: models that would be sold for less than they cost. `unknown`: without a price before and after.
+    `replaces`: the rule for the same target that counts now. `below_cost`: models that would be sold for less than they cost. `unknown`: without a price before and after.
     """
 
     when: datetime
@@ -51,7 +51,7 @@ class Preview:
     same: int = 0
     unknown: int = 0
     below_cost: int = 0
-    replaces: list[str] = field(default_factory=list)
+    replaces: str = ""
     biggest: list[PriceChange] = field(default_factory=list)
     examples: list[PriceChange] = field(default_factory=list)
 
@@ -69,15 +69,17 @@ def preview_save(rule: MarginRule, *, now: datetime | None = None) -> Preview:
     """What a rule (checked, not saved) would do once it is in force."""
     when = max(now or timezone.now(), rule.starts_at or rule.created_at)
     rules = _rules_at(when)
-    replaced = [f"Rule {other.pk}: {describe_rule(other)}" for other in rules if target_of(other) == target_of(rule)]
-    return _compare(rule, when, make_book(rules), make_book([*rules, rule]), replaced)
+    rivals = [other for other in rules if target_of(other) == target_of(rule)]
+    newest = max(rivals, key=lambda other: (other.created_at, other.pk), default=None)
+    replaces = f"rule {newest.pk}, {describe_rule(newest)}" if newest else ""
+    return _compare(rule, when, make_book(rules), make_book([*rules, rule]), replaces)
 
 
 def preview_end(rule: MarginRule, *, now: datetime | None = None) -> Preview:
     """What ending a rule would do; for one that is still to start: what will then not happen."""
     when = max(now or timezone.now(), rule.starts_at or rule.created_at)
     rules = _rules_at(when)
-    return _compare(rule, when, make_book(rules), make_book(other for other in rules if other.pk != rule.pk), [])
+    return _compare(rule, when, make_book(rules), make_book(other for other in rules if other.pk != rule.pk), "")
 
 
 def describe_rule(rule: MarginRule) -> str:
@@ -91,7 +93,7 @@ def _rules_at(when: datetime) -> list[MarginRule]:
     return list(MarginRule.objects.filter(in_force(when)).select_related("client", "model", "provider"))
 
 
-def _compare(rule: MarginRule, when: datetime, before: RuleBook, after: RuleBook, replaces: list[str]) -> Preview:
+def _compare(rule: MarginRule, when: datetime, before: RuleBook, after: RuleBook, replaces: str) -> Preview:
     client_id, client = rule.client_id, rule.client
     kept = kept_offers()
     counts = dict.fromkeys(("up", "down", "same", "unknown", "below_cost"), 0)
@@ -107,7 +109,8 @@ def _compare(rule: MarginRule, when: datetime, before: RuleBook, after: RuleBook
             counts["up" if new.price > old.price else "down" if new.price < old.price else "same"] += 1
             counts["below_cost"] += new.cost is not None and new.price < new.cost
             moved.append((model, old, new))
-    moved.sort(key=lambda item: (-abs(_percent(item[1], item[2])), item[0].pk))
+    # The dearer one first where two change alike: percentages of tiny prices differ by rounding alone.
+    moved.sort(key=lambda item: (-round(abs(_percent(item[1], item[2])), 1), -item[2].price, item[0].pk))
     spread = moved[:: max(1, len(moved) // EXAMPLES)][:EXAMPLES]
     return Preview(
         when, client.name if client else "", **counts, replaces=replaces,
@@ -123,7 +126,7 @@ def _paid(model: Sellable, terms: Terms) -> _Paid | None:
     if price["amount"] is None:
         return None
     cost = parse_usd(standing.unit_cost) if standing.unit_cost and terms.mode != "fixed" else None
-    return _Paid(f"one of {price['unit']}", parse_usd(price["amount"]), cost)
+    return _Paid(f"one unit ({price['unit'] or 'no name'})", parse_usd(price["amount"]), cost)
 
 
 def _percent(old: _Paid, new: _Paid) -> Decimal:

@@ -99,6 +99,12 @@ def test_a_minimum_shows_in_the_preview_though_unit_prices_stay(finance: HttpCli
     assert first_change(page)[2:5] == ["0.025", "0.083333333", "1"]
 
 
+def test_a_preview_names_the_rule_that_is_replaced(finance: HttpClient, flux: AIModel) -> None:
+    newer = add_rule(rate="0.6")
+
+    assert f"It replaces rule {newer.pk}, everything: 60 % margin." in preview(finance).text
+
+
 def test_a_price_below_cost_is_pointed_out(finance: HttpClient, flux: AIModel) -> None:
     page = preview(
         finance, scope="model", model="fal-ai/flux/dev", mode="fixed", rate="0", fixed_price="0.01", minimum="0"
