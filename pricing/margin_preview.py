@@ -41,7 +41,8 @@ class PriceChange:
 class Preview:
     """`when`: the moment for which prices are compared. `client`: whose they are, "" for everybody's.
 
-    `replaces`: the rule for the same target that counts now. `below_cost`: models that would be sold for less than they cost. `unknown`: without a price before and after.
+    `unknown`: models without a price before or after. `below_cost`: models that would be sold for less than they cost.
+    `replaces`: the rule for the same target that counts now, "" where there is none.
     """
 
     when: datetime
