@@ -44,6 +44,9 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/models/{model_id}"),
         ("get", "/api/v1/models/{model_id}/price-history"),
         ("get", "/api/v1/providers"),
+        ("post", "/api/v1/estimates"),
+        ("post", "/api/v1/workflows/estimate"),
+        ("post", "/api/v1/models/select"),
         ("get", "/api/v1/admin/models"),
         ("post", "/api/v1/admin/models/bulk-toggle"),
         ("post", "/api/v1/admin/models/{model_id}/toggle"),
@@ -114,7 +117,22 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> SyncRun:
     )
 
 
+_ASKED = {"model": "fal-ai/flux/dev", "input": {"prompt": "a"}}
+_STEP = {"name": "a", **_ASKED}
 ANSWERS = [
+    ("post", "/api/v1/estimates", "/api/v1/estimates", _ASKED, 200),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {**_ASKED, "probe": True}, 200),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"items": [_ASKED, {"model": "no/such"}, 5]}, 200),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {**_ASKED, "input": {"promt": "a"}}, 422),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"items": []}, 400),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"model": "no/such"}, 404),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"model": "fal-ai/two", "input": {"prompt": "a"}}, 409),
+    ("post", "/api/v1/workflows/estimate", "/api/v1/workflows/estimate", {"steps": [_STEP]}, 200),
+    ("post", "/api/v1/workflows/estimate", "/api/v1/workflows/estimate", {"steps": [_STEP, _STEP]}, 400),
+    ("post", "/api/v1/workflows/estimate", "/api/v1/workflows/estimate", {"steps": [{**_STEP, "input": {}}]}, 422),
+    ("post", "/api/v1/models/select", "/api/v1/models/select", {"task": "text-to-image"}, 200),
+    ("post", "/api/v1/models/select", "/api/v1/models/select", {"task": "text-to-image", "max_price": "0.001"}, 404),
+    ("post", "/api/v1/models/select", "/api/v1/models/select", {"task": "juggling"}, 400),
     ("get", "/api/v1/models", "/api/v1/models", None, 200),
     ("get", "/api/v1/models", "/api/v1/models?limit=1", None, 200),
     ("get", "/api/v1/models", "/api/v1/models?limit=0", None, 400),

@@ -55,14 +55,16 @@ def serving(answer: Answer) -> Iterator[Served]:
 def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[Served]:
     """A server below HTTP: `talk` gets each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(5)
+    listener.settimeout(0.05)
+    stopped = threading.Event()
 
     def run() -> None:
-        while True:
+        while not stopped.is_set():
             try:
                 connection, _ = listener.accept()
-            except OSError:
-                return
+            except TimeoutError:
+                continue
+            connection.settimeout(5)
             with connection:
                 try:
                     talk(connection)
@@ -74,6 +76,8 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[Served]:
     try:
         yield Served(listener.getsockname()[1])
     finally:
+        stopped.set()
+        thread.join(5)
         listener.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from genfeed.net.addresses import GuardError, RefusedAddressError
 from genfeed.net.guarded import GuardedClient
 from tests.net.servers import Served, raw_server, serving, whole
+from tests.sandbox_server import free_port
 
 
 def client(served: Served | None = None, **options: Any) -> GuardedClient:
@@ -99,14 +100,13 @@ def test_a_host_that_drips_headers_is_left_at_the_deadline() -> None:
 
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 banana\r\n\r\n", b"\x00" * 100])
 def test_a_host_that_does_not_speak_http_is_an_error_in_words(said: bytes) -> None:
-    with raw_server(lambda connection: connection.sendall(said)) as served, client(served) as http:
-        with pytest.raises(GuardError, match="does not speak HTTP"):
-            http.get(served.url(), max_bytes=1000)
+    refused = pytest.raises(GuardError, match="does not speak HTTP")
+    with raw_server(lambda connection: connection.sendall(said)) as served, client(served) as http, refused:
+        http.get(served.url(), max_bytes=1000)
 
 
 def test_a_closed_port_is_an_error_in_words() -> None:
-    with raw_server(lambda _: None) as served:
-        pass
+    served = Served(free_port())
     with client(served) as http, pytest.raises(GuardError, match="can't be reached"):
         http.get(served.url(), max_bytes=1)
 

@@ -114,12 +114,12 @@ def test_a_provider_without_history_says_nothing(model: AIModel) -> None:
 
 
 def test_features_are_choices_and_numbers_never_texts_and_files() -> None:
-    inputs = [
-        PROMPT, IMAGE_URL, RESOLUTION, DURATION, NUM_IMAGES, field("seed", "integer"), field("guidance_scale", "number"),
-        field("generate_audio", "boolean", default=True), field("enable_safety_checker", "boolean", default=True),
-        field("sync_mode", "boolean"), field("image_size", "object"), field("output_format", enum=["png", "jpeg"]),
-        field("script_length_note"),
-    ]  # fmt: skip
+    switches = [
+        field(name, "boolean", default=True) for name in ("generate_audio", "enable_safety_checker", "sync_mode")
+    ]
+    numbers = [field("seed", "integer"), field("guidance_scale", "number"), field("image_size", "object")]
+    words = [field("output_format", enum=["png", "jpeg"]), field("script_length_note")]
+    inputs = [PROMPT, IMAGE_URL, RESOLUTION, DURATION, NUM_IMAGES, *switches, *numbers, *words]
     filled = {
         "prompt": "a secret", "image_url": "https://example.com/a.png", "resolution": "1080p", "num_images": 3,
         "seed": 5, "guidance_scale": 3.5, "sync_mode": True, "image_size": {"width": 1024, "height": 512},
