@@ -37,6 +37,7 @@ class PriceSyncResult:
     texts_problem: str = ""
     rules: dict[str, int] = field(default_factory=dict)
     offers: int = 0
+    existing: int = 0
     skipped: str = ""
     error: str = ""
     seconds: float = 0.0
@@ -82,6 +83,7 @@ class PriceSyncResult:
             "texts_problem": self.texts_problem,
             "rules": self.rules,
             "offers": self.offers,
+            "existing": self.existing,
             "skipped": self.skipped,
             "error": self.error,
             "seconds": self.seconds,

@@ -23,6 +23,7 @@ from catalog.providers import base
 from catalog.providers.base import NotOfferedError, ProviderError, ProviderInterface, ProviderNotConfiguredError
 from catalog.sync_runs import Lease
 from pricing import price_alerts, rule_reading
+from pricing.existing.costs import sync_existing_pricing
 from pricing.models import ModelPricing, PricePoint
 from pricing.money import NotMoney
 from pricing.price_answers import Answers, check_plausible
@@ -66,6 +67,8 @@ def sync_prices(
         result = _sync(row, provider, run, lease, tell, full=full)
     finally:
         provider.close()
+    if not result.error:
+        result.existing = sync_existing_pricing(row.slug)
     result.seconds = round(time.monotonic() - started, 2)
     price_alerts.tell_sync(row, result)
     logger.info("price sync of %s: %s", row.name, result.as_report())

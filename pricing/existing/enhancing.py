@@ -71,6 +71,8 @@ def enhance(
     if rows:
         _tell_import(result, rows, import_rows(rows, actor=actor, dry_run=dry_run))
     planned = planned_rows(rows) if dry_run else []
+    # A price sync puts costs beside too: what it changes belongs to what this run is asked for.
+    costs_before = dict(ExistingModel.objects.values_list("pk", "provider_cost"))
     listed: list[Candidate] = []
     if discover:
         listed = newcomers.look(
@@ -83,7 +85,7 @@ def enhance(
         )
     with transaction.atomic():
         existing = [*_load(), *planned]
-        updated = _update(existing, listed, result)
+        updated = _update(existing, listed, costs_before, result)
         if not dry_run:
             save_standing(updated)
         if not pricing_only:
@@ -109,24 +111,30 @@ def _tell_import(result: EnhancementResult, rows: list[LegacyRow], imported: Imp
             result.tell("kept", row.provider, row.id, f"the file says otherwise of {fields}; kept as it was")
 
 
-def _update(existing: list[ExistingModel], listed: list[Candidate], result: EnhancementResult) -> list[ExistingModel]:
-    """Brings match and cost up to date on the instances; tells and returns those for which anything changed."""
+def _update(
+    existing: list[ExistingModel],
+    listed: list[Candidate],
+    costs_before: dict[int, dict[str, str]],
+    result: EnhancementResult,
+) -> list[ExistingModel]:
+    """Brings match and cost of the instances up to date and tells what this run changed; returns those to be saved."""
     addresses = {(model.provider, model.endpoint_id) for model in listed}
     matched = {id(row) for row in existing if _match(row, addresses)}
-    costs_before = {id(row): row.provider_cost for row in existing}
-    priced = {id(row) for row in set_costs(existing)}
-    updated = [row for row in existing if id(row) in matched | priced]
-    for row in updated:
-        why = [row.reason] if id(row) in matched else []
-        if id(row) in priced:
-            why.append(f"cost put beside: {_words(row.provider_cost)}, before {_words(costs_before[id(row)])}")
-        result.tell("updated", row.provider_name, row.legacy_id, " ".join(why))
+    unwritten = matched | {id(row) for row in set_costs(existing)}
     for row in existing:
-        if id(row) not in matched | priced:
+        before = costs_before.get(row.pk, {})
+        is_priced = row.provider_cost != before
+        if not is_priced and id(row) not in matched:
+            result.skipped += 1
             result.tell("skipped", row.provider_name, row.legacy_id, _why_skipped(row))
-    result.updated, result.skipped = len(updated), len(existing) - len(updated)
-    result.pricing_synced = len(priced)
-    return updated
+            continue
+        why = [row.reason] if id(row) in matched else []
+        if is_priced:
+            result.pricing_synced += 1
+            why.append(f"cost put beside: {_words(row.provider_cost)}, before {_words(before)}")
+        result.updated += 1
+        result.tell("updated", row.provider_name, row.legacy_id, " ".join(why))
+    return [row for row in existing if id(row) in unwritten]
 
 
 def _match(row: ExistingModel, listed: set[tuple[str, str]]) -> bool:

@@ -13,6 +13,7 @@ from genfeed.journal.models import AuditEvent
 from pricing.existing.costs import sync_existing_pricing
 from pricing.existing.enhancing import EnhancementResult, enhance
 from pricing.models import Equivalence, ExistingModel
+from pricing.price_sync import sync_prices
 from tests.factories import make_model
 from tests.pricing.collection.rows import TESTER, checked, give_price, imported, legacy, whole_database
 
@@ -248,3 +249,13 @@ def test_an_id_that_is_not_in_the_collection_is_refused() -> None:
 def test_adopting_is_not_mixed_with_a_dry_run() -> None:
     with pytest.raises(CommandError, match="previews"):
         run("--dry-run", "--adopt-prices")
+
+
+def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, sync: Any) -> None:
+    sync()
+    imported(legacy("fal-ai/flux/dev"))
+    result = sync_prices(None)
+    row = ExistingModel.objects.select_related("model").get()
+    assert result.existing == 1
+    assert row.provider_cost
+    assert (row.pricing, row.model.legacy_pricing) == ({"image": "0.05"}, {"image": 0.05})
