@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import catalog, estimates, margins, serving
+from tests.bench import catalog, estimates, margins, prices, serving
 from tests.sandbox_server import RECORDINGS
 
 

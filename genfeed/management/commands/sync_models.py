@@ -80,8 +80,9 @@ class Command(BaseCommand):
 
 
 def summary(run: SyncRun) -> str:
-    """What a finished run did, as one line for a terminal."""
-    seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "no time"
+    """What a finished run did to the catalog, as one line for a terminal; its time is that without the prices."""
+    of_prices = run.report.get("prices", {}).get("seconds", 0)
+    seconds = f"{max(run.seconds - of_prices, 0):.1f} s" if run.seconds is not None else "no time"
     if run.status == SyncRun.Status.FAILED:
         return f"{run.provider.name}: failed after {seconds}. {run.error}"
     totals = run.report.get("totals", {})
