@@ -24,8 +24,8 @@ def test_it_makes_a_client_and_prints_a_key_that_works() -> None:
 
     text = shown.strip().splitlines()[-1]
     caller = find_caller(text)
-    assert (caller.client_name, caller.scopes) == ("Acme", {"models:read"})
-    assert shown.startswith("Client Acme, scopes models:read. The key, shown this once:\n")
+    assert (caller.client_name, caller.scopes) == ("Acme", {"models:read", "estimates"})
+    assert shown.startswith("Client Acme, scopes estimates, models:read. The key, shown this once:\n")
 
 
 def test_json_is_one_line_with_client_and_key() -> None:
