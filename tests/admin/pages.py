@@ -87,7 +87,8 @@ class Page(HTMLParser):
     def rows(self) -> list[list[str]]:
         """The texts of the cells of every table row of the main part."""
         rows: list[list[str]] = []
-        for element in self.elements:
+        main = self.elements.index(self.one("main"))
+        for element in self.elements[main:]:
             if element.tag == "tr":
                 rows.append([])
             elif element.tag in ("td", "th") and rows:
