@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import environ
 from django.utils.csp import CSP
+from pythonjsonlogger.core import RESERVED_ATTRS
 
 from genfeed import env
 
@@ -15,7 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
 
 # Everything that the embedded default writes lies here: database, media, generated secrets.
-VAR_DIR = Path(env.text("GENFEED_VAR_DIR", str(BASE_DIR / "var"))).expanduser()
+VAR_DIR = BASE_DIR / Path(env.text("GENFEED_VAR_DIR") or "var").expanduser()
 VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 GENFEED_MODE = env.choice("GENFEED_MODE", "cloud", ("cloud", "core"))
@@ -102,11 +103,15 @@ TEMPLATES = [
     },
 ]
 
-DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
-DATABASES: dict[str, dict[str, Any]] = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"),
+}
 # A connection that lives on saves more than half of a request's time on PostgreSQL.
 DATABASES["default"].update(CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    if DATABASES["default"]["NAME"] != ":memory:":
+        # Beside manage.py wherever it is called from, or every folder would have a database of its own.
+        DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
     DATABASES["default"]["OPTIONS"] = {
         # IMMEDIATE takes the write lock at BEGIN: two transactions that read, then write, wait for each other
         # instead of failing with "database is locked".
@@ -200,6 +205,8 @@ LOGGING = {
             "()": "pythonjsonlogger.orjson.OrjsonFormatter",
             "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
             "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            # Django hangs the request on its own lines, and its text shows the query string.
+            "reserved_attrs": [*RESERVED_ATTRS, "request"],
         },
         "text": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
     },
