@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpResponseBase
 
+_INLINE = {"a", "b", "code", "em", "label", "small", "span", "strong"}
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
@@ -19,7 +20,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
+        return " ".join("".join(self.texts).split())
 
     @property
     def classes(self) -> set[str]:
@@ -38,6 +39,8 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _INLINE:
+            self.handle_data(" ")
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.elements.append(element)
         if tag not in _VOID:
