@@ -62,8 +62,10 @@ class JsonReader:
         self.base_url = base_url
         self._backoff = backoff
         self._sleep = sleep
+        wanted = {"Accept": "application/json", **headers}
         self._http = httpx.Client(
-            headers={"Accept": "application/json", **headers},
+            # As bytes: a key that somebody mistyped with an umlaut is the provider's to refuse, not ours to crash on.
+            headers={name.encode(): value.encode() for name, value in wanted.items()},
             timeout=timeout,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # A key must never follow a redirect to another host.
@@ -93,15 +95,20 @@ class JsonReader:
             answer = self._http.get(f"{self.base_url}{path}", params=dict(params))
         except httpx.TimeoutException:
             raise _Retry(ProviderUnavailableError(f"{where} did not answer in time.")) from None
+        except httpx.LocalProtocolError:
+            # Its own words would repeat the header that can't be sent, and that may be the key.
+            raise ProviderKeyError(f"The request to {where} can't be sent. Check the key in the settings.") from None
         except httpx.TransportError as error:
             raise _Retry(
                 ProviderUnavailableError(f"{where} can't be reached: {error or type(error).__name__}.")
             ) from None
+        except httpx.DecodingError:
+            raise _Retry(ProviderBadAnswerError(f"{where} answered {path} with something unreadable.")) from None
         if answer.status_code != 200:
             raise self._refusal(answer, where)
         try:
-            body = orjson.loads(answer.content)
-        except orjson.JSONDecodeError:
+            body = _read_json(answer.content)
+        except (orjson.JSONDecodeError, RecursionError):
             seen = answer.headers.get("content-type", "no content type")
             raise _Retry(
                 ProviderBadAnswerError(f"{where} answered {path} with something that is no JSON ({seen}).")
@@ -130,11 +137,27 @@ class _Retry(Exception):
         self.after = after
 
 
+def _read_json(content: bytes) -> Any:
+    """The JSON value without NUL characters, which PostgreSQL stores in no text."""
+    body = orjson.loads(content)
+    return _without_nul(body) if rb"\u0000" in content else body
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
+
+
 def _said(answer: httpx.Response) -> str:
     """The provider's own message, shortened; "" where there is none."""
     try:
-        body = orjson.loads(answer.content)
-    except orjson.JSONDecodeError:
+        body = _read_json(answer.content)
+    except (orjson.JSONDecodeError, RecursionError):
         return ""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
@@ -146,7 +169,7 @@ def _retry_after(answer: httpx.Response) -> float | None:
     raw = answer.headers.get("retry-after", "").strip()
     if not raw:
         return None
-    if raw.isdigit():
+    if raw.isascii() and raw.isdigit():
         return float(raw)
     try:
         return max(0.0, (parsedate_to_datetime(raw) - timezone.now()).total_seconds())
