@@ -47,6 +47,8 @@ class Page(HTMLParser):
             self._open.append(element)
 
     def handle_endtag(self, tag: str) -> None:
+        if tag not in _INLINE:
+            self.handle_data(" ")
         if not any(element.tag == tag for element in self._open):
             return
         while self._open.pop().tag != tag:

@@ -234,7 +234,7 @@ def test_a_catalog_is_late_after_seven_hours(
 ) -> None:
     make_run(provider, finished_at=timezone.now() - timedelta(hours=hours))
 
-    assert ("late" in show(manager, provider).text) is is_late
+    assert ("late: one should run every six hours" in show(manager, provider).text) is is_late
 
 
 def test_the_ten_latest_syncs_are_linked(manager: HttpClient, provider: Provider) -> None:
