@@ -75,6 +75,10 @@ def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, o
         _fail(run, lease, str(error))
     except LeaseLostError as error:
         logger.warning("%s", error)
+    except (KeyboardInterrupt, SystemExit):
+        # Left open, it would hold up the next sync until its lease ends.
+        _fail(run, lease, "It was stopped by hand. Nothing was changed.")
+        raise
     except Exception as error:
         logger.exception("sync run %d crashed", run.pk)
         _fail(run, lease, f"Internal error ({type(error).__name__}); the log tells more. Nothing was changed.")

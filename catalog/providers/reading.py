@@ -2,7 +2,7 @@
 
 import logging
 import random
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -56,12 +56,14 @@ class JsonReader:
         timeout: float,
         backoff: Backoff,
         connections: int,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.provider = provider
         self.base_url = base_url
         self._backoff = backoff
-        self._sleep = sleep
+        self._closed = threading.Event()
+        # A wait that ends when we are closed: who gives up must not wait for what nobody wants any more.
+        self._sleep = sleep or self._closed.wait
         wanted = {"Accept": "application/json", **headers}
         self._http = httpx.Client(
             # As bytes: a key that somebody mistyped with an umlaut is the provider's to refuse, not ours to crash on.
@@ -73,6 +75,7 @@ class JsonReader:
         )
 
     def close(self) -> None:
+        self._closed.set()
         self._http.close()
 
     def get(self, path: str, params: Params) -> dict[str, Any]:
@@ -87,6 +90,8 @@ class JsonReader:
                 wait = self._backoff.seconds(attempt) if trouble.after is None else trouble.after
                 logger.info("retrying %s%s in %.2f s: %s", self.base_url, path, wait, trouble.error)
                 self._sleep(wait)
+                if self._closed.is_set():
+                    raise trouble.error from None
                 attempt += 1
 
     def _once(self, path: str, params: Params) -> dict[str, Any]:

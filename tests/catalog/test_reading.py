@@ -55,7 +55,7 @@ def _serve(server: socket.socket, answers: list[bytes]) -> None:
             connection.sendall(answers.pop(0) if len(answers) > 1 else answers[0])
 
 
-def reader(url: str, *, key: str = "id:secret", sleep: Callable[[float], None] = lambda _: None) -> JsonReader:
+def reader(url: str, *, key: str = "id:secret", sleep: Callable[[float], object] | None = lambda _: None) -> JsonReader:
     return JsonReader(
         provider="fal.ai",
         base_url=url,
@@ -119,6 +119,24 @@ def test_a_wait_that_is_too_long_is_told_instead_of_slept(answering: Answering) 
     with closing(reader(url, sleep=waits.append)) as asked, pytest.raises(ProviderError, match="wait 3600 s"):
         asked.get("/models", {})
     assert waits == []
+
+
+def test_a_wait_ends_when_the_reader_is_closed(answering: Answering) -> None:
+    url = answering(http(b"{}", "429 Too Many Requests", Retry_After="60"))
+    asked = reader(url, sleep=None)
+    troubles: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            asked.get("/models", {})
+        except ProviderError as error:
+            troubles.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    asked._closed.set()
+    thread.join(20)
+    assert [str(error)[:6] for error in troubles] == ["fal.ai"]
 
 
 def test_nul_characters_are_dropped_wherever_they_stand(answering: Answering) -> None:
