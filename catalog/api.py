@@ -37,14 +37,11 @@ class ModelFilters(Schema):
     kind: Literal["inference", "training"] | None = None
     capability: str | None = Field(None, description="e.g. image_input, lora, seed.")
     status: Literal["active", "deprecated", "retired"] | None = None
+    enabled: bool | None = Field(None, description="Clients see enabled models only; with scope admin also the others.")
     q: str | None = Field(None, max_length=200, description="Words that must all appear in id, name or description.")
     sort: Literal["id", "name", "updated_at", "-updated_at"] = "id"
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, max_length=1000, description="next_cursor of the page before.")
-
-
-class AdminModelFilters(ModelFilters):
-    enabled: bool | None = None
 
 
 @models_router.get(
@@ -52,7 +49,7 @@ class AdminModelFilters(ModelFilters):
 )
 def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """The models that may be used, a page at a time. Answers carry an ETag; ask again with If-None-Match."""
-    return _page(request, filters, enabled=True)
+    return _page(request, filters)
 
 
 @models_router.get(
@@ -113,10 +110,10 @@ def list_providers(request: HttpRequest) -> HttpResponse:
 @admin_router.get(
     "/models", response={200: shapes.ModelPage, **_ERRORS}, summary="List all models", operation_id="admin_list_models"
 )
-def admin_list_models(request: HttpRequest, filters: Query[AdminModelFilters]) -> HttpResponse:
+def admin_list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """All models, those that clients are not offered too, each with the reason."""
     _identity(request).require("catalog.view_aimodel")
-    return _page(request, filters, enabled=filters.enabled)
+    return _page(request, filters)
 
 
 @admin_router.post(
@@ -204,12 +201,14 @@ def _identity(request: HttpRequest) -> Identity:
     return request.auth  # type: ignore[attr-defined]
 
 
-def _page(request: HttpRequest, filters: ModelFilters, *, enabled: bool | None) -> HttpResponse:
+def _page(request: HttpRequest, filters: ModelFilters) -> HttpResponse:
+    """A page of what the caller may see: enabled models, and with scope `admin` the others too."""
     _refuse_unknown_parameters(request, type(filters))
     catalog = published.current()
     query = listing.Query(
         provider=filters.provider, category=filters.category, media_type=filters.media_type, kind=filters.kind,
-        capability=filters.capability, status=filters.status, q=filters.q, enabled=enabled, sort=filters.sort,
+        capability=filters.capability, status=filters.status, q=filters.q, enabled=filters.enabled, sort=filters.sort,
+        offered_only=not _identity(request).is_admin,
     )  # fmt: skip
     try:
         return _cached(

@@ -18,7 +18,7 @@ class BadCursorError(ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """What a list is asked for. `enabled` None: both; only `admin` may see anything but enabled models."""
+    """What a list is asked for. `enabled` None: both. `offered_only`: whoever asks may see enabled models alone."""
 
     provider: str | None = None
     category: str | None = None
@@ -29,6 +29,7 @@ class Query:
     q: str | None = None
     enabled: bool | None = True
     sort: str = "id"
+    offered_only: bool = False
 
 
 def select(catalog: Published, query: Query) -> list[Entry]:
@@ -37,7 +38,8 @@ def select(catalog: Published, query: Query) -> list[Entry]:
     wanted = [
         entry
         for entry in catalog.entries
-        if (query.enabled is None or entry.enabled == query.enabled)
+        if (entry.enabled or not query.offered_only)
+        and (query.enabled is None or entry.enabled == query.enabled)
         and (query.provider is None or entry.provider == query.provider)
         and (query.category is None or entry.category == query.category)
         and (query.media_type is None or entry.media_type == query.media_type)
