@@ -107,6 +107,32 @@ class Page(HTMLParser):
         return found[0]
 
 
+def form_data(page: Page, form_id: str) -> dict[str, list[str]]:
+    """What a browser sends for a form as it stands there, without its buttons."""
+    start = page.elements.index(page.one("form", id=form_id))
+    rest = page.elements[start + 1 :]
+    end = next((number for number, element in enumerate(rest) if element.tag == "form"), len(rest))
+    data: dict[str, list[str]] = {}
+    select = ""
+    for element in rest[:end]:
+        said = element.attributes
+        if element.tag == "select":
+            select = said.get("name", "")
+        elif element.tag == "option" and select and "selected" in said:
+            data.setdefault(select, []).append(said["value"])
+        elif element.tag == "textarea":
+            data[said["name"]] = ["".join(element.texts).strip()]
+        elif element.tag == "input" and said.get("name") and _is_sent(said):
+            data.setdefault(said["name"], []).append(said.get("value", "on" if "checked" in said else ""))
+    return data
+
+
+def _is_sent(said: dict[str, str]) -> bool:
+    if said.get("type") in ("checkbox", "radio"):
+        return "checked" in said
+    return said.get("type") not in ("submit", "button", "file")
+
+
 _MESSAGES = {"success", "info", "warning", "error"}
 
 
