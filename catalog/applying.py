@@ -19,6 +19,7 @@ from catalog.fetching import Listing
 from catalog.mapping import MappedSchema
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers.base import ListedModel
+from catalog.reporting import Outcome
 from catalog.revisions import publish
 from catalog.sync_runs import Lease
 from catalog.understanding import NotUnderstood, Understood, derived_columns, mapped_of
@@ -33,19 +34,6 @@ _WRITTEN_COLUMNS = (
     "schema_state", "schema_problem", "schema_version",
     "changed_at", "missed_listings", "retired_at", "revision",
 )  # fmt: skip
-
-
-@dataclass
-class Outcome:
-    """What one sync found, model by model (endpoint ids; `versions` and `reasons` by endpoint id)."""
-
-    added: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)
-    deprecated: list[str] = field(default_factory=list)
-    returned: list[str] = field(default_factory=list)
-    versions: dict[str, SchemaVersion] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

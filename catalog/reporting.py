@@ -1,7 +1,8 @@
 """What a sync tells: its report for staff, events for clients, alerts for what needs a look."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.urls import reverse
 
@@ -11,13 +12,23 @@ from catalog.models import AIModel, Provider, SchemaVersion
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert, OutboxEvent
 
-if TYPE_CHECKING:
-    from catalog.applying import Outcome
-
 _SENTENCES_IN_REPORT = 6
 
 
-def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[str]) -> dict[str, Any]:
+@dataclass
+class Outcome:
+    """What one sync found, model by model (endpoint ids; `versions` and `reasons` by endpoint id)."""
+
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    deprecated: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    versions: dict[str, SchemaVersion] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def build_report(outcome: Outcome, rows: dict[str, AIModel], problems: list[str]) -> dict[str, Any]:
     """The validation and change report that a SyncRun keeps (JSON).
 
     `added`, `updated`, `retired`, `deprecated`, `returned`: endpoint ids. `changed`: one entry a new schema version.
@@ -58,7 +69,7 @@ def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[st
     }
 
 
-def announce(provider: Provider, outcome: "Outcome", rows: dict[str, AIModel]) -> None:
+def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel]) -> None:
     """Writes the outbox events and raises the alerts of a sync, in its transaction."""
     events = [_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
     events += [_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
