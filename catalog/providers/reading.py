@@ -64,6 +64,7 @@ class JsonReader:
         self._closed = threading.Event()
         # A wait that ends when we are closed: who gives up must not wait for what nobody wants any more.
         self._sleep = sleep or self._closed.wait
+        self._key = headers.get("Authorization", "").rpartition(" ")[2]
         wanted = {"Accept": "application/json", **headers}
         self._http = httpx.Client(
             # As bytes: a key that somebody mistyped with an umlaut is the provider's to refuse, not ours to crash on.
@@ -125,6 +126,9 @@ class JsonReader:
     def _refusal(self, answer: httpx.Response, where: str) -> Exception:
         status = answer.status_code
         said = _said(answer)
+        for secret in (self._key, self._key.rpartition(":")[2]):
+            # A provider may quote what it refuses.
+            said = said.replace(secret, "(the key)") if secret else said
         if status == 429:
             after = _retry_after(answer)
             when = "" if after is None else f" It asks to wait {after:.0f} s."

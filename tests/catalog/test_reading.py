@@ -159,6 +159,14 @@ def test_a_key_that_no_header_can_carry_is_told_without_repeating_it(answering: 
     assert "id:first" not in str(error)
 
 
+@pytest.mark.parametrize("quoted", ["the-id:the-secret", "the-secret", "Key the-id:the-secret"])
+def test_a_provider_that_quotes_the_key_is_not_quoted_with_it(answering: Answering, quoted: str) -> None:
+    refusal = http(f'{{"error": {{"message": "{quoted} is no key"}}}}'.encode(), "401 Unauthorized")
+    error = trouble(answering(refusal), key="the-id:the-secret")
+    assert "is no key" in str(error)
+    assert "the-secret" not in str(error)
+
+
 def test_a_key_with_an_umlaut_is_the_providers_to_refuse(answering: Answering) -> None:
     error = trouble(answering(http(b"{}", "401 Unauthorized")), key="schlüssel")
     assert isinstance(error, ProviderKeyError)
