@@ -36,7 +36,9 @@ class GenFeedAdminSite(admin.AdminSite):
             path("providers", self.admin_view(self._to_providers), name="short_providers"),
             path("sync", self.admin_view(self._to_providers), name="short_sync"),
         ]
-        return short + super().get_urls()
+        # Written with a slash at the end too, as everything else in the admin is.
+        slashed = [path(f"{entry.pattern}/", entry.callback) for entry in short]
+        return short + slashed + super().get_urls()
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         with transaction.atomic():
