@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
+from catalog.model_input import validate
 from catalog.models import AIModel
-from catalog.validation import Problem, compile_validator, validate_input
+from catalog.validation import Problem
 
 
 @dataclass
@@ -27,8 +28,7 @@ def check_input(row: AIModel, content: dict[str, Any], typed: str | None) -> Inp
         value = orjson.loads(typed)
     except orjson.JSONDecodeError as error:
         return InputCheck(typed, done=True, error=f"This is no JSON: {error}")
-    validator = compile_validator(content["input_schema"])
-    return InputCheck(typed, done=True, problems=validate_input(validator, value))
+    return InputCheck(typed, done=True, problems=validate(row, value))
 
 
 def example_input(inputs: list[dict[str, Any]]) -> dict[str, Any]:
