@@ -4,12 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.forms import CharField, ModelForm
 from django.test import Client as HttpClient
+from django.test import RequestFactory
 from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Task
 
+from genfeed.admin_audit import AuditedAdmin
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM, Change, record
 from genfeed.journal.models import AppendOnlyError, AuditEvent
@@ -153,6 +157,27 @@ def test_a_refused_change_of_ones_own_password_is_not_audited(root: HttpClient) 
     root.get("/admin/password_change/")
 
     assert AuditEvent.objects.count() == 0
+
+
+def test_the_values_of_fields_that_hold_secrets_are_masked(rf: RequestFactory) -> None:
+    class ClientForm(ModelForm):
+        provider_key = CharField()
+
+        class Meta:
+            model = Client
+            fields = ["name"]
+
+    acme = Client.objects.create(name="Acme")
+    form = ClientForm({"name": "Apex", "provider_key": PASSWORD}, instance=acme, initial={"provider_key": "before"})
+    request = rf.post("/")
+    request.user = User.objects.create_superuser("root")
+    page = AuditedAdmin(Client, site)
+    assert form.is_valid()
+
+    page.log_change(request, page.save_form(request, form, change=True), "")
+
+    assert newest().before == {"name": "Acme", "provider_key": "(hidden)"}
+    assert newest().after == {"name": "Apex", "provider_key": "(hidden)"}
 
 
 # --- groups, schedules, clients ---

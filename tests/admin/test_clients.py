@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 from django.test import Client as HttpClient
 from django.utils import timezone
@@ -207,6 +208,20 @@ def test_a_revoked_key_is_refused_at_once_and_audited(finance: HttpClient, acme:
     assert (before, caller.get("/api/v1/models").status_code) == (200, 401)
     event = AuditEvent.objects.get(action="api_key.revoked")
     assert (event.actor_name, event.object_name) == ("a finance", f"{key[:9]}… (web)")
+
+
+def test_who_may_only_see_keys_can_not_revoke_them(acme: Client) -> None:
+    user = User.objects.create_user("auditor", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    browser = HttpClient()
+    browser.force_login(user)
+    key, _ = create_key(acme, actor=SYSTEM)
+
+    revoke(browser, key)
+
+    key.refresh_from_db()
+    assert key.state == "active"
+    assert not read(browser, KEYS).has("select", name="action")
 
 
 def test_revoking_says_how_many_keys_it_revoked(finance: HttpClient, acme: Client) -> None:

@@ -65,7 +65,7 @@ def addresses(db: None) -> list[str]:
     ]
     raise_alert("sync_failed", "fal", "The sync failed", url="/admin/")
     key, _ = create_key(Client.objects.create(name="Acme"), actor=SYSTEM)
-    root, group = User.objects.create_user("eve"), Group.objects.get(name="viewer")
+    eve, group = User.objects.create_user("eve"), Group.objects.get(name="viewer")
     event, alert, schedule = AuditEvent.objects.get(), Alert.objects.get(), Schedule.objects.get()
     lists = [
         "catalog/aimodel", "catalog/provider", "catalog/syncrun", "clients/client", "clients/apikey",
@@ -76,7 +76,7 @@ def addresses(db: None) -> list[str]:
         f"catalog/aimodel/{row.pk}", f"catalog/aimodel/{bare.pk}", f"catalog/provider/{row.provider_id}",
         *(f"catalog/syncrun/{run.pk}" for run in runs),
         f"clients/client/{key.client_id}", f"clients/apikey/{key.pk}", f"journal/alert/{alert.pk}",
-        f"journal/auditevent/{event.pk}", f"auth/user/{root.pk}", f"auth/group/{group.pk}",
+        f"journal/auditevent/{event.pk}", f"auth/user/{eve.pk}", f"auth/group/{group.pk}",
         f"django_q/schedule/{schedule.pk}",
     ]  # fmt: skip
     return [
