@@ -31,11 +31,14 @@ SANDBOX_KEY = "sandbox-key:sandbox-secret"  # published: it opens nothing but a 
 # Both names are accepted; where both are set, FAL_API_KEY wins.
 FAL_KEY = env.secret("FAL_API_KEY") or env.secret("FAL_KEY")
 SANDBOX_URL = SANDBOX_FILE.read_text().strip() if SANDBOX_FILE.exists() else ""
-SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and not env.text("FAL_PLATFORM_URL"))
+FAL_ITSELF = "https://api.fal.ai/v1"
+FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", FAL_ITSELF)
+FAL_WEB_URL = env.base_url("FAL_WEB_URL", "https://fal.ai")
+# Another address for fal is a decision; fal's own is not, as it also comes with a copied .env.example.
+SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and FAL_PLATFORM_URL == FAL_ITSELF)
 if SANDBOX_ACTIVE:
-    FAL_KEY = SANDBOX_KEY
-FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", f"{SANDBOX_URL}/v1" if SANDBOX_ACTIVE else "https://api.fal.ai/v1")
-FAL_WEB_URL = env.base_url("FAL_WEB_URL", SANDBOX_URL if SANDBOX_ACTIVE else "https://fal.ai")
+    FAL_KEY, FAL_PLATFORM_URL = SANDBOX_KEY, f"{SANDBOX_URL}/v1"
+    FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
 CATALOG_SYNC_CONCURRENCY = env.integer("CATALOG_SYNC_CONCURRENCY", 8, minimum=1, maximum=64)

@@ -17,11 +17,9 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from catalog.models import SyncRun
-from genfeed import env
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
 
 SANDBOX_PORT = 8484
-FAL_ITSELF = "https://api.fal.ai/v1"
 
 
 class CannotStartError(Exception):
@@ -50,7 +48,7 @@ def run(*, host: str, port: int, use_sandbox: bool, sandbox_port: int, say: Call
 
 def wants_sandbox() -> bool:
     """Without a key, and without another address for fal, there is nothing to talk to but the sandbox."""
-    return settings.SANDBOX_ACTIVE or not (settings.FAL_KEY or env.text("FAL_PLATFORM_URL"))
+    return settings.SANDBOX_ACTIVE or (not settings.FAL_KEY and settings.FAL_PLATFORM_URL == settings.FAL_ITSELF)
 
 
 def _check_port(host: str, port: int, option: str) -> None:
@@ -122,7 +120,7 @@ def _platform_url(sandbox_port: int | None) -> str:
     if sandbox_port is not None:
         return f"http://127.0.0.1:{sandbox_port}/v1"
     # Our own settings may still name a sandbox that was given up for this start.
-    return str(settings.FAL_PLATFORM_URL) if not settings.SANDBOX_ACTIVE else FAL_ITSELF
+    return str(settings.FAL_ITSELF if settings.SANDBOX_ACTIVE else settings.FAL_PLATFORM_URL)
 
 
 def is_known(platform_url: str) -> bool:
