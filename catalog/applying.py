@@ -66,7 +66,7 @@ def apply_sync(run: SyncRun, lease: Lease, listing: Listing, schemas: dict[str, 
                 work.touched.add(endpoint_id)
         revision = _write(work)
         resolve("sync_failed", work.provider.slug)
-        reporting.announce(work.provider, work.outcome, work.rows)
+        reporting.announce(work.provider, work.outcome, work.rows, same_source=_is_same_source(run))
         report = reporting.build_report(work.outcome, work.rows, listing.problems)
         lease.finish(
             SyncRun.Status.SUCCEEDED,
@@ -81,6 +81,11 @@ def apply_sync(run: SyncRun, lease: Lease, listing: Listing, schemas: dict[str, 
             revision=revision,
         )
     return work.outcome
+
+
+def _is_same_source(run: SyncRun) -> bool:
+    last = SyncRun.objects.filter(provider=run.provider, status=SyncRun.Status.SUCCEEDED).defer("report").first()
+    return last is None or last.source == run.source
 
 
 def _load(run: SyncRun) -> _Working:

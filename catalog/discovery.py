@@ -48,6 +48,7 @@ def run_sync(
         if lease is None:
             run.refresh_from_db()
             return run
+        run.source = provider.source
         lease.on_progress = on_progress
         _run_claimed(run, lease, provider, options)
     finally:

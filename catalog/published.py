@@ -77,7 +77,8 @@ class ModelNotFoundError(LookupError):
     """No such model among those with the ids `known`."""
 
     def __init__(self, address: str, known: list[str]) -> None:
-        super().__init__(f"There is no model {address!r}.")
+        # Cut: an address may be as long as a request line.
+        super().__init__(f"There is no model {address[:120]!r}.")
         self._wanted = address.partition(":")[2] or address
         self._known = known
 

@@ -69,8 +69,11 @@ def build_report(outcome: Outcome, rows: dict[str, AIModel], problems: list[str]
     }
 
 
-def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel]) -> None:
-    """Writes the outbox events and raises the alerts of a sync, in its transaction."""
+def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, same_source: bool) -> None:
+    """Writes the outbox events and raises the alerts of a sync, in its transaction.
+
+    A catalog read from another address than the last one (the sandbox's, say) differs everywhere: that raises no alerts.
+    """
     events = [_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
     events += [_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
     for endpoint_id, version in outcome.versions.items():
@@ -81,7 +84,8 @@ def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel]) -> 
         events.append(_event("model.changed", row, **details))
         if version.change_class == SchemaVersion.ChangeClass.BREAKING:
             events.append(_event("model.schema_breaking", row, **details))
-            _alert_breaking(provider, row, version)
+            if same_source:
+                _alert_breaking(provider, row, version)
     OutboxEvent.objects.bulk_create(events, batch_size=500)
 
 
