@@ -72,7 +72,7 @@ def build_report(outcome: Outcome, rows: dict[str, AIModel], problems: list[str]
 def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, same_source: bool) -> None:
     """Writes the outbox events and raises the alerts of a sync, in its transaction.
 
-    A catalog read from another address than the last one (the sandbox's, say) differs everywhere: that raises no alerts.
+    A catalog read from another address than the last one (the sandbox's, say) differs everywhere: no alerts then.
     """
     events = [_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
     events += [_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
