@@ -38,6 +38,7 @@ class ModelFilters(Schema):
     kind: Literal["inference", "training"] | None = None
     capability: str | None = Field(None, description="e.g. image_input, lora, seed.")
     status: Literal["active", "deprecated", "retired"] | None = None
+    enabled: bool | None = Field(None, description="Clients see enabled models only; with scope admin also the others.")
     q: str | None = Field(None, max_length=200, description="Words that must all appear in id, name or description.")
     max_price: Decimal | None = Field(
         None, ge=0, lt=10**12, max_digits=30, description="The most that one unit may cost, in USD, whatever the unit."
@@ -49,16 +50,12 @@ class ModelFilters(Schema):
     cursor: str | None = Field(None, max_length=1000, description="next_cursor of the page before.")
 
 
-class AdminModelFilters(ModelFilters):
-    enabled: bool | None = None
-
-
 @models_router.get(
     "/models", response={200: shapes.ModelPage, **_ERRORS}, summary="List models", operation_id="list_models"
 )
 def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """The models that may be used, a page at a time. Answers carry an ETag; ask again with If-None-Match."""
-    return _page(request, _catalog(request), filters, enabled=True)
+    return _page(request, _catalog(request), filters)
 
 
 @models_router.get(
@@ -119,10 +116,10 @@ def list_providers(request: HttpRequest) -> HttpResponse:
 @admin_router.get(
     "/models", response={200: shapes.ModelPage, **_ERRORS}, summary="List all models", operation_id="admin_list_models"
 )
-def admin_list_models(request: HttpRequest, filters: Query[AdminModelFilters]) -> HttpResponse:
+def admin_list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """All models, those that clients are not offered too, each with the reason."""
     _identity(request).require("catalog.view_aimodel")
-    return _page(request, published.current(), filters, enabled=filters.enabled)
+    return _page(request, published.current(), filters)
 
 
 @admin_router.post(
@@ -216,14 +213,13 @@ def _catalog(request: HttpRequest) -> published.Published:
     return published.for_client(key.client_id if key else None)
 
 
-def _page(
-    request: HttpRequest, catalog: published.Published, filters: ModelFilters, *, enabled: bool | None
-) -> HttpResponse:
+def _page(request: HttpRequest, catalog: published.Published, filters: ModelFilters) -> HttpResponse:
+    """A page of what the caller may see: enabled models, and with scope `admin` the others too."""
     refuse_unknown_parameters(request, type(filters))
     query = listing.Query(
         provider=filters.provider, category=filters.category, media_type=filters.media_type, kind=filters.kind,
-        capability=filters.capability, status=filters.status, q=filters.q, enabled=enabled,
-        max_price=filters.max_price, sort=filters.sort,
+        capability=filters.capability, status=filters.status, q=filters.q, enabled=filters.enabled,
+        max_price=filters.max_price, sort=filters.sort, offered_only=not _identity(request).is_admin,
     )  # fmt: skip
     try:
         return _cached(

@@ -20,6 +20,7 @@ from catalog.fetching import Listing
 from catalog.mapping import MappedSchema
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers.base import ListedModel
+from catalog.reporting import Outcome
 from catalog.revisions import publish
 from catalog.sync_runs import Lease
 from catalog.understanding import NotUnderstood, Understood, derived_columns, mapped_of
@@ -34,19 +35,6 @@ _WRITTEN_COLUMNS = (
     "schema_state", "schema_problem", "schema_version",
     "changed_at", "missed_listings", "retired_at", "revision",
 )  # fmt: skip
-
-
-@dataclass
-class Outcome:
-    """What one sync found, model by model (endpoint ids; `versions` and `reasons` by endpoint id)."""
-
-    added: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)
-    deprecated: list[str] = field(default_factory=list)
-    returned: list[str] = field(default_factory=list)
-    versions: dict[str, SchemaVersion] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,7 +67,7 @@ def apply_sync(run: SyncRun, lease: Lease, listing: Listing, schemas: dict[str, 
                 work.touched.add(endpoint_id)
         revision = _write(work)
         resolve("sync_failed", work.provider.slug)
-        reporting.announce(work.provider, work.outcome, work.rows)
+        reporting.announce(work.provider, work.outcome, work.rows, same_source=_is_same_source(run))
         report = reporting.build_report(work.outcome, work.rows, listing.problems)
         lease.finish(
             SyncRun.Status.SUCCEEDED,
@@ -94,6 +82,11 @@ def apply_sync(run: SyncRun, lease: Lease, listing: Listing, schemas: dict[str, 
             revision=revision,
         )
     return work.outcome
+
+
+def _is_same_source(run: SyncRun) -> bool:
+    last = SyncRun.objects.filter(provider=run.provider, status=SyncRun.Status.SUCCEEDED).defer("report").first()
+    return last is None or last.source == run.source
 
 
 def _load(run: SyncRun) -> _Working:

@@ -61,11 +61,12 @@ def _blocking_reason(model: AIModel) -> str:
 def refresh(model: AIModel, *, is_new: bool = False) -> bool:
     """Brings `enabled` and `held_reason` up to date on the instance, without saving; True where they changed.
 
-    The setting CATALOG_REVIEW_NEW holds models that are new; one that is held for review stays so until a person
-    decides.
+    The setting CATALOG_REVIEW_NEW holds models that are new; one that waits for a review does so until a person
+    decides, also where it was held for another reason first or in between.
     """
-    review = (is_new and settings.CATALOG_REVIEW_NEW) or model.held_reason == "review"
-    decided = decide(model, review=review)
+    if is_new and settings.CATALOG_REVIEW_NEW:
+        model.awaits_review = True
+    decided = decide(model, review=model.awaits_review)
     if (model.enabled, model.held_reason) == (decided.enabled, decided.held_reason):
         return False
     model.enabled, model.held_reason = decided.enabled, decided.held_reason
@@ -96,7 +97,7 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
         changed_rows: list[AIModel] = []
         for row in rows:
             before = {"switch": row.switch, "enabled": row.enabled}
-            row.switch = wanted
+            row.switch, row.awaits_review = wanted, False
             refresh(row)
             after = {"switch": row.switch, "enabled": row.enabled}
             if on and not row.enabled:
@@ -113,7 +114,9 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
                 row.revision = revision.number
                 row.changed_at = revision.at
             AIModel.objects.bulk_update(
-                changed_rows, ["switch", "enabled", "held_reason", "revision", "changed_at"], batch_size=500
+                changed_rows,
+                ["switch", "awaits_review", "enabled", "held_reason", "revision", "changed_at"],
+                batch_size=500,
             )
             record("model.switched_on" if on else "model.switched_off", changes, actor=actor, reason=reason)
     return result

@@ -58,6 +58,7 @@ def run_sync(
         if lease is None:
             run.refresh_from_db()
             return run
+        run.source = provider.source
         lease.on_progress = on_progress
         lease.more_follows = then is not None
         _run_claimed(run, lease, provider, options, then)
@@ -92,6 +93,10 @@ def _run_claimed(
         _fail(run, lease, str(error))
     except LeaseLostError as error:
         logger.warning("%s", error)
+    except (KeyboardInterrupt, SystemExit):
+        # Left open, it would hold up the next sync until its lease ends.
+        _fail(run, lease, "It was stopped by hand. Nothing was changed.")
+        raise
     except Exception as error:
         logger.exception("sync run %d crashed", run.pk)
         _fail(run, lease, f"Internal error ({type(error).__name__}); the log tells more. {standing}")

@@ -1,7 +1,7 @@
 """Reading a provider's whole catalog: the listing first, then the schemas that may have changed, in parallel."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
@@ -9,6 +9,7 @@ from itertools import batched
 from catalog.providers.base import (
     FetchedSchema,
     ListedModel,
+    ListingPage,
     ProviderBadAnswerError,
     ProviderError,
     ProviderInterface,
@@ -27,6 +28,9 @@ MISSING_AGAIN_AFTER = timedelta(days=1)
 FEW_FAILURES = 5
 FEW_FAILURES_SHARE = 0.02
 
+# Progress is told at least this often, also while a provider lets us wait for minutes: it renews the sync's lease.
+BEAT_SECONDS = 10.0
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -44,7 +48,7 @@ def read_listing(provider: ProviderInterface, progress: Progress) -> Listing:
     A model listed twice counts once: rows move between pages while they are read.
     """
     listing = Listing()
-    for page in provider.list_models():
+    for page in _pages(provider, lambda: progress("listing models", len(listing.models), 0)):
         listing.problems += page.problems
         for model in page.models:
             if model.endpoint_id in listing.models:
@@ -54,6 +58,23 @@ def read_listing(provider: ProviderInterface, progress: Progress) -> Listing:
     if not listing.models:
         raise ProviderBadAnswerError(f"{provider.name} listed no models at all.")
     return listing
+
+
+def _pages(provider: ProviderInterface, beat: Callable[[], None]) -> Iterator[ListingPage]:
+    """The provider's pages, read in a thread, so that `beat` is called while one is waited for."""
+    pages = provider.list_models()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="listing")
+    try:
+        while True:
+            asked = pool.submit(next, pages, None)
+            while not wait([asked], BEAT_SECONDS).done:
+                beat()
+            page = asked.result()
+            if page is None:
+                return
+            yield page
+    finally:
+        pool.shutdown(wait=False)
 
 
 @dataclass(frozen=True)
@@ -102,23 +123,25 @@ def fetch_schemas(
     done = 0
     pool = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="schemas")
     try:
-        waiting: list[Future[list[FetchedSchema | _Failure]]] = [
+        waiting: set[Future[list[FetchedSchema | _Failure]]] = {
             pool.submit(_fetch, provider, batch) for batch in batched(endpoint_ids, SCHEMA_BATCH)
-        ]
-        for future in as_completed(waiting):
-            for outcome in future.result():
-                done += 1
-                if isinstance(outcome, _Failure):
-                    failures += 1
-                    if failures > allowed:
-                        raise outcome.error
-                    yield FetchedSchema(outcome.endpoint_id, None, str(outcome.error)[:300], answered=False)
-                else:
-                    yield outcome
+        }
+        while waiting:
+            finished, waiting = wait(waiting, BEAT_SECONDS, FIRST_COMPLETED)
+            for future in finished:
+                for outcome in future.result():
+                    done += 1
+                    if isinstance(outcome, _Failure):
+                        failures += 1
+                        if failures > allowed:
+                            raise outcome.error
+                        yield FetchedSchema(outcome.endpoint_id, None, str(outcome.error)[:300], answered=False)
+                    else:
+                        yield outcome
             progress("fetching schemas", done, len(endpoint_ids))
     finally:
-        # Also when the caller gave up: what is queued is dropped, what is under way ends by its time-out.
-        pool.shutdown(wait=True, cancel_futures=True)
+        # Also when the caller gave up: what is queued is dropped, what is under way ends when the provider is closed.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)

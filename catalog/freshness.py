@@ -16,13 +16,11 @@ def provider_state(provider: Provider) -> dict[str, Any]:
     """A provider with its newest syncs and how fresh its catalog is, for templates."""
     runs = SyncRun.objects.filter(provider=provider).defer("report")
     good = runs.filter(status=SyncRun.Status.SUCCEEDED).first()
-    interface = base.open_provider(provider.slug)
-    configured = interface.is_configured()
-    source = interface.source
-    interface.close()
+    configured, source = _connection(provider)
     late = good is None or (good.finished_at is not None and timezone.now() - good.finished_at > LATE_AFTER)
     return {
         "row": provider,
+        "registered": base.is_registered(provider.slug),
         "configured": configured,
         "source": source,
         "newest": runs.first(),
@@ -31,3 +29,14 @@ def provider_state(provider: Provider) -> dict[str, Any]:
         "models": AIModel.objects.filter(provider=provider).exclude(status=AIModel.Status.RETIRED).count(),
         "enabled": AIModel.objects.filter(provider=provider, enabled=True).count(),
     }
+
+
+def _connection(provider: Provider) -> tuple[bool, str]:
+    """Whether a key is set, and the address; neither where this installation no longer knows the provider."""
+    if not base.is_registered(provider.slug):
+        return False, ""
+    interface = base.open_provider(provider.slug)
+    try:
+        return interface.is_configured(), interface.source
+    finally:
+        interface.close()

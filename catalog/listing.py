@@ -19,7 +19,7 @@ class BadCursorError(ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """What a list is asked for. `enabled` None: both; only `admin` may see anything but enabled models.
+    """What a list is asked for. `enabled` None: both. `offered_only`: whoever asks may see enabled models alone.
 
     `max_price` compares the selling price of one unit, whatever the unit; models of an unknown price are left out.
     """
@@ -34,6 +34,7 @@ class Query:
     enabled: bool | None = True
     max_price: Decimal | None = None
     sort: str = "id"
+    offered_only: bool = False
 
 
 def select(catalog: Published, query: Query) -> list[Entry]:
@@ -42,7 +43,8 @@ def select(catalog: Published, query: Query) -> list[Entry]:
     wanted = [
         entry
         for entry in catalog.entries
-        if (query.enabled is None or entry.enabled == query.enabled)
+        if (entry.enabled or not query.offered_only)
+        and (query.enabled is None or entry.enabled == query.enabled)
         and (query.provider is None or entry.provider == query.provider)
         and (query.category is None or entry.category == query.category)
         and (query.media_type is None or entry.media_type == query.media_type)

@@ -86,6 +86,9 @@ class AIModel(models.Model):
     switch = models.CharField(max_length=4, choices=Switch, default=Switch.AUTO)
     enabled = models.BooleanField(default=False, db_index=True)
     held_reason = models.CharField(max_length=30, blank=True, db_index=True)
+    awaits_review = models.BooleanField(
+        default=False, help_text="New under CATALOG_REVIEW_NEW; nobody has decided yet."
+    )
 
     schema_state = models.CharField(max_length=16, choices=SchemaState, default=SchemaState.MISSING)
     schema_problem = models.CharField(max_length=500, blank=True)

@@ -23,9 +23,10 @@ class Rebuilt:
 def rebuild_and_publish(*, reason: str) -> Rebuilt:
     """Derives the columns of all models anew and publishes a new revision, changed or not, in one transaction."""
     with transaction.atomic():
-        revision = publish(reason)
+        # Models first, then the revision, as switches and syncs do: in another order they would dead-lock.
         rows = list(AIModel.objects.select_for_update().order_by("pk"))
         changed = [row for row in rows if _rebuild(row)]
+        revision = publish(reason)
         for row in changed:
             row.revision, row.changed_at = revision.number, revision.at
         AIModel.objects.bulk_update(changed, [*_DERIVED, "revision", "changed_at"], batch_size=100)

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.urls import reverse
 
@@ -12,13 +13,23 @@ from catalog.models import AIModel, Provider, SchemaVersion
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert, OutboxEvent
 
-if TYPE_CHECKING:
-    from catalog.applying import Outcome
-
 _SENTENCES_IN_REPORT = 6
 
 
-def build_report(outcome: "Outcome", rows: dict[str, AIModel], problems: list[str]) -> dict[str, Any]:
+@dataclass
+class Outcome:
+    """What one sync found, model by model (endpoint ids; `versions` and `reasons` by endpoint id)."""
+
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    deprecated: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    versions: dict[str, SchemaVersion] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def build_report(outcome: Outcome, rows: dict[str, AIModel], problems: list[str]) -> dict[str, Any]:
     """The validation and change report that a SyncRun keeps (JSON).
 
     `added`, `updated`, `retired`, `deprecated`, `returned`: endpoint ids. `changed`: one entry a new schema version.
@@ -63,8 +74,11 @@ def standing(rows: Iterable[AIModel]) -> dict[str, Any]:
     return {"held": {reason: sorted(ids) for reason, ids in held.items()}, "totals": dict(totals)}
 
 
-def announce(provider: Provider, outcome: "Outcome", rows: dict[str, AIModel]) -> None:
-    """Writes the outbox events and raises the alerts of a sync, in its transaction."""
+def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, same_source: bool) -> None:
+    """Writes the outbox events and raises the alerts of a sync, in its transaction.
+
+    A catalog read from another address than the last one (the sandbox's, say) differs everywhere: no alerts then.
+    """
     events = [model_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
     events += [model_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
     for endpoint_id, version in outcome.versions.items():
@@ -75,7 +89,8 @@ def announce(provider: Provider, outcome: "Outcome", rows: dict[str, AIModel]) -
         events.append(model_event("model.changed", row, **details))
         if version.change_class == SchemaVersion.ChangeClass.BREAKING:
             events.append(model_event("model.schema_breaking", row, **details))
-            _alert_breaking(provider, row, version)
+            if same_source:
+                _alert_breaking(provider, row, version)
     OutboxEvent.objects.bulk_create(events, batch_size=500)
 
 

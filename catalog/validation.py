@@ -10,9 +10,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from catalog.validation_problems import Problem, explain, field_path, parts_of, shown
+from catalog.validation_problems import MAX_PROBLEMS, Explainer, Problem, field_path, parts_of, shown
 
-MAX_PROBLEMS = 200  # named at once: a list of 100,000 wrong elements is one mistake
 MAX_DEPTH = 64  # levels of lists and objects in an input
 
 _INSIDE = frozenset({"items", "additionalProperties", "unevaluatedItems"})
@@ -58,8 +57,9 @@ def validate_input(validator: Validator, value: Any) -> list[Problem]:
     if not problems and validator.compiled.is_valid(value):
         return []
     no_json = {problem.path for problem in problems}
+    explainer = Explainer(validator.schema)
     for error in islice(validator.compiled.iter_errors(value), MAX_PROBLEMS):
-        problems += [problem for problem in explain(validator.schema, error) if problem.path not in no_json]
+        problems += [problem for problem in explainer.problems(error) if problem.path not in no_json]
     unique = list(dict.fromkeys(problems))
     position = {field_path([str(name)]): number for number, name in enumerate(value)}
     unique.sort(key=lambda problem: position.get(problem.path.split(".")[0].split("[")[0], len(position)))

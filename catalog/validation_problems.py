@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +11,10 @@ import jsonschema_rs
 
 LONGEST_ECHO = 80  # characters of a client's value that are repeated to it
 MOST_CHOICES = 30  # allowed values that are listed
+MAX_PROBLEMS = 200  # named at once: a list of 100,000 wrong elements is one mistake
+# Finding the nearest known name costs some microseconds for each of them, which an input could multiply to minutes.
+MOST_GUESSES = 40
+MOST_COMPARED = 500
 
 # Validation keyword → (code, words, hint). {limit}: what the schema says, {value}: what was sent.
 _SIMPLE = {
@@ -54,34 +58,113 @@ class Problem:
     hint: str
 
 
-def explain(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[Problem]:
-    """The problems that one error of the validator stands for. `schema`: the whole schema it was compiled from."""
+class Explainer:
+    """Says in problems what one input does wrong. `schema`: the whole schema that the validator was compiled from."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
+        self.defs = schema.get("$defs", {})
+        self.guesses_left = MOST_GUESSES
+
+    def problems(self, error: jsonschema_rs.ValidationError) -> list[Problem]:
+        """The problems that one error of the validator stands for."""
+        name = error.kind.name
+        path = list(error.instance_path)
+        if name in ("additionalProperties", "unevaluatedProperties"):
+            return self._unknown_fields(error, path)
+        if name == "required":
+            return [self._missing(error, path)]
+        if name in ("enum", "const"):
+            return [self._not_among(error, path)]
+        if name == "type":
+            return [self._wrong_type(error, path)]
+        if name in ("anyOf", "oneOf"):
+            return self._no_variant(error, path)
+        return [_simple_problem(error, path)]
+
+    def _unknown_fields(self, error: jsonschema_rs.ValidationError, path: list[str | int]) -> list[Problem]:
+        known = sorted({name for part in self._around(error) for name in part.get("properties", {})})
+        # What is known has a problem of its own, which is why the validator did not count it as seen.
+        unknown = [name for name in error.kind.as_dict()["unexpected"] if name not in known]
+        problems = []
+        for name in unknown[:MAX_PROBLEMS]:
+            nearest = self._nearest(name, known)
+            hint = f"leave it out; known fields: {_choices(known)}" if known else "leave it out"
+            if nearest is not None:
+                hint = f"did you mean {shown(nearest)}?"
+            problems.append(Problem(field_path([*path, name]), "unknown_field", f"unknown field {shown(name)}", hint))
+        return problems
+
+    def _missing(self, error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
+        name = error.kind.as_dict()["property"]
+        properties = [part.get("properties", {}).get(name) for part in self._around(error)]
+        wanted = next((inner for inner in properties if isinstance(inner, dict)), {})
+        hint = f"send {_wanted(wanted, self.defs)}"
+        return Problem(field_path([*path, name]), "missing", "this field is required", hint)
+
+    def _not_among(self, error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
+        said = error.kind.as_dict()
+        allowed = said["options"] if "options" in said else [said["expected_value"]]
+        nearest = self._nearest(error.instance, allowed)
+        guess = f"did you mean {shown(nearest)}? " if nearest is not None else ""
+        words = f"{shown(error.instance)} is not allowed"
+        return Problem(field_path(path), "enum", words, f"{guess}allowed: {_choices(allowed)}")
+
+    def _wrong_type(self, error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
+        kinds = error.kind.as_dict()["types"]
+        words = " or ".join(_ARTICLED.get(kind, kind) for kind in kinds)
+        wanted = _wanted(_at(self.schema, error.schema_path[:-1]), self.defs) if kinds == ["object"] else words
+        hint = f"send {wanted}{_without_quotes(error.instance, kinds)}"
+        return Problem(field_path(path), "type", f"{shown(error.instance)} is not {words}", hint)
+
+    def _no_variant(self, error: jsonschema_rs.ValidationError, path: list[str | int]) -> list[Problem]:
+        """Nothing in a union fits: speak of the variant that was meant, by its type; else name them all."""
+        variants = _at(self.schema, error.schema_path)
+        failures = error.kind.as_dict()["context"]
+        if any(not errors for errors in failures):
+            words = f"{shown(error.instance)} fits more than one of the allowed forms"
+            return [Problem(field_path(path), "ambiguous", words, f"send {_alternatives(variants, self.defs)}")]
+        meant = [
+            number
+            for number, errors in enumerate(failures)
+            if not any(one.kind.name == "type" and list(one.instance_path) == path for one in errors)
+        ]
+        if not meant:
+            words = f"{shown(error.instance)} fits none of the allowed forms"
+            quotes = _without_quotes(error.instance, _kinds(variants, self.defs))
+            return [Problem(field_path(path), "type", words, f"send {_alternatives(variants, self.defs)}{quotes}")]
+        best = min(meant, key=lambda number: (_is_another(failures[number], path), len(failures[number]), number))
+        problems = [problem for one in failures[best][:MAX_PROBLEMS] for problem in self.problems(one)]
+        others = [variant for number, variant in enumerate(variants) if number != best]
+        if len(problems) == 1 and problems[0].path == field_path(path) and others:
+            hint = f"{problems[0].hint}; or send {_alternatives(others, self.defs)}"
+            return [replace(problems[0], hint=hint)]
+        return problems
+
+    def _around(self, error: jsonschema_rs.ValidationError) -> list[dict[str, Any]]:
+        """The parts of the schema of the object that the error is in."""
+        return parts_of(_at(self.schema, error.schema_path[:-1]), self.defs)
+
+    def _nearest(self, value: Any, known: Sequence[Any]) -> Any:
+        """The known value that is closest; None when none is, or when there was enough guessing for one input."""
+        self.guesses_left -= 1
+        return _nearest(value, known[:MOST_COMPARED]) if self.guesses_left >= 0 else None
+
+
+def _simple_problem(error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
     name = error.kind.name
-    path = list(error.instance_path)
-    if name in ("additionalProperties", "unevaluatedProperties"):
-        return _unknown_fields(schema, error, path)
-    if name == "required":
-        return [_missing(schema, error, path)]
-    if name in ("enum", "const"):
-        return [_not_among(error, path)]
-    if name == "type":
-        return [_wrong_type(schema, error, path)]
-    if name in ("anyOf", "oneOf"):
-        return _no_variant(schema, error, path)
     if name not in _SIMPLE:
         words = f"{shown(error.instance)} breaks the rule {name!r} of the model"
-        return [Problem(field_path(path), "invalid", words, "see the schema of the model")]
+        return Problem(field_path(path), "invalid", words, "see the schema of the model")
     code, words, hint = _SIMPLE[name]
-    said = error.kind.as_dict()
-    limit = shown(next(iter(said.values()), None)).strip('"')
-    return [
-        Problem(
-            field_path(path),
-            code,
-            words.format(value=shown(error.instance), limit=limit),
-            hint.format(value="", limit=limit),
-        )
-    ]
+    limit = shown(next(iter(error.kind.as_dict().values()), None)).strip('"')
+    words = words.format(value=shown(error.instance), limit=limit)
+    return Problem(field_path(path), code, words, hint.format(limit=limit))
+
+
+def _without_quotes(value: Any, wanted: Iterable[str]) -> str:
+    is_quoted = isinstance(value, str) and {"integer", "number", "boolean"} & set(wanted)
+    return ", without quotes" if is_quoted else ""
 
 
 def parts_of(schema: Any, defs: dict[str, Any], *, unions: bool = True) -> list[dict[str, Any]]:
@@ -143,87 +226,6 @@ def _at(schema: Any, path: Sequence[str | int]) -> Any:
     for part in path:
         schema = schema[part]
     return schema
-
-
-def _known_fields(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[str]:
-    """The fields that the object, in which the error is, may have."""
-    defs = schema.get("$defs", {})
-    parts = parts_of(_at(schema, error.schema_path[:-1]), defs)
-    return sorted({name for part in parts for name in part.get("properties", {})})
-
-
-def _unknown_fields(
-    schema: dict[str, Any], error: jsonschema_rs.ValidationError, path: list[str | int]
-) -> list[Problem]:
-    known = _known_fields(schema, error)
-    problems = []
-    for name in error.kind.as_dict()["unexpected"]:
-        if name in known:  # it has a problem of its own, which is why the validator did not count it as seen
-            continue
-        nearest = _nearest(name, known)
-        if nearest is not None:
-            hint = f"did you mean {shown(nearest)}?"
-        else:
-            hint = f"leave it out; known fields: {_choices(known)}" if known else "leave it out"
-        problems.append(Problem(field_path([*path, name]), "unknown_field", f"unknown field {shown(name)}", hint))
-    return problems
-
-
-def _missing(schema: dict[str, Any], error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
-    name = error.kind.as_dict()["property"]
-    defs = schema.get("$defs", {})
-    properties = [part.get("properties", {}).get(name) for part in parts_of(_at(schema, error.schema_path[:-1]), defs)]
-    wanted = next((inner for inner in properties if isinstance(inner, dict)), {})
-    return Problem(field_path([*path, name]), "missing", "this field is required", f"send {_wanted(wanted, defs)}")
-
-
-def _not_among(error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
-    said = error.kind.as_dict()
-    allowed = said["options"] if "options" in said else [said["expected_value"]]
-    nearest = _nearest(error.instance, allowed)
-    hint = f"did you mean {shown(nearest)}? " if nearest is not None else ""
-    return Problem(
-        field_path(path), "enum", f"{shown(error.instance)} is not allowed", f"{hint}allowed: {_choices(allowed)}"
-    )
-
-
-def _wrong_type(schema: dict[str, Any], error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:
-    wanted = error.kind.as_dict()["types"]
-    words = " or ".join(_ARTICLED.get(kind, kind) for kind in wanted)
-    hint = f"send {words}"
-    if wanted == ["object"]:
-        hint = f"send {_wanted(_at(schema, error.schema_path[:-1]), schema.get('$defs', {}))}"
-    if isinstance(error.instance, str) and {"integer", "number", "boolean"} & set(wanted):
-        hint += ", without quotes"
-    return Problem(field_path(path), "type", f"{shown(error.instance)} is not {words}", hint)
-
-
-def _no_variant(schema: dict[str, Any], error: jsonschema_rs.ValidationError, path: list[str | int]) -> list[Problem]:
-    """Nothing in a union fits: speak of the variant that was meant, by its type; where there is none, name them all."""
-    defs = schema.get("$defs", {})
-    variants = _at(schema, error.schema_path)
-    failures = error.kind.as_dict()["context"]
-    if any(not errors for errors in failures):
-        words = f"{shown(error.instance)} fits more than one of the allowed forms"
-        return [Problem(field_path(path), "ambiguous", words, "send " + _alternatives(variants, defs))]
-    meant = [
-        number
-        for number, errors in enumerate(failures)
-        if not any(one.kind.name == "type" and list(one.instance_path) == path for one in errors)
-    ]
-    if not meant:
-        words = f"{shown(error.instance)} fits none of the allowed forms"
-        hint = f"send {_alternatives(variants, defs)}"
-        if isinstance(error.instance, str) and {"integer", "number", "boolean"} & set(_kinds(variants, defs)):
-            hint += ", without quotes"
-        return [Problem(field_path(path), "type", words, hint)]
-    best = min(meant, key=lambda number: (_is_another(failures[number], path), len(failures[number]), number))
-    problems = [problem for one in failures[best] for problem in explain(schema, one)]
-    others = [variant for number, variant in enumerate(variants) if number != best]
-    if len(problems) == 1 and problems[0].path == field_path(path) and others:
-        (one,) = problems
-        return [Problem(one.path, one.code, one.message, f"{one.hint}; or send {_alternatives(others, defs)}")]
-    return problems
 
 
 def _is_another(errors: list[jsonschema_rs.ValidationError], path: list[str | int]) -> bool:

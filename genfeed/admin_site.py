@@ -1,13 +1,16 @@
 """The admin: Django's own, with a start page that says how the catalog is, and short addresses."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
-from genfeed.admin_audit import AuditedAdmin
+from genfeed.admin_audit import AuditedAdmin, audited_action
+from genfeed.journal.audit import Actor, Change, record
 
 
 class GenFeedAdminSite(admin.AdminSite):
@@ -19,6 +22,10 @@ class GenFeedAdminSite(admin.AdminSite):
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Registers with the audit mixed in, so that no admin class can forget it."""
         base = admin_class or admin.ModelAdmin
+        # Our own actions are named and audit themselves; functions are those of packages.
+        actions = getattr(base, "actions", None) or ()
+        if any(callable(action) for action in actions):
+            options["actions"] = [audited_action(action) if callable(action) else action for action in actions]
         if not issubclass(base, AuditedAdmin):
             base = type(base.__name__, (AuditedAdmin, base), {"__module__": base.__module__})
         super().register(model_or_iterable, base, **options)
@@ -29,7 +36,17 @@ class GenFeedAdminSite(admin.AdminSite):
             path("providers", self.admin_view(self._to_providers), name="short_providers"),
             path("sync", self.admin_view(self._to_providers), name="short_sync"),
         ]
-        return short + super().get_urls()
+        # Written with a slash at the end too, as everything else in the admin is.
+        slashed = [path(f"{entry.pattern}/", entry.callback) for entry in short]
+        return short + slashed + super().get_urls()
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            actor = Actor.of(request.user)
+            if actor.user and request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+                record("user.password_changed", [Change(actor.user)], actor=actor)
+        return response
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """The apps in the order of a day's work, not of the alphabet."""

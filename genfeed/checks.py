@@ -1,9 +1,12 @@
 """Wrong settings show at the start, each with what to do about it."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 @register(deploy=True)
@@ -24,7 +27,8 @@ def a_key_is_set(**_: Any) -> list[CheckMessage]:
 def settings_make_sense(**_: Any) -> list[CheckMessage]:
     """genfeed.W002, W003 and E001; a value that can't even be read is refused by genfeed.env before."""
     found: list[CheckMessage] = []
-    if settings.PUBLIC_URL.startswith("http://") and "localhost" not in settings.PUBLIC_URL and not settings.DEBUG:
+    public = urlsplit(settings.PUBLIC_URL)
+    if public.scheme == "http" and public.hostname not in _THIS_MACHINE and not settings.DEBUG:
         found.append(
             Warning(
                 "PUBLIC_URL is plain http: keys and sessions travel unencrypted.",

@@ -2,10 +2,13 @@
 
 import os
 import secrets
+import time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -80,10 +83,29 @@ def base_url(name: str, default: str) -> str:
     value = (text(name) or default).rstrip("/")
     if not value:
         return ""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be a URL such as https://example.com/path.")
     return value
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's settings of one database, from `sqlite:///path` or `postgres://user:password@host:port/name`."""
+    value = text(name) or default
+    scheme = value.partition(":")[0]
+    if scheme not in ("sqlite", "postgres", "postgresql"):
+        # Not the value itself: it may hold a password.
+        raise ImproperlyConfigured(f"{name} must begin with sqlite:// or postgres://.")
+    try:
+        return dict(environ.Env.db_url_config(value))
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} can't be read as a URL; it must be like postgres://user@host/name."
+        ) from None
 
 
 def words(name: str, default: str = "") -> list[str]:
@@ -111,12 +133,22 @@ def secret(name: str, generated_into: Path | None = None) -> str:
 
 def _generated(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
+    value = secrets.token_urlsafe(50)
     try:
         # O_EXCL: of several processes that start together, one writes and the others read what it wrote.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text().strip()
-    value = secrets.token_urlsafe(50)
+        return _written_by_another(path)
     with os.fdopen(descriptor, "w") as file:
         file.write(value)
+    return value
+
+
+def _written_by_another(path: Path) -> str:
+    """The secret in `path`; waits a moment where the process that made the file has not written into it yet."""
+    deadline = time.monotonic() + 2
+    while not (value := path.read_text().strip()):
+        if time.monotonic() > deadline:
+            raise ImproperlyConfigured(f"{path} is empty. Delete it to have a secret generated into it.")
+        time.sleep(0.01)
     return value

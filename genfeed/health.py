@@ -11,6 +11,7 @@ from catalog import revisions
 from genfeed import metrics
 
 _migrated = False
+_SET_BY_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 
 
 def healthz(_request: HttpRequest) -> HttpResponse:
@@ -62,4 +63,5 @@ def _may_scrape(request: HttpRequest) -> bool:
         presented = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(presented.encode(), settings.METRICS_TOKEN.encode())
     # Behind a proxy on this machine everybody comes from loopback: then a token is needed.
-    return request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1") and "X-Forwarded-For" not in request.headers
+    came_directly = not any(name in request.headers for name in _SET_BY_PROXIES)
+    return came_directly and request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1")

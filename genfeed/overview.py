@@ -25,6 +25,7 @@ def overview() -> dict[str, Any]:
     )
     held = (
         AIModel.objects.exclude(held_reason="")
+        .exclude(status=AIModel.Status.RETIRED)
         .values_list("held_reason")
         .annotate(n=Count("pk"))
         .order_by("-n", "held_reason")

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import environ
 from django.utils.csp import CSP
+from pythonjsonlogger.core import RESERVED_ATTRS
 
 from genfeed import env
 
@@ -15,7 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
 
 # Everything that the embedded default writes lies here: database, media, generated secrets.
-VAR_DIR = Path(env.text("GENFEED_VAR_DIR", str(BASE_DIR / "var"))).expanduser()
+VAR_DIR = BASE_DIR / Path(env.text("GENFEED_VAR_DIR") or "var").expanduser()
 VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 GENFEED_MODE = env.choice("GENFEED_MODE", "cloud", ("cloud", "core"))
@@ -30,11 +31,14 @@ SANDBOX_KEY = "sandbox-key:sandbox-secret"  # published: it opens nothing but a 
 # Both names are accepted; where both are set, FAL_API_KEY wins.
 FAL_KEY = env.secret("FAL_API_KEY") or env.secret("FAL_KEY")
 SANDBOX_URL = SANDBOX_FILE.read_text().strip() if SANDBOX_FILE.exists() else ""
-SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and not env.text("FAL_PLATFORM_URL"))
+FAL_ITSELF = "https://api.fal.ai/v1"
+FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", FAL_ITSELF)
+FAL_WEB_URL = env.base_url("FAL_WEB_URL", "https://fal.ai")
+# Another address for fal is a decision; fal's own is not, as it also comes with a copied .env.example.
+SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and FAL_PLATFORM_URL == FAL_ITSELF)
 if SANDBOX_ACTIVE:
-    FAL_KEY = SANDBOX_KEY
-FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", f"{SANDBOX_URL}/v1" if SANDBOX_ACTIVE else "https://api.fal.ai/v1")
-FAL_WEB_URL = env.base_url("FAL_WEB_URL", SANDBOX_URL if SANDBOX_ACTIVE else "https://fal.ai")
+    FAL_KEY, FAL_PLATFORM_URL = SANDBOX_KEY, f"{SANDBOX_URL}/v1"
+    FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
 PRICE_ALERT_PERCENT = env.number("PRICE_ALERT_PERCENT", 5.0, minimum=0.0, maximum=1000.0)
@@ -118,11 +122,15 @@ TEMPLATES = [
     },
 ]
 
-DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
-DATABASES: dict[str, dict[str, Any]] = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"),
+}
 # A connection that lives on saves more than half of a request's time on PostgreSQL.
 DATABASES["default"].update(CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    if DATABASES["default"]["NAME"] != ":memory:":
+        # Beside manage.py wherever it is called from, or every folder would have a database of its own.
+        DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
     DATABASES["default"]["OPTIONS"] = {
         # IMMEDIATE takes the write lock at BEGIN: two transactions that read, then write, wait for each other
         # instead of failing with "database is locked".
@@ -216,6 +224,8 @@ LOGGING = {
             "()": "pythonjsonlogger.orjson.OrjsonFormatter",
             "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
             "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            # Django hangs the request on its own lines, and its text shows the query string.
+            "reserved_attrs": [*RESERVED_ATTRS, "request"],
         },
         "text": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
     },

@@ -10,13 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from catalog.models import SyncRun
-from genfeed import env
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
 
 SANDBOX_PORT = 8484
@@ -37,7 +37,7 @@ def run(*, host: str, port: int, use_sandbox: bool, sandbox_port: int, say: Call
         _choose_provider(use_sandbox, sandbox_port, say)
         _start_all(supervisor, host=host, port=port, sandbox_port=sandbox_port if use_sandbox else None, say=say)
         if not supervisor.stopping:
-            _first_sync(say)
+            _first_sync(_platform_url(sandbox_port if use_sandbox else None), say)
         if not supervisor.stopping:
             say(_welcome(host, port))
         supervisor.watch()
@@ -48,7 +48,7 @@ def run(*, host: str, port: int, use_sandbox: bool, sandbox_port: int, say: Call
 
 def wants_sandbox() -> bool:
     """Without a key, and without another address for fal, there is nothing to talk to but the sandbox."""
-    return settings.SANDBOX_ACTIVE or not (settings.FAL_KEY or env.text("FAL_PLATFORM_URL"))
+    return settings.SANDBOX_ACTIVE or (not settings.FAL_KEY and settings.FAL_PLATFORM_URL == settings.FAL_ITSELF)
 
 
 def _check_port(host: str, port: int, option: str) -> None:
@@ -115,10 +115,31 @@ def web_command(host: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _first_sync(say: Callable[[str], None]) -> None:
-    if SyncRun.objects.filter(status=SyncRun.Status.SUCCEEDED).exists():
+def _platform_url(sandbox_port: int | None) -> str:
+    """Where the processes that were just started find fal's Platform API."""
+    if sandbox_port is not None:
+        return f"http://127.0.0.1:{sandbox_port}/v1"
+    # Our own settings may still name a sandbox that was given up for this start.
+    return str(settings.FAL_ITSELF if settings.SANDBOX_ACTIVE else settings.FAL_PLATFORM_URL)
+
+
+def is_known(platform_url: str) -> bool:
+    """Whether the catalog is what this address told last. All sandboxes of this machine count as one."""
+    newest = SyncRun.objects.filter(status=SyncRun.Status.SUCCEEDED, provider__slug="fal").first()
+    if newest is None:
+        return False
+    return newest.source == platform_url or (_is_here(newest.source) and _is_here(platform_url))
+
+
+def _is_here(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _first_sync(platform_url: str, say: Callable[[str], None]) -> None:
+    """Discovers at the first start, and again where a key now opens fal itself instead of the sandbox."""
+    if is_known(platform_url):
         return
-    say("Discovering the catalog for the first time …")
+    say(f"Discovering the catalog of {urlsplit(platform_url).netloc} for the first time …")
     # A process of its own: this one read its settings before the sandbox was chosen.
     done = subprocess.run([sys.executable, str(settings.BASE_DIR / "manage.py"), "sync_models"], check=False)
     if done.returncode:
@@ -145,4 +166,4 @@ def _answers(url: str) -> bool:
         return False
 
 
-__all__ = ["CannotStartError", "ChildFailedError", "run", "wants_sandbox", "web_command"]
+__all__ = ["CannotStartError", "ChildFailedError", "is_known", "run", "wants_sandbox", "web_command"]

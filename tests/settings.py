@@ -11,7 +11,6 @@ for _name in ("FAL_API_KEY", "PUBLIC_URL", "METRICS_TOKEN", "CATALOG_REVIEW_NEW"
     os.environ.pop(_name, None)
 os.environ.update(
     GENFEED_VAR_DIR=_var,
-    PROMETHEUS_MULTIPROC_DIR=f"{_var}/metrics",
     SECRET_KEY="a secret that only tests know, long enough",
     FAL_KEY="sandbox-key:sandbox-secret",
     # Nothing listens here: a test that forgets its sandbox fails instead of reaching anybody.
@@ -23,5 +22,9 @@ os.environ.update(
 )
 
 from genfeed.settings import *  # noqa: E402, F403
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, as in real life: an in-memory database is one connection that all threads share.
+    DATABASES["default"]["TEST"] = {"NAME": f"{_var}/test.sqlite3"}  # noqa: F405
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

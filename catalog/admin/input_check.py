@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 
 from catalog.examples import example_input
+from catalog.model_input import validate
 from catalog.models import AIModel
-from catalog.validation import Problem, compile_validator, validate_input
+from catalog.validation import Problem
 
 
 @dataclass
@@ -28,5 +29,4 @@ def check_input(row: AIModel, content: dict[str, Any], typed: str | None) -> Inp
         value = orjson.loads(typed)
     except orjson.JSONDecodeError as error:
         return InputCheck(typed, done=True, error=f"This is no JSON: {error}")
-    validator = compile_validator(content["input_schema"])
-    return InputCheck(typed, done=True, problems=validate_input(validator, value))
+    return InputCheck(typed, done=True, problems=validate(row, value))

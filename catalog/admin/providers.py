@@ -44,7 +44,7 @@ class ProviderAdmin(ReadOnlyAdmin):
     def sync(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks the worker for a sync, or joins the one that is open."""
         self._require(request, "catalog.sync_provider")
-        provider = get_object_or_404(Provider, pk=pk)
+        provider = _registered_or_404(pk)
         actor = Actor.of(request.user)
         run, is_new = discovery.request_sync(
             provider.slug, trigger="admin", requested_by=actor.name, full="full" in request.POST
@@ -77,7 +77,7 @@ class ProviderAdmin(ReadOnlyAdmin):
     def check_key(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks the provider whether it accepts the configured key, and remembers the answer."""
         self._require(request, "catalog.sync_provider")
-        provider = get_object_or_404(Provider, pk=pk)
+        provider = _registered_or_404(pk)
         interface = base.open_provider(provider.slug)
         checked = interface.check_key()
         interface.close()
@@ -101,7 +101,7 @@ class ProviderAdmin(ReadOnlyAdmin):
             "title": provider.name,
             "state": provider_state(provider),
             "runs": SyncRun.objects.filter(provider=provider).defer("report")[:10],
-            "may_sync": request.user.has_perm("catalog.sync_provider"),
+            "may_sync": base.is_registered(provider.slug) and request.user.has_perm("catalog.sync_provider"),
             "opts": self.opts,
             **self.admin_site.each_context(request),
             **(extra_context or {}),
@@ -111,6 +111,13 @@ class ProviderAdmin(ReadOnlyAdmin):
     def _require(self, request: HttpRequest, permission: str) -> None:
         if not request.user.has_perm(permission):
             raise PermissionDenied
+
+
+def _registered_or_404(pk: int) -> Provider:
+    provider = get_object_or_404(Provider, pk=pk)
+    if not base.is_registered(provider.slug):
+        raise Http404(f"This installation no longer knows the provider {provider.slug}.")
+    return provider
 
 
 @admin.register(SyncRun)

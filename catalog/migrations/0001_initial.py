@@ -106,6 +106,12 @@ class Migration(migrations.Migration):
                 ("enabled", models.BooleanField(db_index=True, default=False)),
                 ("held_reason", models.CharField(blank=True, db_index=True, max_length=30)),
                 (
+                    "awaits_review",
+                    models.BooleanField(
+                        default=False, help_text="New under CATALOG_REVIEW_NEW; nobody has decided yet."
+                    ),
+                ),
+                (
                     "schema_state",
                     models.CharField(
                         choices=[

@@ -211,6 +211,11 @@ def registered() -> list[Registration]:
     return [_registry[slug] for slug in sorted(_registry)]
 
 
+def is_registered(slug: str) -> bool:
+    """Whether this installation can talk to the provider; a row may outlive the code that made it."""
+    return slug in _registry
+
+
 def open_provider(slug: str) -> ProviderInterface:
     """A provider built from the current settings; raises UnknownProviderError."""
     if slug not in _registry:

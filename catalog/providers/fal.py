@@ -54,15 +54,17 @@ class FalProvider:
         """Filters are fal's own parameters, so that a narrow question is a small answer."""
         asked = {"category": category, "status": status, "q": query}
         params = {name: value for name, value in asked.items() if value}
-        known: set[str] = set()
+        earlier: set[frozenset[str]] = set()
         for number, rows in self._pages(params):
             page = _read_page(number, rows)
-            ids = {model.endpoint_id for model in page.models}
-            if ids and ids <= known:
+            ids = frozenset(model.endpoint_id for model in page.models)
+            # The same page, not merely known models: one that is added while we read pushes the last of a page, which
+            # we have, on to the next, where it may stand alone.
+            if ids and ids in earlier:
                 raise ProviderBadAnswerError(
-                    f"{self.name} repeats itself: page {number} holds only models listed before."
+                    f"{self.name} repeats itself: page {number} holds the models of an earlier one."
                 )
-            known |= ids
+            earlier.add(ids)
             yield page
 
     def get_model(self, endpoint_id: str) -> ListedModel | None:
@@ -165,7 +167,7 @@ def _read_page(number: int, rows: list[Any]) -> ListingPage:
 
 def _read_model(endpoint_id: str, raw: Any) -> ListedModel:
     """Metadata may be absent (fal: "may be absent for endpoints without registry entries"): the id then names it."""
-    metadata: dict[str, Any] = _clean(raw) if isinstance(raw, dict) else {}
+    metadata: dict[str, Any] = raw if isinstance(raw, dict) else {}
     tags = metadata.get("tags")
     return ListedModel(
         endpoint_id=endpoint_id,
@@ -196,17 +198,6 @@ def _read_schema(endpoint_id: str, raw: Any) -> FetchedSchema:
 def _text(metadata: dict[str, Any], name: str, longest: int) -> str:
     value = metadata.get(name)
     return value[:longest] if isinstance(value, str) else ""
-
-
-def _clean(value: Any) -> Any:
-    """The same value without NUL characters, which PostgreSQL stores in no text."""
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return value
 
 
 def open_fal() -> FalProvider:

@@ -3,7 +3,7 @@
 import json
 import logging
 import random
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -58,14 +58,19 @@ class JsonReader:
         timeout: float,
         backoff: Backoff,
         connections: int,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.provider = provider
         self.base_url = base_url
         self._backoff = backoff
-        self._sleep = sleep
+        self._closed = threading.Event()
+        # A wait that ends when we are closed: who gives up must not wait for what nobody wants any more.
+        self._sleep = sleep or self._closed.wait
+        self._key = headers.get("Authorization", "").rpartition(" ")[2]
+        wanted = {"Accept": "application/json", **headers}
         self._http = httpx.Client(
-            headers={"Accept": "application/json", **headers},
+            # As bytes: a key that somebody mistyped with an umlaut is the provider's to refuse, not ours to crash on.
+            headers={name.encode(): value.encode() for name, value in wanted.items()},
             timeout=timeout,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # A key must never follow a redirect to another host.
@@ -73,6 +78,7 @@ class JsonReader:
         )
 
     def close(self) -> None:
+        self._closed.set()
         self._http.close()
 
     def get(self, path: str, params: Params, *, exact: bool = False) -> dict[str, Any]:
@@ -104,6 +110,8 @@ class JsonReader:
                 wait = self._backoff.seconds(attempt) if trouble.after is None else trouble.after
                 logger.info("retrying %s%s in %.2f s: %s", self.base_url, path, wait, trouble.error)
                 self._sleep(wait)
+                if self._closed.is_set():
+                    raise trouble.error from None
                 attempt += 1
 
     @property
@@ -120,22 +128,22 @@ class JsonReader:
             )
         except httpx.TimeoutException:
             raise _Retry(ProviderUnavailableError(f"{where} did not answer in time.")) from None
+        except httpx.LocalProtocolError:
+            # Its own words would repeat the header that can't be sent, and that may be the key.
+            raise ProviderKeyError(f"The request to {where} can't be sent. Check the key in the settings.") from None
         except httpx.TransportError as error:
             raise _Retry(
                 ProviderUnavailableError(f"{where} can't be reached: {error or type(error).__name__}.")
             ) from None
+        except httpx.DecodingError:
+            raise _Retry(ProviderBadAnswerError(f"{where} answered {path} with something unreadable.")) from None
         if answer.status_code != 200:
             raise self._refusal(answer, where)
         return answer
 
     def _object(self, path: str, answer: httpx.Response, *, exact: bool) -> dict[str, Any]:
         try:
-            # NaN and infinities are no JSON, but they are written; kept as words, the row's reader refuses them.
-            body = (
-                json.loads(answer.content, parse_float=Decimal, parse_constant=str)
-                if exact
-                else orjson.loads(answer.content)
-            )
+            body = _read_exactly(answer.content) if exact else _read_json(answer.content)
         except (ValueError, ArithmeticError, RecursionError):
             seen = answer.headers.get("content-type", "no content type")
             raise _Retry(
@@ -148,6 +156,9 @@ class JsonReader:
     def _refusal(self, answer: httpx.Response, where: str) -> Exception:
         status = answer.status_code
         said = _said(answer)
+        for secret in (self._key, self._key.rpartition(":")[2]):
+            # A provider may quote what it refuses.
+            said = said.replace(secret, "(the key)") if secret else said
         if status == 429:
             after = _retry_after(answer)
             when = "" if after is None else f" It asks to wait {after:.0f} s."
@@ -165,11 +176,35 @@ class _Retry(Exception):
         self.after = after
 
 
+def _read_json(content: bytes) -> Any:
+    """The JSON value without NUL characters, which PostgreSQL stores in no text."""
+    body = orjson.loads(content)
+    return _without_nul(body) if rb"\u0000" in content else body
+
+
+def _read_exactly(content: bytes) -> Any:
+    """The JSON value with its numbers as Decimal, never through a float.
+
+    NaN and infinities are no JSON, but they are written; they stay words, which whoever reads an amount refuses.
+    """
+    return _without_nul(json.loads(content, parse_float=Decimal, parse_constant=str))
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
+
+
 def _said(answer: httpx.Response) -> str:
     """The provider's own message, shortened; "" where there is none."""
     try:
-        body = orjson.loads(answer.content)
-    except orjson.JSONDecodeError:
+        body = _read_json(answer.content)
+    except (orjson.JSONDecodeError, RecursionError):
         return ""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
@@ -181,7 +216,7 @@ def _retry_after(answer: httpx.Response) -> float | None:
     raw = answer.headers.get("retry-after", "").strip()
     if not raw:
         return None
-    if raw.isdigit():
+    if raw.isascii() and raw.isdigit():
         return float(raw)
     try:
         return max(0.0, (parsedate_to_datetime(raw) - timezone.now()).total_seconds())

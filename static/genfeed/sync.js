@@ -10,6 +10,11 @@
   async function look() {
     try {
       const answer = await fetch(box.dataset.url, { headers: { Accept: "application/json" } });
+      if (answer.redirected) {
+        // The session has ended: the page itself leads to the login.
+        location.reload();
+        return;
+      }
       if (answer.ok) {
         const run = await answer.json();
         if (!run.open) {

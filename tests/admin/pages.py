@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpResponseBase
 
+_INLINE = {"a", "b", "code", "em", "label", "small", "span", "strong"}
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
@@ -19,7 +20,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
+        return " ".join("".join(self.texts).split())
 
     @property
     def classes(self) -> set[str]:
@@ -38,12 +39,16 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _INLINE:
+            self.handle_data(" ")
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.elements.append(element)
         if tag not in _VOID:
             self._open.append(element)
 
     def handle_endtag(self, tag: str) -> None:
+        if tag not in _INLINE:
+            self.handle_data(" ")
         if not any(element.tag == tag for element in self._open):
             return
         while self._open.pop().tag != tag:
@@ -87,7 +92,8 @@ class Page(HTMLParser):
     def rows(self) -> list[list[str]]:
         """The texts of the cells of every table row of the main part."""
         rows: list[list[str]] = []
-        for element in self.elements:
+        main = self.elements.index(self.one("main"))
+        for element in self.elements[main:]:
             if element.tag == "tr":
                 rows.append([])
             elif element.tag in ("td", "th") and rows:
@@ -99,6 +105,32 @@ class Page(HTMLParser):
         found = [cells[1:] for cells in self.rows if cells and cells[0] == first]
         assert len(found) == 1, f"{len(found)} rows begin with {first!r}: {self.rows}"
         return found[0]
+
+
+def form_data(page: Page, form_id: str) -> dict[str, list[str]]:
+    """What a browser sends for a form as it stands there, without its buttons."""
+    start = page.elements.index(page.one("form", id=form_id))
+    rest = page.elements[start + 1 :]
+    end = next((number for number, element in enumerate(rest) if element.tag == "form"), len(rest))
+    data: dict[str, list[str]] = {}
+    select = ""
+    for element in rest[:end]:
+        said = element.attributes
+        if element.tag == "select":
+            select = said.get("name", "")
+        elif element.tag == "option" and select and "selected" in said:
+            data.setdefault(select, []).append(said["value"])
+        elif element.tag == "textarea":
+            data[said["name"]] = ["".join(element.texts).strip()]
+        elif element.tag == "input" and said.get("name") and _is_sent(said):
+            data.setdefault(said["name"], []).append(said.get("value", "on" if "checked" in said else ""))
+    return data
+
+
+def _is_sent(said: dict[str, str]) -> bool:
+    if said.get("type") in ("checkbox", "radio"):
+        return "checked" in said
+    return said.get("type") not in ("submit", "button", "file")
 
 
 _MESSAGES = {"success", "info", "warning", "error"}

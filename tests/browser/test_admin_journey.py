@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -154,7 +153,9 @@ def test_every_page_of_the_admin_opens_without_a_complaint_of_the_browser(app: R
         assert answer.status == 200, address
 
 
-@pytest.mark.parametrize("address", ["/admin/", "/admin/models", "/admin/providers", "/admin/catalog/aimodel/1/change/"])
+@pytest.mark.parametrize(
+    "address", ["/admin/", "/admin/models", "/admin/providers", "/admin/catalog/aimodel/1/change/"]
+)
 def test_no_page_scrolls_sideways_at_1280_pixels(app: RunningApp, page: Page, address: str):
     log_in(page, app)
     page.goto(f"{app.base_url}{address}")

@@ -215,6 +215,16 @@ def test_a_removed_field_is_a_breaking_version_with_alert_and_event(fal, sync):
     assert AIModel.objects.get(endpoint_id=FLUX).enabled
 
 
+def test_a_catalog_of_another_address_raises_no_alerts_for_what_differs(fal, sync):
+    sync()
+    SyncRun.objects.update(source="http://127.0.0.1:1/v1")
+    name = input_name(flux_document(fal))
+    fal.patch_model(FLUX, touch=True, openapi_patch={"components": {"schemas": {name: {"properties": {"seed": None}}}}})
+    sync()
+    assert SchemaVersion.objects.get(model__endpoint_id=FLUX, number=2).change_class == "breaking"
+    assert not Alert.objects.filter(code="schema_breaking").exists()
+
+
 def test_an_added_optional_field_is_a_compatible_version_without_alert(fal, sync):
     sync()
     name = input_name(flux_document(fal))

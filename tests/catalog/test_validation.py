@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.mapping import map_openapi
-from catalog.validation import MAX_PROBLEMS, Validator, apply_defaults, compile_validator, validate_input
-from catalog.validation_problems import Problem
+from catalog.validation import Validator, apply_defaults, compile_validator, validate_input
+from catalog.validation_problems import MAX_PROBLEMS, MOST_GUESSES, Problem
 from tests.catalog.openapi_documents import JUNK, SCHEMAS, openapi
 
 SIZE = {
@@ -229,6 +229,12 @@ def test_one_mistake_made_many_times_is_named_so_often_and_no_oftener(painter: V
     assert len(problems_of(schema, {"numbers": ["x"] * 100_000})) == MAX_PROBLEMS
 
 
+def test_guessing_what_was_meant_ends(painter: Validator) -> None:
+    found = validate_input(painter, {"prompt": "a fox", **{f"num_image{number}": 1 for number in range(5000)}})
+    assert len(found) == MAX_PROBLEMS
+    assert sum(problem.hint.startswith("did you mean") for problem in found) == MOST_GUESSES
+
+
 def test_properties_of_all_parts_are_known_to_the_whole() -> None:
     schema = {
         "allOf": [{"$ref": "#/$defs/Base"}, {"properties": {"b": {}}}],
@@ -298,7 +304,7 @@ def test_a_default_behind_a_reference_is_found() -> None:
 VALUES = st.dictionaries(st.sampled_from(["a", "b", "image_url", "c"]), JUNK)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.dictionaries(st.sampled_from(["a", "b", "image_url"]), SCHEMAS, min_size=1), SCHEMAS, VALUES)
 def test_whatever_is_sent_to_whatever_schema_the_answer_is_problems(
     properties: dict[str, Any], other: Any, value: dict[str, Any]

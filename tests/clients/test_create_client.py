@@ -94,3 +94,9 @@ def test_client_and_key_are_in_the_audit() -> None:
         ("api_key.created", "system", "Acme"),
         ("api_key.created", "system", "Acme"),
     ]
+
+
+def test_a_key_without_any_scope_is_not_made(db):
+    with pytest.raises(CommandError, match="may do nothing"):
+        call_command("create_client", "Acme", "--scopes", " , ")
+    assert not ApiKey.objects.exists()

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -84,7 +85,12 @@ def summary(run: SyncRun) -> str:
     of_prices = run.report.get("prices", {}).get("seconds", 0)
     seconds = f"{max(run.seconds - of_prices, 0):.1f} s" if run.seconds is not None else "no time"
     if run.status == SyncRun.Status.FAILED:
-        return f"{run.provider.name}: failed after {seconds}. {run.error}"
+        hint = (
+            " The sandbox runs with `manage.py up`; set FAL_KEY to talk to fal itself."
+            if settings.SANDBOX_ACTIVE
+            else ""
+        )
+        return f"{run.provider.name}: failed after {seconds}. {run.error}{hint}"
     totals = run.report.get("totals", {})
     return (
         f"{run.provider.name}: {run.listed} models listed, {run.added} added, {run.changed} with a changed schema, "

@@ -37,6 +37,8 @@ class Command(BaseCommand):
             scopes = check_scopes(scope.strip() for scope in options["scopes"].split(",") if scope.strip())
         except UnknownScopeError as error:
             raise CommandError(str(error)) from error
+        if not scopes:
+            raise CommandError(f"A key without any scope may do nothing. Scopes are: {', '.join(SCOPES)}.")
         with transaction.atomic():
             client = Client.objects.filter(name__iexact=name).first()
             if client is None:

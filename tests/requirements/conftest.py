@@ -1,0 +1,51 @@
+"""A few recorded models, discovered as a provider offers them, so that a test sees what a client sees."""
+
+import gzip
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client as HttpClient
+
+from tests.recorded import JUNE, rows
+from tests.sandbox_server import RunningSandbox, recorded_catalog
+
+RECORDED = (
+    "fal-ai/flux/dev", "fal-ai/flux-lora", "fal-ai/recraft/v3/text-to-image", "fal-ai/ideogram/v2",
+    "fal-ai/ideogram/v3", "fal-ai/hidream-i1-full", "fal-ai/stable-diffusion-v35-large",
+    "fal-ai/kling-video/v1.6/standard/text-to-video", "fal-ai/kling-video/v2/master/text-to-video", "fal-ai/esrgan",
+)  # fmt: skip
+
+
+@cache
+def _recorded() -> bytes:
+    return gzip.compress(b"\n".join(orjson.dumps(row) for row in rows(JUNE) if row["endpoint_id"] in RECORDED))
+
+
+@pytest.fixture
+def few(fal: RunningSandbox, sync: Callable[..., Any], tmp_path: Path) -> RunningSandbox:
+    """The recorded models of RECORDED, discovered; skipped where the recordings are missing."""
+    recorded_catalog("2026-06")
+    file = tmp_path / "few.jsonl.gz"
+    file.write_bytes(_recorded())
+    fal.load_catalog(file)
+    assert sync().listed == len(RECORDED)
+    return fal
+
+
+@pytest.fixture
+def field_of(few: RunningSandbox, api: HttpClient) -> Callable[[str, str], dict[str, Any]]:
+    """An input field ("loras") or a field within one ("loras.scale") of a model, as the API shows it."""
+
+    def find(endpoint_id: str, path: str) -> dict[str, Any]:
+        fields = api.get(f"/api/v1/models/{endpoint_id}").json()["inputs"]
+        found: dict[str, Any] = {}
+        for name in path.split("."):
+            found = next(field for field in fields if field["name"] == name)
+            fields = found.get("fields") or found.get("items", {}).get("fields", [])
+        return found
+
+    return find
