@@ -44,14 +44,21 @@ class Row:
 @dataclass(frozen=True)
 class Coverage:
     """`whole`: all models that are not retired. `missing`: what estimates lack -> models, the most frequent first.
-    `never`: models of which no estimate was made yet; they count as unknown.
+    Of the unknown ones, `without_price` have no price at all; the others have one, and the request leaves something open.
+    `never`: models of which no estimate was made yet; they count as unknown and without a price.
     """
 
     whole: Row
     by_unit: list[Row] = field(default_factory=list)
     by_category: list[Row] = field(default_factory=list)
     missing: list[tuple[str, int]] = field(default_factory=list)
+    without_price: int = 0
     never: int = 0
+
+    @property
+    def open_requests(self) -> int:
+        """Models with a price whose default request does not settle the number of units, e.g. the length of a file."""
+        return max(self.whole.counts["unknown"] - self.without_price, 0)
 
 
 def coverage() -> Coverage:
@@ -66,12 +73,15 @@ def coverage() -> Coverage:
         .values_list("confidence", "unit", "category")
         .annotate(n=Count("pk"))
     )
+    missing = _missing()
+    never = models.filter(pricing=None).count()
     return Coverage(
         whole=_row("all models", ((confidence, n) for confidence, _, _, n in groups)),
         by_unit=_rows((unit, confidence, n) for confidence, unit, _, n in groups),
         by_category=_rows((category, confidence, n) for confidence, _, category, n in groups),
-        missing=_missing(),
-        never=models.filter(pricing=None).count(),
+        missing=missing[:_MISSING_SHOWN],
+        without_price=dict(missing).get("price", 0) + never,
+        never=never,
     )
 
 
@@ -100,4 +110,4 @@ def _row(name: str, groups: Iterable[tuple[str, int]]) -> Row:
 def _missing() -> list[tuple[str, int]]:
     rows = ModelPricing.objects.exclude(model__status=AIModel.Status.RETIRED).exclude(default_missing=[])
     counts = Counter(name for names in rows.values_list("default_missing", flat=True) for name in names)
-    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MISSING_SHOWN]
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -54,6 +54,12 @@ def test_what_is_missing_is_counted_by_name() -> None:
 
 
 @pytest.mark.usefixtures("catalog")
+def test_no_price_is_told_from_a_request_that_leaves_something_open() -> None:
+    found = coverage()
+    assert (found.open_requests, found.without_price, found.never) == (1, 1, 1)
+
+
+@pytest.mark.usefixtures("catalog")
 def test_retired_models_do_not_count() -> None:
     AIModel.objects.update(status="retired")
     assert (coverage().whole.total, coverage().missing) == (0, [])
