@@ -44,7 +44,7 @@ class Row:
 @dataclass(frozen=True)
 class Coverage:
     """`whole`: all models that are not retired. `missing`: what estimates lack -> models, the most frequent first.
-    Of the unknown ones, `without_price` have no price at all; the others have one, and the request leaves something open.
+    Of the unknown ones `without_price` have no price; the others have one, and the request leaves something open.
     `never`: models of which no estimate was made yet; they count as unknown and without a price.
     """
 
