@@ -85,7 +85,8 @@ def _read_item(item: Any) -> Asked | ApiError:
         read = shapes.EstimateItem.model_validate(item)
     except ValidationError as error:
         problems = [
-            {"path": ".".join(map(str, one["loc"])), "message": str(one["msg"])} for one in error.errors(include_url=False)
+            {"path": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
+            for one in error.errors(include_url=False)
         ]
         first = f"{problems[0]['path']}: {problems[0]['message']}" if problems[0]["path"] else problems[0]["message"]
         hint = "Correct the parameters named in details."

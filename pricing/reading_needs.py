@@ -41,7 +41,7 @@ def read_needs(body: SelectBody) -> Needs:
         max_price=min(limits, default=None),
         max_latency=body.max_latency,
         min_tier=tier_of(body.quality) if body.quality else None,
-        min_lines=None if body.min_resolution is None else read_lines(body.min_resolution, media_type or _made_by(task)),
+        min_lines=read_lines(body.min_resolution, media_type or _made_by(task)) if body.min_resolution else None,
         inputs=tuple(dict.fromkeys(body.inputs)),
         capabilities=tuple(dict.fromkeys(body.capabilities)),
         exclude=exclude,

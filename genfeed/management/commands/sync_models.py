@@ -17,8 +17,8 @@ from genfeed.sync import sync_everything
 class Command(BaseCommand):
     help = (
         "Discovers all models of a provider: reads the listing, fetches new and changed schemas, classes what changed, "
-        "publishes the catalog, then reads prices and price texts. If a sync is already running, its progress is followed "
-        "instead."
+        "publishes the catalog, then reads prices and price texts. If a sync is already running, its progress is "
+        "followed instead."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
