@@ -15,12 +15,23 @@ from django.views.decorators.http import require_POST
 
 from catalog import published
 from catalog.models import AIModel
-from genfeed.journal.audit import Actor
+from catalog.providers.base import ProviderError
+from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.money import NotMoney
 from pricing.price_points import DecisionError, accept, confirm_free, reject, release_manual, set_manual
+from pricing.price_refresh import refresh_price
 
+_OUTCOMES = {
+    "first": "this is its first price",
+    "unchanged": "the price is as it was",
+    "changed": "the new price counts",
+    "held": "the new price waits for a decision",
+    "waiting": "the new price waits for a decision already",
+    "rejected": "the provider still says what was rejected",
+    "kept": "the price that stands outranks the provider's",
+}
 LOOKS = {"current": "good", "held": "warn", "rejected": "bad"}
 
 
@@ -128,7 +139,7 @@ class PricePointAdmin(ReadOnlyAdmin):
         row = get_object_or_404(AIModel, pk=pk)
         try:
             words = _carry_out(row, request.POST, Actor.of(request.user))
-        except (DecisionError, NotMoney) as error:
+        except (DecisionError, NotMoney, ProviderError) as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
             published.forget()
@@ -153,12 +164,23 @@ def _carry_out(row: AIModel, typed: Any, actor: Actor) -> str:
             is_free="is_free" in typed,
         )  # fmt: skip
         return f"Set: {point}. No sync changes it."
+    if what == "ask":
+        return _asked(row, actor)
     if what == "free":
         confirm_free(row, actor=actor, reason=reason)
         return "Confirmed: this model is free."
     if what == "release":
         return f"The provider's price counts again: {release_manual(row, actor=actor, reason=reason)}."
     raise DecisionError("No such decision.")
+
+
+def _asked(row: AIModel, actor: Actor) -> str:
+    outcome = refresh_price(row)
+    after = {"outcome": outcome.kind if outcome else "no price"}
+    record("price.asked", [Change(row, after=after)], actor=actor)
+    if outcome is None:
+        return "The provider has no price for this model."
+    return f"Asked: {_OUTCOMES[outcome.kind]}{f' ({outcome.why})' if outcome.why else ''}."
 
 
 def _number(text: str) -> int:
