@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from catalog.models import AIModel
 from genfeed.journal.pages import ReadOnlyAdmin, badge
+from pricing.admin.quality import QUALITY_ACTIONS
 from pricing.coverage import coverage
 from pricing.estimating import CONFIDENCES
 from pricing.models import ModelPricing
@@ -77,7 +78,8 @@ class MissingFilter(_TextFilter):
 
 @admin.register(ModelPricing)
 class ModelPricingAdmin(ReadOnlyAdmin):
-    list_display = ["linked_model", "confidence", "default_unit", "cost", "lacks", "why"]
+    list_display = ["linked_model", "confidence", "default_unit", "cost", "quality", "lacks", "why"]
+    actions = QUALITY_ACTIONS
     list_display_links = None
     list_filter = [ConfidenceFilter, UnitFilter, CategoryFilter, MissingFilter, "state"]
     list_select_related = ["model"]
@@ -91,6 +93,9 @@ class ModelPricingAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelPricing]:
         # As the coverage page counts.
         return super().get_queryset(request).exclude(model__status=AIModel.Status.RETIRED)
+
+    def has_quality_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("pricing.decide_price")
 
     @admin.display(description="model", ordering="model__endpoint_id")
     def linked_model(self, row: ModelPricing) -> SafeString:
