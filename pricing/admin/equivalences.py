@@ -34,7 +34,7 @@ class LinkForm(forms.Form):
 
 @admin.register(Equivalence)
 class EquivalenceAdmin(ReadOnlyAdmin):
-    list_display = ["first", "second", "score", "reason", "standing", "decided_by"]
+    list_display = ["pair", "score", "why", "standing", "decided_by"]
     list_display_links = None
     list_filter = ["state"]
     list_select_related = ["left__provider", "right__provider"]
@@ -45,17 +45,17 @@ class EquivalenceAdmin(ReadOnlyAdmin):
     actions = ["confirm_selected", "reject_selected"]
     change_list_template = "admin/pricing/equivalence/list.html"
 
-    @admin.display(description="model", ordering="left__endpoint_id")
-    def first(self, pair: Equivalence) -> SafeString:
-        return _linked(pair.left)
+    @admin.display(description="models", ordering="left__endpoint_id")
+    def pair(self, pair: Equivalence) -> SafeString:
+        return format_html("{}<br>≈ {}", _linked(pair.left), _linked(pair.right))
 
-    @admin.display(description="seems to be", ordering="right__endpoint_id")
-    def second(self, pair: Equivalence) -> SafeString:
-        return _linked(pair.right)
+    @admin.display(description="reason")
+    def why(self, pair: Equivalence) -> SafeString:
+        return format_html('<div class="gf-sentence">{}</div>', pair.reason)
 
     @admin.display(description="state", ordering="state")
     def standing(self, pair: Equivalence) -> SafeString:
-        return badge(pair.get_state_display(), _LOOKS[pair.state])
+        return badge(pair.state, _LOOKS[pair.state], pair.get_state_display())
 
     @admin.action(description="Confirm: they are the same model", permissions=["decide"])
     def confirm_selected(self, request: HttpRequest, queryset: QuerySet[Equivalence]) -> None:

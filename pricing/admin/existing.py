@@ -24,7 +24,7 @@ from pricing.offers import load_sellables
 from pricing.selling import offer_of
 
 MAY_DECIDE = "pricing.decide_existing"
-_LOOKS = {"same": "good", "equivalent": "good"}
+_LOOKS = {"same": ("same id", "good"), "equivalent": ("equivalent", "good"), "none": ("only here", "")}
 
 
 @admin.register(ExistingModel)
@@ -57,7 +57,7 @@ class ExistingModelAdmin(ReadOnlyAdmin):
 
     @admin.display(description="provider", ordering="match")
     def standing(self, row: ExistingModel) -> SafeString:
-        return badge(row.get_match_display(), _LOOKS.get(row.match, ""))
+        return badge(*_LOOKS[row.match], row.get_match_display())
 
     @admin.display(description="equivalent")
     def counterpart_link(self, row: ExistingModel) -> SafeString | str:

@@ -1,5 +1,6 @@
 """What is new at the providers while the existing collection is enhanced: discovered for real, or only listed."""
 
+import time
 from collections.abc import Callable, Collection, Iterator
 
 from catalog import discovery, published, sync_runs
@@ -17,6 +18,7 @@ Tell = Callable[[str, str, str, str], None]
 Progress = Callable[[str, int, int], None]
 # Keys of rows that are only planned: below any that a database gives.
 _FIRST_PLANNED_KEY = -1
+_FOLLOW_EVERY = 0.3
 
 
 def look(
@@ -68,10 +70,15 @@ def _list(
 def _discover(slug: str, tell: Tell, actor: Actor, on_progress: Progress | None) -> bool:
     provider = sync_runs.ensure_providers()[slug]
     run, is_new = sync_runs.request_run(provider, trigger="command", requested_by=actor.name)
-    if not is_new:
-        tell("error", slug, "", "A sync is running already. Enhance again when it has finished.")
-        return False
-    run = discovery.run_sync(run, on_progress=on_progress)
+    if is_new:
+        run = discovery.run_sync(run, on_progress=on_progress)
+    while run.is_open:
+        # Somebody else's: what it finds is what ours would find.
+        time.sleep(_FOLLOW_EVERY)
+        sync_runs.close_dead_run(provider)
+        run.refresh_from_db()
+        if on_progress:
+            on_progress(run.phase, run.done, run.total)
     published.forget()
     if run.status != SyncRun.Status.SUCCEEDED:
         tell("error", slug, "", f"The sync of its models failed: {run.error}")

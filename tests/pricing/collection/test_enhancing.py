@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from catalog.models import AIModel
+from catalog import discovery, sync_runs
+from catalog.models import AIModel, SyncRun
 from genfeed.journal.models import AuditEvent
 from pricing.existing.costs import sync_existing_pricing
 from pricing.existing.enhancing import EnhancementResult, enhance
@@ -179,6 +180,15 @@ def test_a_provider_that_does_not_answer_is_an_error_and_the_rest_is_done(settin
     result = enhance(actor=TESTER)
     assert (result.errors, result.pricing_synced) == (1, 1)
     assert "failed" in next(entry["why"] for entry in result.details if entry["action"] == "error")
+
+
+def test_a_sync_that_is_running_already_is_followed(fal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = sync_runs.ensure_providers()["fal"]
+    run, _ = sync_runs.request_run(provider, trigger="schedule")
+    monkeypatch.setattr("pricing.existing.newcomers.time.sleep", lambda _seconds: discovery.run_sync(run))
+    result = enhance(actor=TESTER)
+    assert (result.errors, SyncRun.objects.count()) == (0, 1)
+    assert result.added == AIModel.objects.count() >= 600
 
 
 # --- the command ---

@@ -301,7 +301,7 @@ def test_the_start_page_counts_what_waits_and_links_to_it(root: HttpClient) -> N
     waiting = {"1 held price": row, "1 proposed rule": row, "1 not sold for want of a price": other}
     for words, model in waiting.items():
         assert model.endpoint_id in read(root, cards[words]).text, words
-    assert "0 % of default requests with a price told before" in cards
+    assert "0 % of default requests priced before they run" in cards
 
 
 def test_the_report_of_a_sync_tells_which_new_models_have_a_price(root: HttpClient) -> None:
