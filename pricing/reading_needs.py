@@ -41,7 +41,7 @@ def read_needs(body: SelectBody) -> Needs:
         max_price=min(limits, default=None),
         max_latency=body.max_latency,
         min_tier=tier_of(body.quality) if body.quality else None,
-        min_lines=read_lines(body.min_resolution, media_type or _made_by(task)) if body.min_resolution else None,
+        min_lines=_min_lines(body.min_resolution, media_type or _made_by(task)),
         inputs=tuple(dict.fromkeys(body.inputs)),
         capabilities=tuple(dict.fromkeys(body.capabilities)),
         exclude=exclude,
@@ -66,6 +66,10 @@ def _max_price(value: Any) -> int:
         return to_nano(parse_price(value, what="max_price"))
     except NotMoney as error:
         raise _refused("max_price", str(error), 'Send an amount in USD such as "0.05".') from None
+
+
+def _min_lines(value: str | int | None, media_type: str | None) -> int | None:
+    return None if value is None else read_lines(value, media_type)
 
 
 def read_lines(value: str | int, media_type: str | None) -> int:

@@ -146,7 +146,7 @@ def test_an_id_of_two_providers_is_refused_with_both_names(asker: HttpClient) ->
         ({"status": "retired"}, 410, "model_retired"),
         ({"switch": "off"}, 409, "model_disabled"),
         ({"status": "deprecated"}, 409, "model_disabled"),
-        ({"held_reason": "review", "enabled": False}, 409, "model_disabled"),
+        ({"awaits_review": True}, 409, "model_disabled"),
     ],
 )
 def test_a_model_that_is_not_offered_is_refused_to_clients_and_shown_to_staff(
