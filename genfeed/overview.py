@@ -22,6 +22,7 @@ def overview() -> dict[str, Any]:
         held=Count("pk", filter=~Q(held_reason="") & ~Q(status=AIModel.Status.RETIRED)),
         off=Count("pk", filter=Q(switch=AIModel.Switch.OFF)),
         retired=Count("pk", filter=Q(status=AIModel.Status.RETIRED)),
+        unpriced=Count("pk", filter=Q(held_reason="unpriced")),
     )
     held = (
         AIModel.objects.exclude(held_reason="")
@@ -48,7 +49,6 @@ def _prices() -> dict[str, Any]:
     return {
         "held": PricePoint.objects.filter(standing=PricePoint.Standing.HELD).count(),
         "proposed": PriceRule.objects.filter(state=PriceRule.State.PROPOSED).count(),
-        "unpriced": AIModel.objects.filter(held_reason="unpriced").count(),
         "calibrations": Calibration.objects.filter(state=Calibration.State.PROPOSED).count(),
         "equivalents": Equivalence.objects.filter(state=Equivalence.State.SUGGESTED).count(),
         "existing": ExistingModel.objects.count(),
