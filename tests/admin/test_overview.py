@@ -233,7 +233,7 @@ def test_the_address_without_a_path_leads_to_the_admin(client: HttpClient) -> No
 def test_the_queries_do_not_grow_with_the_models(root: HttpClient, django_assert_num_queries: Any) -> None:
     make_models(1)
     synced()
-    with django_assert_num_queries(14) as few:
+    with django_assert_num_queries(20) as few:
         read(root, START)
 
     make_provider("fal").models.all().delete()
