@@ -175,7 +175,8 @@ def test_the_list_can_be_narrowed_to_what_waits_and_what_contradicts(root, model
 def test_an_input_is_tried_out_and_says_this_costs_this_because(root, model):
     page = page_for(root, model, do="try", body=pretty(RULE), input='{"prompt": "a cat", "num_images": 2}')
     answer = page.one(data_testid="trial-answer").text
-    assert "This input costs 0.18 USD , because price rule" in answer
+    assert "This input costs 0.18 USD" in answer
+    assert "because price rule: images: 0.09 USD × 2" in answer
     assert "Clients pay 0.6 USD" in answer
     assert not PriceRule.objects.exists()
 
