@@ -37,9 +37,7 @@ class Command(BaseCommand):
             help="Afterwards let the price that cost and margin rules make stand for existing models, in place of "
             "their own. Asks before it does.",
         )
-        parser.add_argument(
-            "--only", action="append", default=[], metavar="ID", help="With --adopt-prices: these."
-        )
+        parser.add_argument("--only", action="append", default=[], metavar="ID", help="With --adopt-prices: these.")
         parser.add_argument("--yes", action="store_true", help="Answer yes to the question of --adopt-prices.")
         add_adapter_arguments(parser)
 
