@@ -1,5 +1,6 @@
 """The catalog over HTTP: for clients the models they may use, for admins all of them with their switches and syncs."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -39,7 +40,12 @@ class ModelFilters(Schema):
     status: Literal["active", "deprecated", "retired"] | None = None
     enabled: bool | None = Field(None, description="Clients see enabled models only; with scope admin also the others.")
     q: str | None = Field(None, max_length=200, description="Words that must all appear in id, name or description.")
-    sort: Literal["id", "name", "updated_at", "-updated_at"] = "id"
+    max_price: Decimal | None = Field(
+        None, ge=0, lt=10**12, max_digits=30, description="The most that one unit may cost, in USD, whatever the unit."
+    )
+    sort: Literal["id", "name", "updated_at", "-updated_at", "price", "-price"] = Field(
+        "id", description="By price: by that of one unit, whatever the unit; unknown ones last."
+    )
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, max_length=1000, description="next_cursor of the page before.")
 
@@ -49,7 +55,7 @@ class ModelFilters(Schema):
 )
 def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """The models that may be used, a page at a time. Answers carry an ETag; ask again with If-None-Match."""
-    return _page(request, filters)
+    return _page(request, _catalog(request), filters)
 
 
 @models_router.get(
@@ -58,8 +64,8 @@ def list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpRespo
 )  # fmt: skip
 def list_fal_models(request: HttpRequest) -> HttpResponse:
     """All enabled models of fal.ai in one answer, in the shape of existing collections."""
-    catalog = published.current()
-    return _cached(request, catalog.revision, lambda: listing.legacy_list(catalog, "fal"))
+    catalog = _catalog(request)
+    return _cached(request, catalog, lambda: listing.legacy_list(catalog, "fal"))
 
 
 @models_router.get(
@@ -68,7 +74,7 @@ def list_fal_models(request: HttpRequest) -> HttpResponse:
 )  # fmt: skip
 def get_model(request: HttpRequest, model_id: ModelId) -> HttpResponse:
     """A model with its input and output fields and schemas."""
-    return _detail(request, _find(model_id, offered_only=not _identity(request).is_admin))
+    return _detail(request, find_model(model_id, offered_only=not _identity(request).is_admin))
 
 
 @models_router.get(
@@ -113,7 +119,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
 def admin_list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """All models, those that clients are not offered too, each with the reason."""
     _identity(request).require("catalog.view_aimodel")
-    return _page(request, filters)
+    return _page(request, published.current(), filters)
 
 
 @admin_router.post(
@@ -148,7 +154,7 @@ def toggle(request: HttpRequest, model_id: ModelId, body: shapes.ToggleBody | No
     """Switches one model on or off, or, without `enabled`, over."""
     identity = _identity(request)
     identity.require("catalog.switch_aimodel")
-    entry = _find(model_id, offered_only=False)
+    entry = find_model(model_id, offered_only=False)
     body = body or shapes.ToggleBody(enabled=None, reason="")
     on = not AIModel.objects.get(pk=entry.pk).enabled if body.enabled is None else body.enabled
     return _switch(identity, [entry.pk], on=on, reason=body.reason)
@@ -201,25 +207,30 @@ def _identity(request: HttpRequest) -> Identity:
     return request.auth  # type: ignore[attr-defined]
 
 
-def _page(request: HttpRequest, filters: ModelFilters) -> HttpResponse:
+def _catalog(request: HttpRequest) -> published.Published:
+    """The catalog with the prices of the client who asks."""
+    key = _identity(request).key
+    return published.for_client(key.client_id if key else None)
+
+
+def _page(request: HttpRequest, catalog: published.Published, filters: ModelFilters) -> HttpResponse:
     """A page of what the caller may see: enabled models, and with scope `admin` the others too."""
-    _refuse_unknown_parameters(request, type(filters))
-    catalog = published.current()
+    refuse_unknown_parameters(request, type(filters))
     query = listing.Query(
         provider=filters.provider, category=filters.category, media_type=filters.media_type, kind=filters.kind,
-        capability=filters.capability, status=filters.status, q=filters.q, enabled=filters.enabled, sort=filters.sort,
-        offered_only=not _identity(request).is_admin,
+        capability=filters.capability, status=filters.status, q=filters.q, enabled=filters.enabled,
+        max_price=filters.max_price, sort=filters.sort, offered_only=not _identity(request).is_admin,
     )  # fmt: skip
     try:
         return _cached(
-            request, catalog.revision,
+            request, catalog,
             lambda: listing.page(catalog, query, limit=filters.limit, cursor=filters.cursor),
         )  # fmt: skip
     except listing.BadCursorError as error:
         raise ApiError("invalid_request", str(error), "Start again without a cursor.") from error
 
 
-def _refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
+def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
     """A misspelt filter must not look like a list that holds everything."""
     unknown = sorted(set(request.GET) - set(filters.model_fields))
     if unknown:
@@ -227,7 +238,7 @@ def _refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> N
         raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
 
 
-def _find(model_id: str, *, offered_only: bool) -> published.Entry:
+def find_model(model_id: str, *, offered_only: bool) -> published.Entry:
     try:
         return published.find(model_id, offered_only=offered_only)
     except published.ModelNotFoundError as error:
@@ -243,7 +254,7 @@ def _ambiguous(error: published.ModelAmbiguousError) -> ApiError:
 
 
 def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
-    catalog = published.current()
+    catalog = _catalog(request)
 
     def render() -> bytes:
         row = AIModel.objects.select_related("provider").get(pk=entry.pk)
@@ -256,15 +267,16 @@ def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
             "input_schema": content.get("input_schema", {}),
             "output_schema": content.get("output_schema", {}),
         }
-        return orjson.dumps(published.render_model(row) | schemas)
+        own = catalog.own_prices.get(row.pk)
+        return orjson.dumps(published.render_model(row) | schemas | ({"price": own.price} if own else {}))
 
-    return _cached(request, catalog.revision, lambda: catalog.rendered(("detail", entry.pk), render))
+    return _cached(request, catalog, lambda: catalog.rendered(("detail", entry.pk), render))
 
 
-def _cached(request: HttpRequest, revision: int, render: Any) -> HttpResponse:
-    """An answer that follows from the catalog revision alone: 304 where the caller has it already."""
+def _cached(request: HttpRequest, catalog: published.Published, render: Any) -> HttpResponse:
+    """An answer that follows from revision and margin scope alone: 304 where the caller has it already."""
     scope = "a" if _identity(request).is_admin else "c"
-    etag = f'"{revision}-{scope}"'
+    etag = f'"{catalog.revision}-{scope}{f"-{catalog.scope}" if catalog.scope else ""}"'
     known = request.headers.get("If-None-Match", "")
     unchanged = etag in (candidate.strip().removeprefix("W/") for candidate in known.split(",")) or known == "*"
     response = HttpResponse(status=304) if unchanged else HttpResponse(render(), content_type="application/json")

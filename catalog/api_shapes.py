@@ -16,11 +16,14 @@ class ErrorShape(Schema):
 
 
 class PriceShape(Schema):
-    amount: str | None = Field(description="Selling price of one unit in USD; null while it is unknown.")
+    amount: str | None = Field(
+        description="What one unit costs you, in USD; null where that is unknown or depends on the input. Fees and "
+        "minimum charges of your terms fall due once a request, and are not in it."
+    )
     unit: str | None
     currency: Literal["USD"]
     state: Literal["advertised", "ruled", "observed", "manual", "unknown"]
-    varies: bool = Field(description="Whether the price depends on the input beyond the number of units.")
+    varies: bool = Field(description="Whether the input changes what a request costs: number of units, tiers, options.")
 
 
 class ModelShape(Schema):

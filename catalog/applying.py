@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from catalog import availability, reporting
 from catalog.changes import change_class, diff_schemas
+from catalog.existing import KEPT_COLUMNS
 from catalog.fetching import Listing
 from catalog.mapping import MappedSchema
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
@@ -138,6 +139,8 @@ def _copy_metadata(work: _Working, row: AIModel, listed: ListedModel) -> bool:
         work.written.add(row.endpoint_id)
     visible = False
     for column in ("name", "description", "category", "tags", "thumbnail_url"):
+        if row.origin == AIModel.Origin.EXISTING and column in KEPT_COLUMNS:
+            continue
         visible |= _set(work, row, column, getattr(listed, column))
     if (row.metadata, row.upstream_updated_at) != (listed.metadata, listed.updated_at):
         row.metadata, row.upstream_updated_at = listed.metadata, listed.updated_at
@@ -190,7 +193,7 @@ def _current_mapped(row: AIModel) -> MappedSchema | None:
 
 def _retire_absent(work: _Working, listing: Listing) -> None:
     for endpoint_id, row in work.rows.items():
-        gone = row.status == AIModel.Status.RETIRED or row.origin == AIModel.Origin.MANUAL
+        gone = row.status == AIModel.Status.RETIRED or row.origin != AIModel.Origin.DISCOVERED
         if gone or endpoint_id in listing.models:
             continue
         row.missed_listings += 1

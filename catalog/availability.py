@@ -15,6 +15,7 @@ BLOCKING = {
     "retired": "The provider no longer lists this model.",
     "schema_missing": "The provider publishes no schema for this model, so its input can't be checked.",
     "schema_not_understood": "The model's schema is not understood, so its input can't be checked.",
+    "unpriced": "Nothing is known yet of what it costs, so it can't be sold. Give it a price, a rule or a calibration.",
 }
 OVERRULABLE = {
     "deprecated": "The provider calls this model deprecated. Switch it on to offer it all the same.",
@@ -30,7 +31,10 @@ class Availability:
 
 
 def decide(model: AIModel, *, review: bool) -> Availability:
-    """What follows from the switch, the status and the schema. `review`: hold it while nobody has decided."""
+    """What follows from switch, status, schema and price. `review`: hold it while nobody has decided."""
+    if model.origin == AIModel.Origin.EXISTING:
+        # Of a collection that was there before: its owner's toggle stands, whatever we know.
+        return Availability(model.switch == AIModel.Switch.ON, "")
     blocking = _blocking_reason(model)
     if blocking:
         return Availability(False, blocking)
@@ -48,7 +52,8 @@ def _blocking_reason(model: AIModel) -> str:
         return "retired"
     if model.schema_version:
         # An understood version stays good even while the provider's newest document is not.
-        return ""
+        sold = settings.GENFEED_MODE == "cloud"
+        return "unpriced" if sold and not model.priced else ""
     missing = model.schema_state == AIModel.SchemaState.MISSING
     return "schema_missing" if missing else "schema_not_understood"
 

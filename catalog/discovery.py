@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -25,6 +26,10 @@ logger = logging.getLogger(__name__)
 PLAUSIBLE_SHARE = 0.5
 
 
+# What a floor above does once the catalog is published, under the same lease; returns parts of the run's report.
+Then = Callable[[SyncRun, Lease], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Options:
     """`full`: fetch every schema again. `accept_shrink`: believe a listing that lost more than half of the models."""
@@ -34,12 +39,17 @@ class Options:
 
 
 def run_sync(
-    run: SyncRun, *, options: Options | None = None, on_progress: Callable[[str, int, int], None] | None = None
+    run: SyncRun,
+    *,
+    options: Options | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+    then: Then | None = None,
 ) -> SyncRun:
     """Runs a queued sync to its end and returns its row, succeeded or failed with the reason in `error`.
 
     Where another process took the run first, that one's row is returned as it is. Whatever goes wrong, the catalog
-    stays as it was: nothing is written before everything has been read and mapped.
+    stays as it was: nothing is written before everything has been read and mapped. `then` is called once the catalog
+    is published, before the run is closed.
     """
     options = options or Options(full=run.full)
     provider = base.open_provider(run.provider.slug)
@@ -50,14 +60,18 @@ def run_sync(
             return run
         run.source = provider.source
         lease.on_progress = on_progress
-        _run_claimed(run, lease, provider, options)
+        lease.more_follows = then is not None
+        _run_claimed(run, lease, provider, options, then)
     finally:
         provider.close()
     run.refresh_from_db()
     return run
 
 
-def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, options: Options) -> None:
+def _run_claimed(
+    run: SyncRun, lease: Lease, provider: base.ProviderInterface, options: Options, then: Then | None
+) -> None:
+    standing = "Nothing was changed."
     try:
         if provider.needs_key_for_catalog and not provider.is_configured():
             raise ProviderNotConfiguredError(f"{provider.name} lists its models only with a key, and none is set.")
@@ -72,6 +86,9 @@ def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, o
             provider.name, len(listing.models), len(outcome.added), len(outcome.versions),
             len(outcome.retired), len(outcome.reasons),
         )  # fmt: skip
+        if then:
+            standing = "The catalog itself is published."
+            _continue(run, lease, then)
     except ProviderError as error:
         _fail(run, lease, str(error))
     except LeaseLostError as error:
@@ -82,8 +99,16 @@ def _run_claimed(run: SyncRun, lease: Lease, provider: base.ProviderInterface, o
         raise
     except Exception as error:
         logger.exception("sync run %d crashed", run.pk)
-        _fail(run, lease, f"Internal error ({type(error).__name__}); the log tells more. Nothing was changed.")
+        _fail(run, lease, f"Internal error ({type(error).__name__}); the log tells more. {standing}")
         raise
+
+
+def _continue(run: SyncRun, lease: Lease, then: Then) -> None:
+    """Does what follows the catalog and closes the run with the whole report."""
+    parts = then(run, lease)
+    lease.more_follows = False
+    report = SyncRun.objects.values_list("report", flat=True).get(pk=run.pk)
+    lease.finish(SyncRun.Status.SUCCEEDED, report=report | parts)
 
 
 def _fail(run: SyncRun, lease: Lease, error: str) -> None:
@@ -145,4 +170,5 @@ def request_sync(
 def _enqueue(run_id: int) -> None:
     from django_q.tasks import async_task
 
-    async_task("catalog.tasks.run_queued_sync", run_id, task_name=f"sync-{run_id}")
+    # A dotted path: what a sync is besides the catalog's is known only on the top floor.
+    async_task(settings.SYNC_TASK, run_id, task_name=f"sync-{run_id}")

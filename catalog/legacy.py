@@ -12,6 +12,6 @@ def convert_to_existing_schema(model: AIModel) -> dict[str, Any]:
         "name": model.name,
         "provider": model.provider.slug,
         "category": model.category,
-        "pricing": {},
+        "pricing": model.legacy_pricing,
         "enabled": model.enabled,
     }

@@ -4,12 +4,13 @@ import base64
 import binascii
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from decimal import Decimal
 
 import orjson
 
 from catalog.published import Entry, Published
 
-SORTS = ("id", "name", "-updated_at", "updated_at")
+SORTS = ("id", "name", "-updated_at", "updated_at", "price", "-price")
 
 
 class BadCursorError(ValueError):
@@ -18,7 +19,10 @@ class BadCursorError(ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """What a list is asked for. `enabled` None: both. `offered_only`: whoever asks may see enabled models alone."""
+    """What a list is asked for. `enabled` None: both. `offered_only`: whoever asks may see enabled models alone.
+
+    `max_price` compares the selling price of one unit, whatever the unit; models of an unknown price are left out.
+    """
 
     provider: str | None = None
     category: str | None = None
@@ -28,6 +32,7 @@ class Query:
     status: str | None = None
     q: str | None = None
     enabled: bool | None = True
+    max_price: Decimal | None = None
     sort: str = "id"
     offered_only: bool = False
 
@@ -46,6 +51,7 @@ def select(catalog: Published, query: Query) -> list[Entry]:
         and (query.kind is None or entry.kind == query.kind)
         and (query.status is None or entry.status == query.status)
         and (query.capability is None or query.capability in entry.capabilities)
+        and (query.max_price is None or (entry.amount is not None and entry.amount <= query.max_price))
         and all(word in entry.haystack for word in words)
     ]
     if query.sort != "id":
@@ -60,8 +66,8 @@ def page(catalog: Published, query: Query, *, limit: int, cursor: str | None) ->
     neither repeat nor hide others.
     """
     render = lambda: _render(select(catalog, query), query.sort, limit, cursor)  # noqa: E731
-    if query.q:
-        # Free text is different every time: keeping it would only push out the pages that come back.
+    if query.q or query.max_price is not None:
+        # Free text is different every time: keeping it would only push out the pages that come back. So are amounts.
         return render()
     return catalog.rendered((astuple(query), limit, cursor), render)
 
@@ -97,8 +103,17 @@ def _join(bodies: Iterable[bytes]) -> bytes:
 
 def _key(entry: Entry, sort: str) -> tuple[str, str, str]:
     """The sort key, made unique by id and provider."""
+    if sort.removeprefix("-") == "price":
+        return _price_key(entry, sort), entry.id, entry.provider
     first = {"id": entry.id, "name": entry.name.casefold()}.get(sort, entry.changed_at)
     return first, entry.id, entry.provider
+
+
+def _price_key(entry: Entry, sort: str) -> str:
+    """The amount as text that sorts as numbers do; unknown ones come last in both directions."""
+    if entry.amount is None:
+        return "" if sort.startswith("-") else "~"
+    return f"{entry.amount:040.15f}"
 
 
 def _encode(entry: Entry, sort: str) -> str:

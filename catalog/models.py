@@ -9,6 +9,11 @@ from django.db import models
 from django.utils import timezone
 
 
+def unknown_price() -> dict[str, Any]:
+    """The selling price of a model before anything is known."""
+    return {"amount": None, "unit": None, "currency": "USD", "state": "unknown", "varies": False}
+
+
 class Provider(models.Model):
     """A company whose models we resell or call. Rows are made for every registered provider by `ensure_providers`."""
 
@@ -59,6 +64,7 @@ class AIModel(models.Model):
     class Origin(models.TextChoices):
         DISCOVERED = "discovered"
         MANUAL = "manual", "added by hand"
+        EXISTING = "existing", "of the existing collection"
 
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="models")
     origin = models.CharField(max_length=10, choices=Origin, default=Origin.DISCOVERED)
@@ -88,6 +94,11 @@ class AIModel(models.Model):
     schema_problem = models.CharField(max_length=500, blank=True)
     schema_version = models.PositiveIntegerField(default=0, help_text="The number of the current version; 0: none.")
     schema_checked_at = models.DateTimeField(null=True, db_index=True)
+
+    # Written by pricing, through catalog.offers alone.
+    priced = models.BooleanField(default=False, db_index=True, help_text="Whether its price allows a sale.")
+    price = models.JSONField(default=unknown_price, help_text="Selling price: amount, unit, currency, state, varies.")
+    legacy_pricing = models.JSONField(default=dict, help_text="Selling prices in the legacy shape, USD.")
 
     first_seen_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now, help_text="When anything that clients see last changed.")

@@ -7,9 +7,10 @@ of the newest at most every second. A list costs no query in between, however ma
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,8 @@ from catalog.reporting import held_words
 CHECK_EVERY_SECONDS = 1.0
 # Rendered answers kept a revision: the pages that clients really ask for, over and over.
 _RENDERED_AT_MOST = 256
+# Clients with prices of their own whose lists are kept at a time.
+_SCOPES_AT_MOST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +47,33 @@ class Entry:
     changed_at: str
     schema_version: int
     haystack: str
+    amount: Decimal | None
     body: bytes
     legacy: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class OwnPrice:
+    """A model's selling price to one client, as lists show it and in the legacy shape."""
+
+    price: dict[str, Any]
+    legacy_pricing: dict[str, float]
+
+
 @dataclass
 class Published:
-    """One revision of the catalog. Entries are in the order of their ids."""
+    """One revision of the catalog. Entries are in the order of their ids.
+
+    `scope` is "" for the prices that everybody pays, else it names whose prices these are, which `own_prices` holds
+    by model key where they differ.
+    """
 
     revision: int
     published_at: datetime | None
     entries: tuple[Entry, ...]
     by_id: dict[str, tuple[Entry, ...]]
+    scope: str = ""
+    own_prices: Mapping[int, "OwnPrice"] = field(default_factory=dict)
     _rendered: "OrderedDict[Any, bytes]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,6 +117,51 @@ class ModelAmbiguousError(LookupError):
 _current: Published | None = None
 _checked_at = 0.0
 _lock = threading.Lock()
+# Prices of single clients come from a floor above, which registers here how to tell and how to make them.
+_scope_of: Callable[[int], str] = lambda _client_id: ""  # noqa: E731
+_own_prices: Callable[[str], Mapping[int, OwnPrice]] = lambda _scope: {}  # noqa: E731
+_scoped: "OrderedDict[str, tuple[Published, Published]]" = OrderedDict()
+
+
+def register_scopes(*, scope_of: Callable[[int], str], own_prices: Callable[[str], Mapping[int, OwnPrice]]) -> None:
+    """Tells how clients come to prices of their own.
+
+    `scope_of(client id)` names the prices that the client sees, "" for everybody's; it is asked at every request and
+    must be fast. `own_prices(scope)` makes those that differ, by model key; it is asked once a revision and scope.
+    """
+    global _scope_of, _own_prices
+    _scope_of, _own_prices = scope_of, own_prices
+
+
+def for_client(client_id: int | None) -> Published:
+    """The published catalog as one client sees it; None: as everybody without prices of their own does."""
+    catalog = current()
+    scope = _scope_of(client_id) if client_id is not None else ""
+    if not scope:
+        return catalog
+    with _lock:
+        held = _scoped.get(scope)
+        if held is not None and held[0] is catalog:
+            _scoped.move_to_end(scope)
+            return held[1]
+    own = _own_prices(scope)
+    made = Published(catalog.revision, catalog.published_at, (), {}, scope=scope, own_prices=own)
+    made.entries = tuple(_repriced(entry, own[entry.pk]) if entry.pk in own else entry for entry in catalog.entries)
+    made.by_id = _by_id(made.entries)
+    with _lock:
+        _scoped[scope] = (catalog, made)
+        if len(_scoped) > _SCOPES_AT_MOST:
+            _scoped.popitem(last=False)
+    return made
+
+
+def _repriced(entry: Entry, own: OwnPrice) -> Entry:
+    return replace(
+        entry,
+        amount=_amount(own.price),
+        body=orjson.dumps(orjson.loads(entry.body) | {"price": own.price}),
+        legacy=orjson.dumps(orjson.loads(entry.legacy) | {"pricing": own.legacy_pricing}),
+    )
 
 
 def current() -> Published:
@@ -127,6 +190,7 @@ def forget() -> None:
     # Not while a thread rebuilds: it would publish to this process what it began to read before.
     with _lock:
         _current, _checked_at = None, 0.0
+        _scoped.clear()
 
 
 def find(address: str, *, offered_only: bool = True) -> Entry:
@@ -154,10 +218,14 @@ def find(address: str, *, offered_only: bool = True) -> Entry:
 def _build(number: int, at: datetime | None) -> Published:
     # Sorted here, as cursors compare: a database's collation may see letters and punctuation otherwise.
     entries = tuple(sorted(_entries(), key=lambda entry: (entry.id, entry.provider)))
+    return Published(number, at, entries, _by_id(entries))
+
+
+def _by_id(entries: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
     by_id: dict[str, tuple[Entry, ...]] = {}
     for entry in entries:
         by_id[entry.id] = (*by_id.get(entry.id, ()), entry)
-    return Published(number, at, entries, by_id)
+    return by_id
 
 
 def _entries() -> Iterator[Entry]:
@@ -178,6 +246,7 @@ def _entries() -> Iterator[Entry]:
             changed_at=rfc3339(row.changed_at),
             schema_version=row.schema_version,
             haystack=f"{row.endpoint_id} {row.name} {row.category} {row.description} {' '.join(row.tags)}".casefold(),
+            amount=_amount(row.price),
             body=orjson.dumps(render_model(row)),
             legacy=orjson.dumps(convert_to_existing_schema(row)),
         )
@@ -199,10 +268,14 @@ def render_model(row: AIModel) -> dict[str, Any]:
         "tags": row.tags,
         "capabilities": row.capabilities,
         "thumbnail_url": row.thumbnail_url or None,
-        "price": {"amount": None, "unit": None, "currency": "USD", "state": "unknown", "varies": False},
+        "price": row.price,
         "schema_version": row.schema_version or None,
         "updated_at": rfc3339(row.changed_at),
     }
+
+
+def _amount(price: dict[str, Any]) -> Decimal | None:
+    return Decimal(price["amount"]) if price.get("amount") is not None else None
 
 
 def rfc3339(moment: datetime) -> str:

@@ -1,6 +1,7 @@
 """What a sync tells: its report for staff, events for clients, alerts for what needs a look."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,16 +36,6 @@ def build_report(outcome: Outcome, rows: dict[str, AIModel], problems: list[str]
     `not_understood`: endpoint id -> reason. `held`: reason -> endpoint ids. `listing_problems`: sentences.
     `totals`: counts over the whole catalog of the provider after the sync.
     """
-    held: dict[str, list[str]] = {}
-    totals: Counter[str] = Counter()
-    for row in rows.values():
-        totals["models"] += 1
-        totals[row.status] += 1
-        totals["understood"] += bool(row.schema_version)
-        totals["enabled"] += row.enabled
-        if row.held_reason:
-            totals["held"] += 1
-            held.setdefault(row.held_reason, []).append(row.endpoint_id)
     return {
         "added": outcome.added,
         "updated": outcome.updated,
@@ -63,10 +54,24 @@ def build_report(outcome: Outcome, rows: dict[str, AIModel], problems: list[str]
             if version.number > 1
         ],
         "not_understood": outcome.reasons,
-        "held": {reason: sorted(ids) for reason, ids in held.items()},
         "listing_problems": problems[:200],
-        "totals": dict(totals),
+        **standing(rows.values()),
     }
+
+
+def standing(rows: Iterable[AIModel]) -> dict[str, Any]:
+    """The parts `held` and `totals` of a report, from the rows as they are."""
+    held: dict[str, list[str]] = {}
+    totals: Counter[str] = Counter()
+    for row in rows:
+        totals["models"] += 1
+        totals[row.status] += 1
+        totals["understood"] += bool(row.schema_version)
+        totals["enabled"] += row.enabled
+        if row.held_reason:
+            totals["held"] += 1
+            held.setdefault(row.held_reason, []).append(row.endpoint_id)
+    return {"held": {reason: sorted(ids) for reason, ids in held.items()}, "totals": dict(totals)}
 
 
 def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, same_source: bool) -> None:
@@ -74,22 +79,23 @@ def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, 
 
     A catalog read from another address than the last one (the sandbox's, say) differs everywhere: no alerts then.
     """
-    events = [_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
-    events += [_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
+    events = [model_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
+    events += [model_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
     for endpoint_id, version in outcome.versions.items():
         if version.change_class == SchemaVersion.ChangeClass.INITIAL:
             continue
         row = rows[endpoint_id]
         details = {"schema_version": version.number, "changes": version.changes[:50]}
-        events.append(_event("model.changed", row, **details))
+        events.append(model_event("model.changed", row, **details))
         if version.change_class == SchemaVersion.ChangeClass.BREAKING:
-            events.append(_event("model.schema_breaking", row, **details))
+            events.append(model_event("model.schema_breaking", row, **details))
             if same_source:
                 _alert_breaking(provider, row, version)
     OutboxEvent.objects.bulk_create(events, batch_size=500)
 
 
-def _event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
+def model_event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
+    """An outbox event about a model, not saved; `more` is added to its payload."""
     payload = {
         "id": row.endpoint_id,
         "provider": row.provider.slug,

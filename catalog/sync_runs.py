@@ -67,7 +67,9 @@ def close_dead_run(provider: Provider) -> bool:
         provider=provider, status=SyncRun.Status.QUEUED, requested_at__lt=now - QUEUED_AT_MOST
     )
     closed = died.update(
-        status=SyncRun.Status.FAILED, finished_at=now, error="The process that ran this sync died. Nothing was changed."
+        status=SyncRun.Status.FAILED,
+        finished_at=now,
+        error="The process that ran this sync died; nothing was left half done.",
     )
     closed += lost.update(
         status=SyncRun.Status.FAILED, finished_at=now, error="No worker took this sync. Is the worker process running?"
@@ -77,11 +79,15 @@ def close_dead_run(provider: Provider) -> bool:
 
 @dataclass
 class Lease:
-    """The right to run one sync. `report` renews it, at most every 0.3 s; raises LeaseLostError once it is gone."""
+    """The right to run one sync. `report` renews it, at most every 0.3 s; raises LeaseLostError once it is gone.
+
+    `more_follows`: success does not close the run yet, because something else is done under the same lease.
+    """
 
     run_id: int
     token: str
     on_progress: Callable[[str, int, int], None] | None = None
+    more_follows: bool = False
     _phase: str = ""
     _reported: float = 0.0
 
@@ -97,6 +103,9 @@ class Lease:
 
     def finish(self, status: SyncRun.Status, **values: Any) -> None:
         """Closes the run. Inside a transaction this is also the proof that the lease still held."""
+        if self.more_follows and status == SyncRun.Status.SUCCEEDED:
+            self._write(lease_until=timezone.now() + LEASE, **values)
+            return
         self._write(status=status, finished_at=timezone.now(), lease_until=None, phase="", **values)
 
     def prove(self) -> None:

@@ -12,6 +12,8 @@ from ninja.parser import Parser
 
 from catalog.api import admin_router, models_router
 from genfeed.clients.errors import ApiError, error_response
+from pricing.api import estimates_router
+from pricing.api_prices import prices_router
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,9 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
     parser=StrictParser(),
 )
+# Before the models: an id may contain slashes, and would swallow what comes after it.
+api.add_router("", prices_router)
+api.add_router("", estimates_router)
 api.add_router("", models_router)
 api.add_router("/admin", admin_router)
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +55,18 @@ def number(name: str, default: float, *, minimum: float, maximum: float) -> floa
     # Written so that NaN, which compares false with everything, is refused too.
     if not minimum <= value <= maximum:
         raise ImproperlyConfigured(f"{name} is {value}; it must lie between {minimum} and {maximum}.")
+    return value
+
+
+def amount(name: str, default: str) -> Decimal:
+    """An amount of money in USD, exact and not negative; anything else raises ImproperlyConfigured."""
+    raw = text(name) or default
+    try:
+        value = Decimal(raw)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise ImproperlyConfigured(f"{name} is {raw!r}; it must be an amount in USD such as {default}.")
     return value
 
 

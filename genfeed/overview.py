@@ -10,16 +10,19 @@ from catalog.freshness import provider_state
 from catalog.models import AIModel
 from catalog.sync_runs import ensure_providers
 from genfeed.journal.models import Alert
+from pricing.coverage import whole_coverage
+from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule
 
 
 def overview() -> dict[str, Any]:
-    """Template context: `catalog` (counts), `held` (rows), `media_types` (rows), `providers` (rows), `alerts`."""
+    """Template context: `catalog` (counts), `held` (rows), `media_types`, `prices`, `providers`, `alerts`."""
     counts = AIModel.objects.aggregate(
         models=Count("pk"),
         enabled=Count("pk", filter=Q(enabled=True)),
         held=Count("pk", filter=~Q(held_reason="") & ~Q(status=AIModel.Status.RETIRED)),
         off=Count("pk", filter=Q(switch=AIModel.Switch.OFF)),
         retired=Count("pk", filter=Q(status=AIModel.Status.RETIRED)),
+        unpriced=Count("pk", filter=Q(held_reason="unpriced")),
     )
     held = (
         AIModel.objects.exclude(held_reason="")
@@ -33,9 +36,23 @@ def overview() -> dict[str, Any]:
         "revision": revisions.current(),
         "held": [{"reason": reason, "words": HELD_WORDS.get(reason, reason), "n": n} for reason, n in held],
         "media_types": _media_types(counts["enabled"]),
+        "prices": _prices(),
         "providers": [provider_state(provider) for provider in ensure_providers().values()],
         "alerts": Alert.objects.filter(acknowledged_at=None)[:8],
         "open_alerts": Alert.objects.filter(acknowledged_at=None).count(),
+    }
+
+
+def _prices() -> dict[str, Any]:
+    """What waits for a decision about money, and how well prices are known."""
+    covered = whole_coverage()
+    return {
+        "held": PricePoint.objects.filter(standing=PricePoint.Standing.HELD).count(),
+        "proposed": PriceRule.objects.filter(state=PriceRule.State.PROPOSED).count(),
+        "calibrations": Calibration.objects.filter(state=Calibration.State.PROPOSED).count(),
+        "equivalents": Equivalence.objects.filter(state=Equivalence.State.SUGGESTED).count(),
+        "existing": ExistingModel.objects.count(),
+        "coverage": covered,
     }
 
 

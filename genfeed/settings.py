@@ -41,10 +41,26 @@ if SANDBOX_ACTIVE:
     FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
+PRICE_ALERT_PERCENT = env.number("PRICE_ALERT_PERCENT", 5.0, minimum=0.0, maximum=1000.0)
+PRICE_HOLD_PERCENT = env.number("PRICE_HOLD_PERCENT", 50.0, minimum=0.0, maximum=10_000.0)
 CATALOG_SYNC_CONCURRENCY = env.integer("CATALOG_SYNC_CONCURRENCY", 8, minimum=1, maximum=64)
 FAL_MAX_RETRIES = env.integer("FAL_MAX_RETRIES", 3, minimum=0, maximum=10)
 FAL_RETRY_DELAY = env.number("FAL_RETRY_DELAY", 1.0, minimum=0.0, maximum=60.0)
+# The task of a queued sync; the catalog asks for it by this name, because it must not know what else a sync does.
+SYNC_TASK = "genfeed.sync.run_queued_sync"
 CATALOG_TIMEOUT_SECONDS = env.integer("CATALOG_TIMEOUT_SECONDS", 10, minimum=1, maximum=300)
+
+# --- Estimates and choosing a model ----------------------------------------------------------------------------------
+# `host:port` pairs that may be fetched although they are not on the public internet.
+SSRF_ALLOW = env.words("SSRF_ALLOW")
+PROBE_SECONDS = env.number("PROBE_SECONDS", 4.0, minimum=0.5, maximum=30.0)
+# USD per output that the words low, medium and high of a budget stand for.
+BUDGET_LOW = env.amount("BUDGET_LOW", "0.01")
+BUDGET_MEDIUM = env.amount("BUDGET_MEDIUM", "0.05")
+BUDGET_HIGH = env.amount("BUDGET_HIGH", "0.20")
+# Deadlines of kinds of work that have none of their own, in seconds.
+DEADLINE_TRAINING_SECONDS = env.integer("DEADLINE_TRAINING_SECONDS", 7200, minimum=60, maximum=86_400)
+DEADLINE_OTHER_SECONDS = env.integer("DEADLINE_OTHER_SECONDS", 600, minimum=10, maximum=86_400)
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")

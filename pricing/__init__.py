@@ -1,0 +1,1 @@
+"""Money: units, price rules, estimates, margins."""

@@ -13,6 +13,7 @@ from catalog.models import SyncRun
 from genfeed.clients import keys
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
+from pricing import facts, history, quotes
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
@@ -34,9 +35,15 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forget_caches() -> Iterator[None]:
     """Processes remember keys and the catalog for a second or two; a test must not remember the one before."""
     published.forget()
+    facts.forget()
+    history.forget()
+    quotes.forget()
     keys._cache.clear()
     yield
     published.forget()
+    facts.forget()
+    history.forget()
+    quotes.forget()
     keys._cache.clear()
 
 

@@ -37,6 +37,7 @@ def make_provider(slug: str = "fal", name: str = "") -> Provider:
 def make_model(endpoint_id: str = "fal-ai/flux/dev", **columns: Any) -> AIModel:
     """A text-to-image model with version 1 of a schema, enabled or held as the rules of the catalog say.
 
+    Its price is said to allow a sale, though no price is stored; `priced=False` makes one that is held for it.
     `provider` may be a slug, `schema_version=0` makes a model without schema, `enabled` and `held_reason` overrule the
     rules. Nothing is published: call `publish_now` once all rows are made.
     """
@@ -51,6 +52,7 @@ def make_model(endpoint_id: str = "fal-ai/flux/dev", **columns: Any) -> AIModel:
         "tags": [],
         "schema_state": AIModel.SchemaState.UNDERSTOOD,
         "schema_version": 1,
+        "priced": True,
         "first_seen_at": LONG_AGO,
         "changed_at": LONG_AGO,
     }
@@ -69,7 +71,7 @@ def make_models(count: int, **columns: Any) -> list[AIModel]:
     provider = make_provider()
     values: dict[str, Any] = {
         "provider": provider, "category": "text-to-image", "media_type": "image", "enabled": True,
-        "schema_state": AIModel.SchemaState.UNDERSTOOD, "schema_version": 1, "changed_at": LONG_AGO,
+        "schema_state": AIModel.SchemaState.UNDERSTOOD, "schema_version": 1, "priced": True, "changed_at": LONG_AGO,
     }  # fmt: skip
     return AIModel.objects.bulk_create(
         AIModel(endpoint_id=f"fal-ai/made/{number:04}", name=f"Made {number:04}", **(values | columns))

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from catalog.examples import example_input
 from catalog.model_input import validate
 from catalog.models import AIModel
 from catalog.validation import Problem
@@ -29,25 +30,3 @@ def check_input(row: AIModel, content: dict[str, Any], typed: str | None) -> Inp
     except orjson.JSONDecodeError as error:
         return InputCheck(typed, done=True, error=f"This is no JSON: {error}")
     return InputCheck(typed, done=True, problems=validate(row, value))
-
-
-def example_input(inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """A value for every required field: its default, its first example, or one that shows its type."""
-    return {item["name"]: _example(item) for item in inputs if item.get("required")}
-
-
-def _example(item: dict[str, Any]) -> Any:
-    if "default" in item:
-        return item["default"]
-    for name in ("examples", "enum", "presets"):
-        if item.get(name):
-            return item[name][0]
-    if item.get("media"):
-        return [] if item["type"] == "array" else "https://example.com/file"
-    return {
-        "integer": item.get("minimum", 1),
-        "number": item.get("minimum", 1),
-        "boolean": False,
-        "array": [],
-        "object": {},
-    }.get(item["type"], "text")

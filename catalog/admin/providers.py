@@ -16,6 +16,7 @@ from catalog import discovery, sync_runs
 from catalog.availability import HELD_WORDS
 from catalog.freshness import provider_state
 from catalog.models import Provider, SyncRun
+from catalog.newcomers import validate_new_models
 from catalog.providers import base
 from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.pages import ReadOnlyAdmin, badge
@@ -152,6 +153,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
             "run": run,
             "report": run.report,
             "held": held,
+            "new": validate_new_models(run),
             "opts": self.opts,
             **self.admin_site.each_context(request),
             **(extra_context or {}),

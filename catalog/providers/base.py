@@ -4,8 +4,9 @@ A provider is a module that defines these functions on an object and registers i
 provider happens nowhere else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
 
 
@@ -22,7 +23,11 @@ class ProviderUnavailableError(ProviderError):
 
 
 class ProviderRateLimitedError(ProviderError):
-    """429 for longer than it makes sense to wait."""
+    """429 for longer than it makes sense to wait; `retry_after` in seconds where the provider said so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ProviderKeyError(ProviderError):
@@ -43,6 +48,10 @@ class ProviderRejectedError(ProviderError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotOfferedError(ProviderError):
+    """The provider has no such thing at all, for example no list of prices; nothing is wrong."""
 
 
 class UnknownProviderError(LookupError):
@@ -85,6 +94,32 @@ class FetchedSchema:
 
 
 @dataclass(frozen=True)
+class PriceRow:
+    """One model's row of a price list, exactly as it was written; `unit_price` in `currency` for one `unit`.
+
+    `problem` says in words why a row can't be used (its price is then None). `answered`: the provider said so itself;
+    False where it gave no answer for this model, which tells nothing about its price.
+    """
+
+    endpoint_id: str
+    unit: str = ""
+    unit_price: Decimal | None = None
+    currency: str = "USD"
+    problem: str = ""
+    answered: bool = True
+
+
+@dataclass(frozen=True)
+class PriceText:
+    """What a provider says about a model's price in words for people; "" where it says nothing."""
+
+    endpoint_id: str
+    note: str = ""
+    billing_message: str = ""
+    machine_type: str = ""
+
+
+@dataclass(frozen=True)
 class KeyCheck:
     """`state` is one of catalog.models.Provider.KeyState; `detail` a sentence."""
 
@@ -120,6 +155,31 @@ class ProviderInterface(Protocol):
 
     def fetch_schemas(self, endpoint_ids: Sequence[str]) -> list[FetchedSchema]:
         """The schemas of a small batch; an id that the provider does not answer is left out; raises ProviderError."""
+        ...
+
+    def fetch_prices(
+        self, endpoint_ids: Sequence[str], *, apart: bool = False, progress: Callable[[int], None] | None = None
+    ) -> dict[str, PriceRow]:
+        """The price rows of these models; a model without a price is left out.
+
+        `apart`: most of them are thought to have none. `progress` is told how many models are done. Raises
+        ProviderError where nothing was answered at all, NotOfferedError where there is no price list.
+        """
+        ...
+
+    def fetch_price_texts(self) -> Iterator[PriceText]:
+        """The price texts of all models; raises ProviderError, perhaps after some, and NotOfferedError."""
+        ...
+
+    def fetch_price_text(self, endpoint_id: str) -> PriceText | None:
+        """One model's price text, None where it has no page; raises ProviderError, NotOfferedError."""
+        ...
+
+    def historical_cost(self, endpoint_id: str, calls: int) -> Decimal | None:
+        """What so many calls cost together, USD, by the provider's own history; None where it has none.
+
+        Tried once only, because such calls are limited hard; raises ProviderError, NotOfferedError.
+        """
         ...
 
     def check_key(self) -> KeyCheck:

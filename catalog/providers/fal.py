@@ -1,19 +1,23 @@
 """fal.ai: its Platform API (`GET /models`), as its own OpenAPI document and recorded answers describe it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
-from catalog.providers import base
+from catalog.providers import base, fal_prices
 from catalog.providers.base import (
     FetchedSchema,
     KeyCheck,
     ListedModel,
     ListingPage,
+    PriceRow,
+    PriceText,
     ProviderBadAnswerError,
     ProviderError,
     ProviderKeyError,
+    ProviderNotConfiguredError,
     ProviderRejectedError,
 )
 from catalog.providers.reading import Backoff, JsonReader, Params
@@ -30,16 +34,19 @@ class FalProvider:
     name = "fal.ai"
     needs_key_for_catalog = False
 
-    def __init__(self, *, platform_url: str, key: str, reader: JsonReader) -> None:
+    def __init__(self, *, platform_url: str, key: str, reader: JsonReader, web: JsonReader, concurrency: int) -> None:
         self.source = platform_url
         self._key = key
         self._reader = reader
+        self._web = web
+        self._concurrency = concurrency
 
     def is_configured(self) -> bool:
         return bool(self._key)
 
     def close(self) -> None:
         self._reader.close()
+        self._web.close()
 
     def list_models(
         self, *, category: str | None = None, status: str | None = None, query: str | None = None
@@ -83,6 +90,28 @@ class FalProvider:
                 if endpoint_id in asked:
                     found[endpoint_id] = _read_schema(endpoint_id, row.get("openapi"))
         return list(found.values())
+
+    def fetch_prices(
+        self, endpoint_ids: Sequence[str], *, apart: bool = False, progress: Callable[[int], None] | None = None
+    ) -> dict[str, PriceRow]:
+        self._need_key("lists its prices")
+        return fal_prices.fetch_prices(
+            self._reader, endpoint_ids, concurrency=self._concurrency, apart=apart, progress=progress
+        )
+
+    def fetch_price_texts(self) -> Iterator[PriceText]:
+        return fal_prices.fetch_price_texts(self._web, concurrency=self._concurrency)
+
+    def fetch_price_text(self, endpoint_id: str) -> PriceText | None:
+        return fal_prices.fetch_price_text(self._web, endpoint_id)
+
+    def historical_cost(self, endpoint_id: str, calls: int) -> Decimal | None:
+        self._need_key("tells past costs")
+        return fal_prices.historical_cost(self._reader, endpoint_id, calls)
+
+    def _need_key(self, what: str) -> None:
+        if not self._key:
+            raise ProviderNotConfiguredError(f"{self.name} {what} only with a key, and none is set.")
 
     def check_key(self) -> KeyCheck:
         """Asks for one price: the cheapest call that needs a key (fal Platform OpenAPI, GET /models/pricing)."""
@@ -174,15 +203,27 @@ def _text(metadata: dict[str, Any], name: str, longest: int) -> str:
 def open_fal() -> FalProvider:
     """fal as the settings describe it."""
     key = settings.FAL_KEY
-    reader = JsonReader(
+    reader = _reader(settings.FAL_PLATFORM_URL, {"Authorization": f"Key {key}"} if key else {})
+    # The web site is public: the key has no business there.
+    web = _reader(settings.FAL_WEB_URL, {})
+    return FalProvider(
+        platform_url=settings.FAL_PLATFORM_URL,
+        key=key,
+        reader=reader,
+        web=web,
+        concurrency=settings.CATALOG_SYNC_CONCURRENCY,
+    )
+
+
+def _reader(base_url: str, headers: dict[str, str]) -> JsonReader:
+    return JsonReader(
         provider=FalProvider.name,
-        base_url=settings.FAL_PLATFORM_URL,
-        headers={"Authorization": f"Key {key}"} if key else {},
+        base_url=base_url,
+        headers=headers,
         timeout=settings.CATALOG_TIMEOUT_SECONDS,
         backoff=Backoff(retries=settings.FAL_MAX_RETRIES, base=settings.FAL_RETRY_DELAY),
         connections=settings.CATALOG_SYNC_CONCURRENCY,
     )
-    return FalProvider(platform_url=settings.FAL_PLATFORM_URL, key=key, reader=reader)
 
 
 base.register(FalProvider.slug, FalProvider.name, open_fal)

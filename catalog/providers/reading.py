@@ -1,10 +1,12 @@
-"""Reading JSON from a provider: bounded retries with full jitter, Retry-After honoured, every failure in words."""
+"""Reading from a provider: bounded retries with full jitter, Retry-After honoured, every failure in words."""
 
+import json
 import logging
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,7 +47,7 @@ class Backoff:
 
 
 class JsonReader:
-    """GET requests for JSON objects at one base URL. Safe to share between threads."""
+    """Requests for JSON objects (and texts) at one base URL. Safe to share between threads."""
 
     def __init__(
         self,
@@ -79,12 +81,29 @@ class JsonReader:
         self._closed.set()
         self._http.close()
 
-    def get(self, path: str, params: Params) -> dict[str, Any]:
-        """The JSON object at `path`; raises a ProviderError that says what happened after the last try."""
+    def get(self, path: str, params: Params, *, exact: bool = False) -> dict[str, Any]:
+        """The JSON object at `path`; raises a ProviderError that says what happened after the last try.
+
+        `exact` reads numbers with a point or an exponent as Decimal, never through a float.
+        """
+        return self._patiently(path, lambda: self._object(path, self._send("GET", path, params=params), exact=exact))
+
+    def get_text(self, path: str) -> str:
+        """The text at `path`, as `get`."""
+        return self._patiently(path, lambda: self._send("GET", path).text)
+
+    def post_once(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that answers `body`, numbers exact; one try, for calls that are limited hard."""
+        try:
+            return self._object(path, self._send("POST", path, body=body), exact=True)
+        except _Retry as trouble:
+            raise trouble.error from None
+
+    def _patiently[T](self, path: str, once: Callable[[], T]) -> T:
         attempt = 0
         while True:
             try:
-                return self._once(path, params)
+                return once()
             except _Retry as trouble:
                 if attempt >= self._backoff.retries or (trouble.after or 0) > LONGEST_RETRY_AFTER:
                     raise trouble.error from None
@@ -95,10 +114,18 @@ class JsonReader:
                     raise trouble.error from None
                 attempt += 1
 
-    def _once(self, path: str, params: Params) -> dict[str, Any]:
-        where = f"{self.provider} at {urlsplit(self.base_url).netloc}"
+    @property
+    def _where(self) -> str:
+        return f"{self.provider} at {urlsplit(self.base_url).netloc}"
+
+    def _send(
+        self, method: str, path: str, *, params: Params | None = None, body: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
+        where = self._where
         try:
-            answer = self._http.get(f"{self.base_url}{path}", params=dict(params))
+            answer = self._http.request(
+                method, f"{self.base_url}{path}", params=dict(params) if params else None, json=body
+            )
         except httpx.TimeoutException:
             raise _Retry(ProviderUnavailableError(f"{where} did not answer in time.")) from None
         except httpx.LocalProtocolError:
@@ -112,15 +139,18 @@ class JsonReader:
             raise _Retry(ProviderBadAnswerError(f"{where} answered {path} with something unreadable.")) from None
         if answer.status_code != 200:
             raise self._refusal(answer, where)
+        return answer
+
+    def _object(self, path: str, answer: httpx.Response, *, exact: bool) -> dict[str, Any]:
         try:
-            body = _read_json(answer.content)
-        except (orjson.JSONDecodeError, RecursionError):
+            body = _read_exactly(answer.content) if exact else _read_json(answer.content)
+        except (ValueError, ArithmeticError, RecursionError):
             seen = answer.headers.get("content-type", "no content type")
             raise _Retry(
-                ProviderBadAnswerError(f"{where} answered {path} with something that is no JSON ({seen}).")
+                ProviderBadAnswerError(f"{self._where} answered {path} with something that is no JSON ({seen}).")
             ) from None
         if not isinstance(body, dict):
-            raise _Retry(ProviderBadAnswerError(f"{where} answered {path} with JSON that is no object."))
+            raise _Retry(ProviderBadAnswerError(f"{self._where} answered {path} with JSON that is no object."))
         return body
 
     def _refusal(self, answer: httpx.Response, where: str) -> Exception:
@@ -132,7 +162,7 @@ class JsonReader:
         if status == 429:
             after = _retry_after(answer)
             when = "" if after is None else f" It asks to wait {after:.0f} s."
-            return _Retry(ProviderRateLimitedError(f"{where} limits our requests (429).{when}{said}"), after)
+            return _Retry(ProviderRateLimitedError(f"{where} limits our requests (429).{when}{said}", after), after)
         if status in _RETRYABLE_STATUS:
             return _Retry(ProviderUnavailableError(f"{where} answered {status}.{said}", status), _retry_after(answer))
         if status in (401, 403):
@@ -150,6 +180,14 @@ def _read_json(content: bytes) -> Any:
     """The JSON value without NUL characters, which PostgreSQL stores in no text."""
     body = orjson.loads(content)
     return _without_nul(body) if rb"\u0000" in content else body
+
+
+def _read_exactly(content: bytes) -> Any:
+    """The JSON value with its numbers as Decimal, never through a float.
+
+    NaN and infinities are no JSON, but they are written; they stay words, which whoever reads an amount refuses.
+    """
+    return _without_nul(json.loads(content, parse_float=Decimal, parse_constant=str))
 
 
 def _without_nul(value: Any) -> Any:

@@ -28,7 +28,7 @@ class NewKeyForm(forms.ModelForm):
     scopes = forms.MultipleChoiceField(
         choices=[(scope, f"{scope}: {words}") for scope, words in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
-        initial=["models:read"],
+        initial=["models:read", "estimates"],
     )
 
     class Meta:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 SCOPES = {
     "models:read": "List and read the models of the catalog.",
+    "estimates": "Ask what requests and workflows cost, and which model fits.",
     "admin": "Everything that staff may do over the API: see held models and costs, switch models, start syncs.",
 }
 

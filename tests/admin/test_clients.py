@@ -179,7 +179,7 @@ def test_the_form_explains_each_scope_and_begins_with_reading(finance: HttpClien
     page = read(finance, f"{KEYS}add/")
 
     boxes = {box.attributes["value"]: "checked" in box.attributes for box in page.all("input", name="scopes")}
-    assert boxes == {"models:read": True, "admin": False}
+    assert boxes == {"models:read": True, "estimates": True, "admin": False}
     assert "models:read: List and read the models of the catalog." in page.text
 
 

@@ -66,7 +66,7 @@ def addresses(db: None) -> list[str]:
     raise_alert("sync_failed", "fal", "The sync failed", url="/admin/")
     key, _ = create_key(Client.objects.create(name="Acme"), actor=SYSTEM)
     eve, group = User.objects.create_user("eve"), Group.objects.get(name="viewer")
-    event, alert, schedule = AuditEvent.objects.get(), Alert.objects.get(), Schedule.objects.get()
+    event, alert, schedule = AuditEvent.objects.get(), Alert.objects.get(), Schedule.objects.first()
     lists = [
         "catalog/aimodel", "catalog/provider", "catalog/syncrun", "clients/client", "clients/apikey",
         "journal/alert", "journal/auditevent", "journal/outboxevent", "auth/user", "auth/group",

@@ -9,9 +9,10 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from catalog import sync_runs, tasks
+from catalog import sync_runs
 from catalog.models import AIModel, Provider, SyncRun
 from genfeed.journal.models import AuditEvent
+from genfeed.sync import run_queued_sync
 from tests.admin.pages import Page, page_of, read
 from tests.factories import make_model, make_provider
 
@@ -70,7 +71,7 @@ def test_the_sync_is_handed_to_a_worker_once_it_is_committed(
         manager.post(url(provider, "sync"))
         assert OrmQ.objects.count() == 0
 
-    assert [task.func() for task in OrmQ.objects.all()] == ["catalog.tasks.run_queued_sync"]
+    assert [task.func() for task in OrmQ.objects.all()] == ["genfeed.sync.run_queued_sync"]
 
 
 def test_a_sync_that_was_asked_for_is_audited(manager: HttpClient, provider: Provider) -> None:
@@ -192,7 +193,7 @@ def test_progress_is_for_staff_only(client: HttpClient, provider: Provider) -> N
 def test_after_a_pressed_sync_has_run_the_count_appears(fal: Any, manager: HttpClient, provider: Provider) -> None:
     manager.post(url(provider, "sync"))
 
-    tasks.run_queued_sync(SyncRun.objects.get().pk)
+    run_queued_sync(SyncRun.objects.get().pk)
 
     page = show(manager, provider)
     assert int(page.one(data_testid="models-count").text) == AIModel.objects.count() > 600

@@ -21,7 +21,18 @@ pytestmark = pytest.mark.django_db
 
 Staff = Callable[[str], HttpClient]
 ROLES = ["viewer", "catalog manager", "finance", "superuser"]
-VIEW = {
+VIEW_PRICES = {
+    f"pricing.view_{name}"
+    for name in (
+        "pricepoint", "pricerule", "modelpricing", "marginrule", "existingmodel", "calibration", "usagerecord",
+        "providerestimate", "sellingprice", "equivalence",
+    )
+}  # fmt: skip
+DECIDE_PRICES = {
+    "pricing.decide_price", "pricing.decide_rule", "pricing.decide_existing", "pricing.add_pricerule",
+    "pricing.change_pricerule", "pricing.add_calibration", "pricing.change_calibration",
+}  # fmt: skip
+VIEW = VIEW_PRICES | {
     "catalog.view_provider",
     "catalog.view_aimodel",
     "catalog.view_schemaversion",
@@ -33,9 +44,14 @@ VIEW = {
 }
 PERMISSIONS = {
     "viewer": VIEW,
-    "catalog manager": VIEW | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"},
+    "catalog manager": VIEW
+    | DECIDE_PRICES
+    | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"},
     "finance": VIEW
+    | DECIDE_PRICES
     | {
+        "pricing.add_marginrule",
+        "pricing.change_marginrule",
         "clients.add_client",
         "clients.change_client",
         "clients.view_apikey",
@@ -186,7 +202,7 @@ def rename_a_group(client: HttpClient) -> bool:
 def add_a_schedule(client: HttpClient) -> bool:
     data = {"func": "catalog.tasks.sync_all", "schedule_type": "O", "repeats": "1", "next_run_0": "2030-01-01"}
     client.post("/admin/django_q/schedule/add/", data | {"next_run_1": "00:00:00"})
-    return Schedule.objects.count() > 1
+    return Schedule.objects.filter(func="catalog.tasks.sync_all").count() > 1
 
 
 ACTIONS: dict[Callable[[HttpClient], bool], set[str]] = {

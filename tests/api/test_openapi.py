@@ -12,6 +12,7 @@ from django.test import Client as HttpClient
 
 from catalog import discovery
 from catalog.models import SyncRun
+from pricing.models import SellingPrice
 from tests.factories import make_model, make_provider, publish_now
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +42,11 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/models"),
         ("get", "/api/v1/models/fal"),
         ("get", "/api/v1/models/{model_id}"),
+        ("get", "/api/v1/models/{model_id}/price-history"),
         ("get", "/api/v1/providers"),
+        ("post", "/api/v1/estimates"),
+        ("post", "/api/v1/workflows/estimate"),
+        ("post", "/api/v1/models/select"),
         ("get", "/api/v1/admin/models"),
         ("post", "/api/v1/admin/models/bulk-toggle"),
         ("post", "/api/v1/admin/models/{model_id}/toggle"),
@@ -97,7 +102,11 @@ def validator(document: dict[str, Any], method: str, path: str, status: int) -> 
 @pytest.fixture
 def catalog(monkeypatch: pytest.MonkeyPatch) -> SyncRun:
     monkeypatch.setattr(discovery, "_enqueue", lambda _: None)
-    make_model("fal-ai/flux/dev", thumbnail_url="https://example.com/a.jpg", tags=["new"], limits={"max_images": 4})
+    flux = make_model(
+        "fal-ai/flux/dev", thumbnail_url="https://example.com/a.jpg", tags=["new"], limits={"max_images": 4}
+    )
+    for unit_cost in ("", "0.025"):
+        SellingPrice.objects.create(model=flux, price=flux.price, unit_cost=unit_cost)
     make_model("fal-ai/retired", status="retired")
     make_model("fal-ai/no-schema", schema_version=0, schema_state="missing", category="", media_type="other")
     make_model("fal-ai/two")
@@ -108,7 +117,22 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> SyncRun:
     )
 
 
+_ASKED = {"model": "fal-ai/flux/dev", "input": {"prompt": "a"}}
+_STEP = {"name": "a", **_ASKED}
 ANSWERS = [
+    ("post", "/api/v1/estimates", "/api/v1/estimates", _ASKED, 200),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {**_ASKED, "probe": True}, 200),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"items": [_ASKED, {"model": "no/such"}, 5]}, 200),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {**_ASKED, "input": {"promt": "a"}}, 422),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"items": []}, 400),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"model": "no/such"}, 404),
+    ("post", "/api/v1/estimates", "/api/v1/estimates", {"model": "fal-ai/two", "input": {"prompt": "a"}}, 409),
+    ("post", "/api/v1/workflows/estimate", "/api/v1/workflows/estimate", {"steps": [_STEP]}, 200),
+    ("post", "/api/v1/workflows/estimate", "/api/v1/workflows/estimate", {"steps": [_STEP, _STEP]}, 400),
+    ("post", "/api/v1/workflows/estimate", "/api/v1/workflows/estimate", {"steps": [{**_STEP, "input": {}}]}, 422),
+    ("post", "/api/v1/models/select", "/api/v1/models/select", {"task": "text-to-image"}, 200),
+    ("post", "/api/v1/models/select", "/api/v1/models/select", {"task": "text-to-image", "max_price": "0.001"}, 404),
+    ("post", "/api/v1/models/select", "/api/v1/models/select", {"task": "juggling"}, 400),
     ("get", "/api/v1/models", "/api/v1/models", None, 200),
     ("get", "/api/v1/models", "/api/v1/models?limit=1", None, 200),
     ("get", "/api/v1/models", "/api/v1/models?limit=0", None, 400),
@@ -118,6 +142,10 @@ ANSWERS = [
     ("get", "/api/v1/models/{model_id}", "/api/v1/models/fal-ai/no-schema", None, 200),
     ("get", "/api/v1/models/{model_id}", "/api/v1/models/fal-ai/none", None, 404),
     ("get", "/api/v1/models/{model_id}", "/api/v1/models/fal-ai/two", None, 409),
+    (
+        "get", "/api/v1/models/{model_id}/price-history", "/api/v1/models/fal-ai/flux/dev/price-history", None, 200,
+    ),
+    ("get", "/api/v1/models/{model_id}/price-history", "/api/v1/models/fal-ai/none/price-history", None, 404),
     ("get", "/api/v1/providers", "/api/v1/providers", None, 200),
     ("get", "/api/v1/admin/models", "/api/v1/admin/models", None, 200),
     ("post", "/api/v1/admin/models/{model_id}/toggle", "/api/v1/admin/models/fal-ai/flux/dev/toggle", {}, 200),

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import catalog, serving
+from tests.bench import catalog, estimates, margins, prices, serving
 from tests.sandbox_server import RECORDINGS
 
 
@@ -18,7 +18,8 @@ def main() -> int:
     source = recorded if recorded.exists() else None
     with tempfile.TemporaryDirectory(prefix="genfeed-bench-") as folder:
         var = Path(folder) / "var"
-        rows = [*catalog.measure(var, source), *serving.measure(var)]
+        rows = [*catalog.measure(var, source), *prices.measure(var, source), *serving.measure(var)]
+        rows += [*estimates.measure(var, source), *margins.measure(var)]
     table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in ("what", "measured", "bar", ""):
         table.add_column(name)

@@ -64,14 +64,24 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(self.failures + (error is not None))
 
 
-def run(url: str, *, headers: dict[str, str], connections: int = 16, seconds: float = 5.0) -> Load:
-    """Loads one loopback address for some seconds; raises ValueError for any other address."""
+def run(
+    url: str,
+    *,
+    headers: dict[str, str],
+    connections: int = 16,
+    seconds: float = 5.0,
+    body: bytes | None = None,
+) -> Load:
+    """Loads one loopback address for some seconds, by POST where there is a JSON body; raises ValueError for others."""
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise ValueError("The load generator talks to this machine only.")
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    lines = [f"GET {path} HTTP/1.1", f"Host: {parts.netloc}", *(f"{name}: {value}" for name, value in headers.items())]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    method = "GET" if body is None else "POST"
+    sent = {} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in (headers | sent).items()]
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode() + (body or b"")
     return asyncio.run(_run(parts.hostname, parts.port or 80, request, connections, seconds))
 
 

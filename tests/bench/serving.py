@@ -51,7 +51,7 @@ def measure(var: Path) -> Iterator[Row]:
     yield below("catalog read from the database into memory", admin["cold_ms"], 200, "ms")
     key = json.loads(manage(settings, "create_client", "Bench", "--json").output)["api_key"]
     headers = {"Authorization": f"Bearer {key}"}
-    with _web(settings) as base:
+    with web(settings) as base:
         for what, path, bar in (
             ("GET /api/v1/models, default page", "/api/v1/models", 1500),
             ("GET /api/v1/models/fal, the full legacy list", "/api/v1/models/fal", None),
@@ -71,7 +71,8 @@ def measure(var: Path) -> Iterator[Row]:
 
 
 @contextmanager
-def _web(settings: dict[str, str]) -> Iterator[str]:
+def web(settings: dict[str, str]) -> Iterator[str]:
+    """The web process of an installation, as `up` starts it; its address."""
     port = free_port()
     code = f"from genfeed.up import web_command; print(chr(10).join(web_command('127.0.0.1', {port})))"
     command = manage(settings, "shell", "--no-imports", "-c", code).output.strip().splitlines()

@@ -61,7 +61,7 @@ def test_a_review_holds_a_model_until_a_person_decides(columns: dict[str, Any], 
 
 
 def test_every_reason_is_explained_in_a_sentence() -> None:
-    assert set(HELD_WORDS) == {"retired", "schema_missing", "schema_not_understood", "deprecated", "review"}
+    assert set(HELD_WORDS) == {"retired", "schema_missing", "schema_not_understood", "unpriced", "deprecated", "review"}
     assert all(words.endswith(".") for words in HELD_WORDS.values())
 
 

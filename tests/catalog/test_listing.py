@@ -13,7 +13,7 @@ def entry(endpoint_id: str, **values: Any) -> Entry:
     defaults: dict[str, Any] = {
         "pk": 1, "provider": "fal", "name": endpoint_id, "category": "text-to-image", "media_type": "image",
         "kind": "inference", "status": "active", "enabled": True, "held_reason": "", "capabilities": frozenset(),
-        "changed_at": "2026-01-01T00:00:00.000Z", "schema_version": 1, "haystack": endpoint_id,
+        "changed_at": "2026-01-01T00:00:00.000Z", "schema_version": 1, "haystack": endpoint_id, "amount": None,
         "body": json.dumps({"id": endpoint_id}).encode(), "legacy": json.dumps({"id": endpoint_id}).encode(),
     }  # fmt: skip
     return Entry(id=endpoint_id, **(defaults | values))

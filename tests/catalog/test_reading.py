@@ -190,14 +190,14 @@ def page(cursor: str | None, *ids: str) -> bytes:
 
 def test_a_model_that_was_pushed_on_to_a_last_page_of_its_own_is_no_repetition(answering: Answering) -> None:
     url = answering(page("Mg", "a", "b"), page(None, "b"))
-    with closing(FalProvider(platform_url=url, key="", reader=reader(url))) as provider:
+    with closing(FalProvider(platform_url=url, key="", reader=reader(url), web=reader(url), concurrency=1)) as provider:
         pages = [[model.endpoint_id for model in found.models] for found in provider.list_models()]
     assert pages == [["a", "b"], ["b"]]
 
 
 def test_a_page_like_an_earlier_one_is_a_repetition(answering: Answering) -> None:
     url = answering(page("Mg", "a", "b"), page("Mw", "c"), page("NA", "b", "a"))
-    with closing(FalProvider(platform_url=url, key="", reader=reader(url))) as provider:
+    with closing(FalProvider(platform_url=url, key="", reader=reader(url), web=reader(url), concurrency=1)) as provider:
         listing = provider.list_models()
         with pytest.raises(ProviderBadAnswerError, match="page 3 holds the models of an earlier one"):
             list(listing)

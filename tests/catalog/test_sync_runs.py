@@ -129,7 +129,7 @@ def test_the_scheduled_task_queues_one_sync_a_provider():
 
 @real_commits
 def test_the_worker_runs_what_was_queued(fal):
-    from catalog.tasks import run_queued_sync
+    from genfeed.sync import run_queued_sync
 
     run, _ = discovery.request_sync("fal", trigger="admin", requested_by="root")
     assert run_queued_sync(run.pk) == "succeeded"

@@ -24,8 +24,8 @@ def test_it_makes_a_client_and_prints_a_key_that_works() -> None:
 
     text = shown.strip().splitlines()[-1]
     caller = find_caller(text)
-    assert (caller.client_name, caller.scopes) == ("Acme", {"models:read"})
-    assert shown.startswith("Client Acme, scopes models:read. The key, shown this once:\n")
+    assert (caller.client_name, caller.scopes) == ("Acme", {"models:read", "estimates"})
+    assert shown.startswith("Client Acme, scopes estimates, models:read. The key, shown this once:\n")
 
 
 def test_json_is_one_line_with_client_and_key() -> None:
@@ -45,7 +45,7 @@ def test_the_key_has_the_scopes_that_were_asked_for() -> None:
 
 
 def test_an_unknown_scope_is_refused_by_name_and_nothing_is_made() -> None:
-    with pytest.raises(CommandError, match=r"^Unknown scope: fly\. Scopes are: models:read, admin"):
+    with pytest.raises(CommandError, match=r"^Unknown scope: fly\. Scopes are: models:read, estimates, admin"):
         create_client("Acme", "--scopes", "models:read,fly")
 
     assert (Client.objects.count(), ApiKey.objects.count(), AuditEvent.objects.count()) == (0, 0, 0)

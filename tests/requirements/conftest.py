@@ -20,6 +20,12 @@ RECORDED = (
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _without_prices(settings: Any) -> None:
+    """These tests are about the catalog: in core mode a model needs no price to be offered."""
+    settings.GENFEED_MODE = "core"
+
+
 @cache
 def _recorded() -> bytes:
     return gzip.compress(b"\n".join(orjson.dumps(row) for row in rows(JUNE) if row["endpoint_id"] in RECORDED))

@@ -20,7 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="The client's name.")
         parser.add_argument(
-            "--scopes", default="models:read", help=f"What the key may do, separated by commas: {', '.join(SCOPES)}."
+            "--scopes",
+            default="models:read,estimates",
+            help=f"What the key may do, separated by commas: {', '.join(SCOPES)}.",
         )
         parser.add_argument(
             "--test", action="store_true", help="Make a test key (gf_test_…), which never spends money."

@@ -1,4 +1,4 @@
-"""`manage.py sync_models`: discover what the providers offer, now."""
+"""`manage.py sync_models`: discover what the providers offer and what it costs, now."""
 
 import time
 from typing import Any
@@ -11,12 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from catalog import discovery, sync_runs
 from catalog.models import Provider, SyncRun
 from catalog.providers import base
+from genfeed.sync import sync_everything
 
 
 class Command(BaseCommand):
     help = (
-        "Discovers all models of a provider: reads the listing, fetches new and changed schemas, classes what changed "
-        "and publishes the catalog. If a sync is already running, its progress is followed instead."
+        "Discovers all models of a provider: reads the listing, fetches new and changed schemas, classes what changed, "
+        "publishes the catalog, then reads prices and price texts. If a sync is already running, its progress is "
+        "followed instead."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,7 +41,7 @@ class Command(BaseCommand):
         wanted = discovery.Options(full=options["full"], accept_shrink=options["accept_shrink"])
         failed = [slug for slug in slugs if not self._sync(rows[slug], wanted)]
         if failed:
-            raise CommandError(f"The sync failed for: {', '.join(failed)}. The last good catalog is unchanged.")
+            raise CommandError(f"The sync failed for: {', '.join(failed)}. What was known before still stands.")
 
     def _sync(self, provider: Provider, options: discovery.Options) -> bool:
         run, is_new = sync_runs.request_run(provider, trigger="command", full=options.full)
@@ -50,7 +52,7 @@ class Command(BaseCommand):
                 progress.update(bar, description=f"{provider.name}: {phase}", completed=done, total=total or None)
 
             if is_new:
-                run = discovery.run_sync(run, options=options, on_progress=show)
+                run = sync_everything(run, options=options, on_progress=show)
             else:
                 self.stdout.write(f"A sync of {provider.name} is already open; following it.")
             while run.is_open:
@@ -59,7 +61,10 @@ class Command(BaseCommand):
                 run.refresh_from_db()
                 show(run.phase, run.done, run.total)
         self.stdout.write(summary(run))
-        return run.status == SyncRun.Status.SUCCEEDED
+        prices = run.report.get("prices", {})
+        if prices:
+            self.stdout.write(prices["summary"])
+        return run.status == SyncRun.Status.SUCCEEDED and not prices.get("error")
 
     def _progress(self) -> Progress:
         console = Console(stderr=True)
@@ -76,8 +81,9 @@ class Command(BaseCommand):
 
 
 def summary(run: SyncRun) -> str:
-    """What a finished run did, as one line for a terminal."""
-    seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "no time"
+    """What a finished run did to the catalog, as one line for a terminal; its time is that without the prices."""
+    of_prices = run.report.get("prices", {}).get("seconds", 0)
+    seconds = f"{max(run.seconds - of_prices, 0):.1f} s" if run.seconds is not None else "no time"
     if run.status == SyncRun.Status.FAILED:
         hint = (
             " The sandbox runs with `manage.py up`; set FAL_KEY to talk to fal itself."

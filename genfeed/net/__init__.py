@@ -1,0 +1,1 @@
+"""Fetching from addresses that somebody else names. Pure ground: knows neither the apps nor the framework."""

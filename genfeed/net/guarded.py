@@ -1,0 +1,148 @@
+"""A client for URLs that somebody else gave us: it connects to public addresses only, follows nothing, ends in time.
+
+The check sits in the connecting itself: the addresses that were checked are the ones that are connected to, so a name
+that resolves differently a moment later changes nothing. TLS still checks the host's own name.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+
+from genfeed.net.addresses import GuardError, Resolve, public_addresses, read_address, resolve
+
+USER_AGENT = "GenFeed/1 (+media)"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An answer as far as it was read. `headers` have lower-case names; `is_whole`: the body ended within the cap."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_whole: bool
+
+
+class GuardedClient:
+    """GETs of foreign URLs. All calls of one client together take `seconds` at most; use it as a context manager.
+
+    `allow` are `host:port` pairs that pass unchecked (setting SSRF_ALLOW).
+    """
+
+    def __init__(self, *, seconds: float, allow: Collection[str] = (), resolver: Resolve = resolve) -> None:
+        self._allow = frozenset(allow)
+        self._ends_at = time.monotonic() + seconds
+        backend = _GuardedBackend(self._ends_at, self._allow, resolver)
+        self._pool = httpcore.ConnectionPool(network_backend=backend, max_connections=4, retries=0)
+
+    def __enter__(self) -> GuardedClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    def get(self, url: str, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> Fetched:
+        """The answer to a GET, its body cut at `max_bytes`. Redirects are answers like others.
+
+        Raises RefusedAddressError, or GuardError for whatever keeps an answer from coming.
+        """
+        address = read_address(url, self._allow)
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        default = {"http": 80, "https": 443}[address.scheme]
+        sent = {
+            "Host": host if address.port == default else f"{host}:{address.port}",
+            "User-Agent": USER_AGENT,
+            "Accept": "*/*",
+            # Packed bodies are never unpacked here: a small one can hold a very large one.
+            "Accept-Encoding": "identity",
+            **(headers or {}),
+        }
+        target = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
+        try:
+            with self._pool.stream("GET", target, headers=list(sent.items())) as answer:
+                body, is_whole = _read(answer.iter_stream(), max_bytes)
+                names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+                return Fetched(answer.status, names, body, is_whole)
+        except httpcore.TimeoutException:
+            raise GuardError("the host did not answer in time") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, ssl.SSLError, OSError):
+            raise GuardError("the host can't be reached, or does not speak HTTP") from None
+
+
+def _read(chunks: Iterable[bytes], most: int) -> tuple[bytes, bool]:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > most:
+            return bytes(body[:most]), False
+    return bytes(body), True
+
+
+class _GuardedBackend(httpcore.NetworkBackend):
+    """Opens sockets to checked addresses alone."""
+
+    def __init__(self, ends_at: float, allow: frozenset[str], resolver: Resolve) -> None:
+        self._ends_at = ends_at
+        self._allow = allow
+        self._resolver = resolver
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        addresses = public_addresses(
+            host, port, allow=self._allow, seconds=_left(self._ends_at), resolver=self._resolver
+        )
+        failure: Exception = httpcore.ConnectError("no address")
+        for address in addresses:
+            try:
+                stream = self._sockets.connect_tcp(address, port, timeout=_left(self._ends_at))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+                continue
+            return _TimedStream(stream, self._ends_at)
+        raise failure
+
+
+class _TimedStream(httpcore.NetworkStream):
+    """A connection on which every wait ends at the client's deadline: a host that drips bytes gains nothing."""
+
+    def __init__(self, stream: httpcore.NetworkStream, ends_at: float) -> None:
+        self._stream = stream
+        self._ends_at = ends_at
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, timeout=_left(self._ends_at))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout=_left(self._ends_at))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, timeout=_left(self._ends_at))
+        return _TimedStream(secured, self._ends_at)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _left(ends_at: float) -> float:
+    seconds = ends_at - time.monotonic()
+    if seconds <= 0:
+        raise httpcore.ReadTimeout("the deadline has passed")
+    return seconds

@@ -1,0 +1,42 @@
+"""One sync of all: the catalog, then prices and price texts, under one lease and in one report.
+
+The six-hour schedule, the admin's button, the API and `manage.py sync_models` all end here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from catalog import discovery, reporting
+from catalog.models import AIModel, SyncRun
+from catalog.sync_runs import Lease
+from genfeed.journal import request_ids
+from pricing.price_sync import sync_prices
+
+
+def sync_everything(
+    run: SyncRun,
+    *,
+    options: discovery.Options | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> SyncRun:
+    """Runs a queued sync to its end, as `catalog.discovery.run_sync`; the report's part `prices` tells of the prices.
+
+    Trouble with prices leaves the old ones and does not fail the run, whose catalog is published by then.
+    """
+    return discovery.run_sync(run, options=options, on_progress=on_progress, then=_prices)
+
+
+def _prices(run: SyncRun, lease: Lease) -> dict[str, Any]:
+    result = sync_prices(run, lease=lease, full=run.full)
+    # What may be sold has changed with the prices.
+    rows = AIModel.objects.filter(provider=run.provider).only(
+        "endpoint_id", "status", "schema_version", "enabled", "held_reason"
+    )
+    return {"prices": result.as_report() | {"summary": result.summary()}, **reporting.standing(rows)}
+
+
+def run_queued_sync(run_id: int) -> str:
+    """Runs one sync that was asked for; the text is what django-q2 shows as the task's result."""
+    request_ids.begin()
+    run = sync_everything(SyncRun.objects.select_related("provider").get(pk=run_id))
+    return f"{run.status}: {run.error}" if run.error else str(run.status)

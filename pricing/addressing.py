@@ -1,0 +1,46 @@
+"""Models by the id that a request names: found, or refused with the code that says why."""
+
+from __future__ import annotations
+
+from catalog import published
+from catalog.availability import HELD_WORDS
+from catalog.models import AIModel
+from genfeed.clients.errors import ApiError
+
+# A model that can't be sold yet can still be asked about: the answer says what is missing.
+_ASKABLE = "unpriced"
+
+
+def find_model(address: str, *, is_admin: bool) -> published.Entry:
+    """The model of an id, or of provider:id. Raises ApiError: unknown, ambiguous, retired, or not offered.
+
+    Admins find all models; clients those that they are offered, and those that only lack a price.
+    """
+    try:
+        return published.find(address, offered_only=not is_admin)
+    except published.ModelAmbiguousError as error:
+        hint = f"Name the provider: {' or '.join(error.candidates)}."
+        raise ApiError("model_ambiguous", str(error), hint, details={"candidates": error.candidates}) from None
+    except published.ModelNotFoundError as error:
+        return _not_offered(address, error)
+
+
+def _not_offered(address: str, error: published.ModelNotFoundError) -> published.Entry:
+    catalog = published.current()
+    provider, _, bare = address.rpartition(":")
+    known = catalog.by_id.get(address) or tuple(
+        entry for entry in catalog.by_id.get(bare, ()) if entry.provider == provider
+    )
+    entries = [entry for entry in known if not entry.enabled]
+    askable = [entry for entry in entries if entry.held_reason == _ASKABLE]
+    if len(askable) == 1:
+        return askable[0]
+    hint = f"Did you mean {' or '.join(error.nearest)}?" if error.nearest else "List them at /api/v1/models."
+    details = {"nearest": error.nearest}
+    if not entries:
+        raise ApiError("model_not_found", str(error), hint, details=details)
+    if all(entry.status == AIModel.Status.RETIRED for entry in entries):
+        message = f"{address!r} is retired: its provider no longer has it."
+        raise ApiError("model_retired", message, f"Choose another model. {hint}", details=details)
+    why = HELD_WORDS.get(entries[0].held_reason, "It is switched off.")
+    raise ApiError("model_disabled", f"{address!r} is not offered now. {why}", f"Choose another one. {hint}")

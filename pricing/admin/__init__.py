@@ -1,0 +1,12 @@
+"""Prices, rules and margins in Django admin; importing the rooms registers their pages."""
+
+from pricing.admin import (
+    calibrations,  # noqa: F401
+    coverage,  # noqa: F401
+    equivalences,  # noqa: F401
+    existing,  # noqa: F401
+    history,  # noqa: F401
+    margins,  # noqa: F401
+    prices,  # noqa: F401
+    rules,  # noqa: F401
+)

@@ -1,0 +1,1 @@
+"""The collection that was there before: imported, kept as it is, and set beside what providers offer and charge."""

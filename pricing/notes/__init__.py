@@ -1,0 +1,1 @@
+"""The reader of price texts: what a provider says about prices, turned into proposed price rules."""

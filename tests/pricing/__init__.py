@@ -1,0 +1,1 @@
+"""Tests of money: units, price rules, estimates, margins."""

@@ -1,0 +1,146 @@
+"""Estimates from what jobs have cost: enough of them, with the settings that matter, and honest about the spread."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from catalog.models import AIModel
+from pricing import history
+from pricing.history import features_of, history_of, latencies
+from pricing.models import ProviderEstimate, UsageRecord
+from tests.pricing.estimates.sold import (
+    DURATION,
+    IMAGE_URL,
+    NUM_IMAGES,
+    PROMPT,
+    RESOLUTION,
+    facts_about,
+    field,
+    make_sold,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def model() -> AIModel:
+    return make_sold("fal-ai/opaque", unit="units", inputs=[PROMPT, RESOLUTION, NUM_IMAGES])
+
+
+def use(model: AIModel, costs: list[int], *, days_ago: int = 1, seconds: float | None = None, **features: Any) -> None:
+    count = UsageRecord.objects.count()
+    for number, cost in enumerate(costs, start=count):
+        UsageRecord.objects.create(
+            job=f"job_{number}", model=model, cost=cost * 10**6, charge=cost * 10**6, cost_source="billing_event",
+            features=features, seconds=seconds, created_at=timezone.now() - timedelta(days=days_ago),
+        )  # fmt: skip
+    history.forget()
+
+
+SETTINGS = {"resolution": "720p", "num_images": 1}
+
+
+def asked(model: AIModel, **given: Any) -> history.History | None:
+    return history_of(facts_about(model), {"prompt": "a", **SETTINGS, **given})
+
+
+def test_without_any_job_there_is_no_history(model: AIModel) -> None:
+    assert asked(model) is None
+
+
+def test_four_jobs_are_too_few(model: AIModel) -> None:
+    use(model, [10, 20, 30, 40], **SETTINGS)
+    assert asked(model) is None
+
+
+def test_five_jobs_with_the_same_settings_tell_their_median(model: AIModel) -> None:
+    use(model, [50, 10, 30, 20, 40], **SETTINGS)
+    found = asked(model)
+    assert found is not None
+    assert (found.cost, found.low, found.high) == (Decimal("0.03"), Decimal("0.014"), Decimal("0.046"))
+    assert "5 jobs of ours with the same settings" in found.basis
+
+
+def test_jobs_with_other_settings_do_not_count_among_them(model: AIModel) -> None:
+    use(model, [10] * 5, **SETTINGS)
+    use(model, [90] * 50, **(SETTINGS | {"resolution": "1080p"}))
+    found = asked(model)
+    assert found is not None
+    assert found.cost == Decimal("0.01")
+
+
+def test_without_equal_jobs_all_bound_the_answer(model: AIModel) -> None:
+    use(model, [10, 20, 30, 40, 90], **(SETTINGS | {"resolution": "1080p"}))
+    found = asked(model)
+    assert found is not None
+    assert (found.cost, found.high) == (Decimal("0.03"), Decimal("0.09"))
+    assert "other settings" in found.basis
+
+
+def test_numbers_are_equal_however_they_are_written(model: AIModel) -> None:
+    use(model, [10] * 5, resolution="720p", num_images=1.0)
+    found = asked(model)
+    assert found is not None
+    assert "the same settings" in found.basis
+
+
+def test_free_and_old_jobs_do_not_count(model: AIModel) -> None:
+    use(model, [0] * 10, **SETTINGS)
+    use(model, [10] * 10, days_ago=200, **SETTINGS)
+    assert asked(model) is None
+
+
+def test_the_provider_is_believed_where_we_have_no_history(model: AIModel) -> None:
+    ProviderEstimate.objects.create(model=model, cost=7_000_000)
+    found = asked(model)
+    assert found is not None
+    assert (found.cost, found.low, found.high) == (Decimal("0.007"), None, Decimal("0.021"))
+
+
+def test_our_own_jobs_go_before_what_the_provider_says(model: AIModel) -> None:
+    ProviderEstimate.objects.create(model=model, cost=7_000_000)
+    use(model, [10] * 5, **SETTINGS)
+    found = asked(model)
+    assert found is not None
+    assert found.cost == Decimal("0.01")
+
+
+def test_a_provider_without_history_says_nothing(model: AIModel) -> None:
+    ProviderEstimate.objects.create(model=model, cost=None)
+    assert asked(model) is None
+
+
+def test_features_are_choices_and_numbers_never_texts_and_files() -> None:
+    switches = [
+        field(name, "boolean", default=True) for name in ("generate_audio", "enable_safety_checker", "sync_mode")
+    ]
+    numbers = [field("seed", "integer"), field("guidance_scale", "number"), field("image_size", "object")]
+    words = [field("output_format", enum=["png", "jpeg"]), field("script_length_note")]
+    inputs = [PROMPT, IMAGE_URL, RESOLUTION, DURATION, NUM_IMAGES, *switches, *numbers, *words]
+    filled = {
+        "prompt": "a secret", "image_url": "https://example.com/a.png", "resolution": "1080p", "num_images": 3,
+        "seed": 5, "guidance_scale": 3.5, "sync_mode": True, "image_size": {"width": 1024, "height": 512},
+        "output_format": "png", "script_length_note": "x" * 500,
+    }  # fmt: skip
+    assert features_of(inputs, filled) == {
+        "resolution": "1080p",
+        "duration": "5",
+        "num_images": 3,
+        "generate_audio": True,
+        "image_size": {"width": 1024, "height": 512},
+    }
+
+
+def test_latency_is_the_median_of_the_last_week(model: AIModel) -> None:
+    use(model, [1] * 5, seconds=8.0)
+    use(model, [1] * 9, seconds=100.0, days_ago=30)
+    assert latencies() == {model.pk: 8.0}
+
+
+def test_a_latency_needs_five_jobs(model: AIModel) -> None:
+    use(model, [1] * 4, seconds=8.0)
+    use(model, [1] * 9)
+    assert latencies() == {}

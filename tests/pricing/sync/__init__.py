@@ -1,0 +1,1 @@
+"""Prices from the provider to the selling price."""

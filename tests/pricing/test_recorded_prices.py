@@ -1,0 +1,178 @@
+"""The recorded catalog: hand-worked cases, the named families, and how much can be estimated at all."""
+
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pricing.notes.reading import read_note
+from pricing.requests import Field
+from pricing.units import is_derivable
+from tests.pricing.recorded_prices import estimate, fields_of, is_right, mapped_june, price_row, reading, recorded
+from tests.recorded import FOLDER, requires_recorded
+
+pytestmark = requires_recorded
+
+SAMPLE = FOLDER / "truth-sample.jsonl"
+OWN = Path(__file__).parent / "cases.jsonl"
+# Facts for a medium input: five seconds of 720p video or audio, images of one megapixel.
+FACTS = {
+    "input_video_seconds": 5,
+    "input_audio_seconds": 5,
+    "input_width": 1280,
+    "input_height": 720,
+    "input_images_mp": 1,
+    "input_frames": 120,
+    "input_fps": 24,
+    "output_video_seconds": 5,
+}
+
+
+def cases(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def wrong_claims(found: list[dict[str, Any]]) -> list[str]:
+    answers = [(case, estimate(case["endpoint_id"], case["input"], case.get("media"))) for case in found]
+    return [
+        f"{case['id']} {case['endpoint_id']}: {answer.cost} instead of {case['cost_usd']}"
+        for case, answer in answers
+        if not is_right(case, answer) and answer.confidence in ("exact", "derived")
+    ]
+
+
+@pytest.mark.parametrize("path", [SAMPLE, OWN], ids=["sample", "own"])
+def test_ninety_five_of_a_hundred_hand_worked_cases_are_right(path: Path) -> None:
+    found = cases(path)
+    if not found:
+        pytest.skip("the hand-worked sample is expected in ../shared/fal, beside the checkout")
+    right = [case for case in found if is_right(case, estimate(case["endpoint_id"], case["input"], case.get("media")))]
+    assert len(right) >= 0.95 * len(found)
+
+
+@pytest.mark.parametrize("path", [SAMPLE, OWN], ids=["sample", "own"])
+def test_fewer_than_two_of_a_hundred_are_wrong_while_claiming_to_know(path: Path) -> None:
+    found = cases(path)
+    assert len(wrong_claims(found)) <= 0.02 * len(found), wrong_claims(found)
+
+
+def test_own_cases_are_about_other_endpoints_or_inputs_than_the_sample() -> None:
+    sample = {(case["endpoint_id"], orjson.dumps(case["input"])) for case in cases(SAMPLE)}
+    assert not sample & {(case["endpoint_id"], orjson.dumps(case["input"])) for case in cases(OWN)}
+
+
+@pytest.mark.parametrize(
+    ("family", "fewest"),
+    [
+        ("fal-ai/sora-2/", 4),
+        ("fal-ai/veo3", 9),
+        ("fal-ai/kling-video/", 6),
+        ("fal-ai/wan", 20),
+        ("fal-ai/pixverse/", 20),
+        ("fal-ai/flux-2", 15),
+        ("fal-ai/ideogram/", 6),
+        ("fal-ai/nano-banana", 4),
+        ("fal-ai/gpt-image-1.5", 2),
+        ("fal-ai/bytedance/seedance/", 6),
+        ("fal-ai/ltx", 20),
+    ],
+)
+def test_the_texts_of_a_family_are_read_completely(family: str, fewest: int) -> None:
+    noted = [
+        name for name, row in recorded().items() if name.startswith(family) and row["price_note"] and fields_of(name)
+    ]
+    assert len(noted) >= fewest
+    assert {name: reading(name).problems for name in noted if reading(name).state != "active"} == {}
+
+
+def test_the_texts_of_trainers_are_read_completely() -> None:
+    noted = [name for name, row in recorded().items() if "trainer" in name and row["price_note"] and fields_of(name)]
+    assert len(noted) >= 20
+    assert [name for name in noted if reading(name).state != "active"] == []
+
+
+def test_every_recorded_note_is_active_or_says_why_not() -> None:
+    noted = [name for name, row in recorded().items() if row["price_note"]]
+    assert len(noted) == 365
+    silent = [name for name in noted if reading(name).state == "proposed" and not reading(name).problems]
+    assert silent == []
+
+
+def test_nine_of_ten_notes_on_known_models_are_active() -> None:
+    noted = [name for name, row in recorded().items() if row["price_note"] and fields_of(name)]
+    active = [name for name in noted if reading(name).state == "active"]
+    assert len(active) >= 0.9 * len(noted)
+
+
+def test_no_rule_depends_on_the_name_of_its_endpoint() -> None:
+    for name, row in list(recorded().items())[::40]:
+        texts = [row["price_note"], row["billing_message"]]
+        assert read_note(texts, fields_of(name), price_row(row)) == reading(name)
+
+
+def _sample_value(item: Field) -> Any:
+    if item.get("examples"):
+        return item["examples"][0]
+    if item.get("enum"):
+        return item["enum"][0]
+    kinds: dict[str, Any] = {"integer": item.get("minimum") or 1, "number": item.get("minimum") or 1, "boolean": False}
+    if item["type"] == "array":
+        return [_sample_value(item["items"])] if "items" in item else ["a"]
+    if item["type"] == "object":
+        return {inner["name"]: _sample_value(inner) for inner in item.get("fields", []) if inner["required"]}
+    return kinds.get(item["type"], "https://example.com/file")
+
+
+def _estimated(media: dict[str, Any] | None) -> Counter[bool]:
+    """How many inference models with derivable units have a sure estimate for their default input."""
+    sure: Counter[bool] = Counter()
+    for name, fields in mapped_june().items():
+        row = recorded()[name]
+        flat = price_row(row)
+        if not flat or not is_derivable(flat.unit) or (row["metadata"] or {}).get("kind") == "training":
+            continue
+        given = {item["name"]: _sample_value(item) for item in fields if item["required"]}
+        answer = estimate(name, given, media)
+        assert answer.cost is None or answer.cost > 0
+        if answer.confidence == "unknown":
+            assert answer.missing or "no price" in answer.basis, (name, answer)
+        sure[answer.confidence in ("exact", "derived")] += 1
+    return sure
+
+
+def test_nine_of_ten_default_inputs_have_a_sure_estimate_once_media_are_known() -> None:
+    sure = _estimated(FACTS)
+    assert sure[True] >= 0.9 * sure.total()
+
+
+def test_without_media_facts_two_thirds_are_sure_and_the_others_name_what_is_missing() -> None:
+    sure = _estimated(None)
+    assert sure[True] >= 0.65 * sure.total()
+
+
+def test_compute_seconds_are_bounded_for_every_recorded_model() -> None:
+    for name, row in recorded().items():
+        flat = price_row(row)
+        texts = reading(name)
+        if texts.rule is not None or texts.billed_in not in (None, "compute seconds"):
+            continue
+        if flat and flat.unit.strip() == "compute seconds" and flat.unit_price:
+            assert estimate(name, {}).confidence == "bounded"
+
+
+def test_a_row_of_a_unit_nobody_explains_has_no_estimate() -> None:
+    opaque = [
+        name
+        for name, row in recorded().items()
+        if row["price"] and row["price"]["unit"] in ("units", "credits", "", "video segments") and not row["price_note"]
+    ]
+    assert opaque
+    assert {estimate(name, {}).confidence for name in opaque} == {"unknown"}
+
+
+def test_a_price_text_outranks_the_row_it_contradicts() -> None:
+    answer = estimate("fal-ai/sora-2/text-to-video/pro", {"resolution": "720p"})
+    assert (answer.cost, answer.confidence) == (Decimal("1.20"), "exact")
