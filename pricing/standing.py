@@ -7,6 +7,7 @@ from typing import Any
 
 from catalog.examples import example_input
 from pricing.counts import OUTPUT_FIELDS
+from pricing.deadlines import deadline_seconds
 from pricing.estimating import COMPUTE_SECONDS, Estimate, History, estimate_cost
 from pricing.facts import Facts
 from pricing.legacy_costs import legacy_costs
@@ -53,15 +54,17 @@ def estimate_default(facts: Facts, history: History | None = None) -> Estimate:
         zero = Decimal(0)
         words = "a person has confirmed that it is free"
         return Estimate(zero, zero, zero, None, normalise_unit(unit or ""), zero, "exact", words)
+    given = example_input(facts.inputs)
     answer = estimate_cost(
         unit=unit,
         unit_price=facts.unit_price,
         rule=facts.rule,
         proposed=facts.proposed,
         inputs=facts.inputs,
-        input=example_input(facts.inputs),
+        input=given,
         machine_type=facts.machine_type or None,
         history=history,
+        deadline_seconds=deadline_seconds(facts, make_request(facts.inputs, given)),
     )
     try:
         to_nano(answer.cost or Decimal(0))

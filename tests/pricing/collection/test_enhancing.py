@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client as HttpClient
 
-from catalog import discovery, sync_runs
+from catalog import discovery, published, sync_runs
 from catalog.models import AIModel, SyncRun
 from genfeed.journal.models import AuditEvent
 from pricing.existing.costs import sync_existing_pricing
@@ -269,3 +270,30 @@ def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, sy
     assert result.existing == 1
     assert row.provider_cost
     assert (row.pricing, row.model.legacy_pricing) == ({"image": "0.05"}, {"image": 0.05})
+
+
+def test_the_command_refreshes_costs_alone_with_pricing_only(fal: Any, sync: Any) -> None:
+    sync()
+    imported(legacy("fal-ai/flux/dev"))
+    fal.clear_requests()
+    said = run("--pricing-only")
+    paths = {call["path"] for call in fal.requests()}
+    assert "/v1/models/pricing" in paths
+    assert "/v1/models" not in paths
+    assert "1" in said
+    assert ExistingModel.objects.get().provider_cost
+    assert not Equivalence.objects.exists()
+
+
+def test_an_existing_model_is_switched_like_any_other(admin_api: HttpClient, api: HttpClient) -> None:
+    imported(legacy("acme/own", name="Own", provider="acme", enabled=True))
+    published.forget()
+    assert [model["id"] for model in api.get("/api/v1/models").json()["items"]] == ["acme/own"]
+    answer = admin_api.post(
+        "/api/v1/admin/models/bulk-toggle", {"ids": ["acme/own"], "enabled": False}, content_type="application/json"
+    )
+    assert answer.json()["changed"] == ["acme/own"]
+    assert api.get("/api/v1/models").json()["items"] == []
+    admin_api.post("/api/v1/admin/models/acme/own/toggle", {}, content_type="application/json")
+    published.forget()
+    assert [model["id"] for model in api.get("/api/v1/models").json()["items"]] == ["acme/own"]

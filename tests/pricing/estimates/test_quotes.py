@@ -12,7 +12,7 @@ from catalog.models import AIModel
 from genfeed.clients.models import Client
 from pricing.margin_book import load_book
 from pricing.margins import price_of, read_terms
-from pricing.models import ExistingModel, MarginRule, PricePoint, ProviderEstimate
+from pricing.models import ExistingModel, MarginRule, ModelPricing, PricePoint, ProviderEstimate
 from pricing.quotes import InputRefusedError, Quote, quote, times
 from tests.pricing.estimates.sold import AUDIO_URL, DURATION, NUM_IMAGES, PROMPT, RESOLUTION, facts_about, make_sold
 from tests.pricing.selling.priced import add_rule
@@ -229,3 +229,11 @@ def test_the_price_of_an_existing_model_stands_whatever_it_costs(pricing: dict[s
 
     assert (found.price, found.cost) == (price, 50_000_000)
     assert (found.confidence == "unknown") is (price is None)
+
+
+def test_a_default_request_is_bounded_as_its_quote_is() -> None:
+    """The price that lists and choices show of computing time must be that of a quote of the same request."""
+    model = make_sold(unit_price="0.001", unit="compute seconds")
+    found = quoted(model, {"prompt": "a"})
+    assert (found.confidence, found.cost) == ("bounded", 60_000_000)
+    assert ModelPricing.objects.get(model=model).default_cost == found.cost
