@@ -152,10 +152,3 @@ def test_sync_prices_fails_in_words(fal, models, capsys):
 def test_sync_prices_knows_its_providers(db):
     with pytest.raises(CommandError, match="no provider 'nobody'"):
         call_command("sync_prices", provider="nobody")
-
-
-def test_the_task_of_prices_alone_says_what_it_did(fal, models):
-    from pricing.tasks import read_all_rules, sync_all_prices
-
-    assert "3 prices" in sync_all_prices()
-    assert read_all_rules().startswith("0 read")
