@@ -10,7 +10,7 @@ from catalog.freshness import provider_state
 from catalog.models import AIModel
 from catalog.sync_runs import ensure_providers
 from genfeed.journal.models import Alert
-from pricing.coverage import whole_coverage
+from pricing.estimates.coverage import whole_coverage
 from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule
 
 

@@ -10,7 +10,7 @@ from catalog import discovery, reporting
 from catalog.models import AIModel, SyncRun
 from catalog.sync_runs import Lease
 from genfeed.journal import request_ids
-from pricing.price_sync import sync_prices
+from pricing.prices.sync import sync_prices
 
 
 def sync_everything(

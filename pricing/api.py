@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from genfeed.clients.auth import RequireScope
 from genfeed.clients.errors import ApiError
 from pricing import api_shapes as shapes
-from pricing.estimates import Asked, Asking, estimate, estimate_many
-from pricing.reading_needs import read_needs
-from pricing.selection import select
-from pricing.workflow_order import Step
-from pricing.workflows import estimate_workflow
+from pricing.choosing.reading_needs import read_needs
+from pricing.choosing.selection import select
+from pricing.estimates.asking import Asked, Asking, estimate, estimate_many
+from pricing.workflows.estimate import estimate_workflow
+from pricing.workflows.order import Step
 
 estimates_router = Router(auth=RequireScope("estimates"), tags=["Prices"])
 

@@ -18,7 +18,7 @@ from catalog.published import rfc3339
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from pricing.money import format_usd
-from pricing.price_history import Period, periods_of
+from pricing.selling.history import Period, periods_of
 
 prices_router = Router(auth=RequireScope("models:read"), tags=["Models"])
 

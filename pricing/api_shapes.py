@@ -6,8 +6,8 @@ from ninja import Schema
 from pydantic import ConfigDict, Field
 
 from catalog.api_shapes import ErrorShape
-from pricing.requests import MEDIA_FACTS
-from pricing.requirements import STRATEGIES
+from pricing.choosing.requirements import STRATEGIES
+from pricing.counting.requests import MEDIA_FACTS
 
 Confidence = Literal["exact", "derived", "historical", "bounded", "unknown"]
 Tier = Literal["low", "medium", "high", "ultra"]

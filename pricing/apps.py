@@ -7,6 +7,6 @@ class PricingConfig(AppConfig):
     def ready(self) -> None:
         # The catalog shows prices of single clients without knowing how they come about.
         from catalog import published
-        from pricing import margin_scopes
+        from pricing.margins import scopes as margin_scopes
 
         published.register_scopes(scope_of=margin_scopes.scope_of, own_prices=margin_scopes.own_prices)

@@ -61,7 +61,7 @@ class PricePoint(models.Model):
 
 
 class PriceRule(models.Model):
-    """How a request's input turns into a cost where one flat row does not say: data, read by `pricing.rules`."""
+    """How a request's input turns into a cost where one flat row does not say: data, read by `rules.interpreter`."""
 
     class Source(models.TextChoices):
         NOTE = "note", "provider's price text"
@@ -109,7 +109,7 @@ class ModelPricing(models.Model):
     """Where the pricing of one model stands now: texts, memory of the price API, and the estimate of a default request.
 
     Everything here but texts and memory follows from price points, rules, schema and margin rules, and is written by
-    `pricing.offers` alone.
+    `pricing.selling.offers` alone.
     """
 
     class State(models.TextChoices):
@@ -137,7 +137,7 @@ class ModelPricing(models.Model):
     default_unit = models.CharField(max_length=60, blank=True)
     default_basis = models.TextField(blank=True)
     default_missing = models.JSONField(default=list)
-    # What follows from it for selling, before any margin: `pricing.standing.Standing` as JSON.
+    # What follows from it for selling, before any margin: `pricing.selling.standing.Standing` as JSON.
     standing = models.JSONField(default=dict)
     computed_at = models.DateTimeField(null=True)
     # What an admin says of the model's quality (low, medium, high, ultra); empty: derived.

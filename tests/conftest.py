@@ -13,7 +13,7 @@ from catalog.models import SyncRun
 from genfeed.clients import keys
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
-from pricing import facts, history, quotes
+from pricing.estimates import facts, history, quotes
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect

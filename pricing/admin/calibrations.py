@@ -18,8 +18,8 @@ from catalog.examples import example_input
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.admin.addresses import BadAddressError, find_model
-from pricing.calibration import CalibrationError, accept, plan, proposal_of, record_observation, reject, runs_left
-from pricing.facts import load_facts
+from pricing.calibration.runs import CalibrationError, accept, plan, proposal_of, record_observation, reject, runs_left
+from pricing.estimates.facts import load_facts
 from pricing.models import Calibration
 from pricing.money import NotMoney, format_usd, parse_usd
 

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from catalog.models import AIModel
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.admin.quality import QUALITY_ACTIONS
-from pricing.coverage import coverage
-from pricing.estimating import CONFIDENCES
+from pricing.estimates.costs import CONFIDENCES
+from pricing.estimates.coverage import coverage
 from pricing.models import ModelPricing
 from pricing.money import format_usd
 

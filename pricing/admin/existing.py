@@ -18,10 +18,10 @@ from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.existing.adopting import AdoptionResult, adopt_prices, keep_prices, why_not_adoptable
 from pricing.existing.profitability import WORDS, analyze_existing_profitability, as_csv
-from pricing.margin_book import load_book
+from pricing.margins.book import load_book
 from pricing.models import Equivalence, ExistingModel
-from pricing.offers import load_sellables
-from pricing.selling import offer_of
+from pricing.selling.offers import load_sellables
+from pricing.selling.prices import offer_of
 
 MAY_DECIDE = "pricing.decide_existing"
 _LOOKS = {"same": ("same id", "good"), "equivalent": ("equivalent", "good"), "none": ("only here", "")}

@@ -16,8 +16,8 @@ from catalog.models import AIModel
 from genfeed.journal.pages import ReadOnlyAdmin
 from pricing.models import SellingPrice
 from pricing.money import format_usd
-from pricing.price_history import Period, periods_of
-from pricing.price_plot import plot
+from pricing.selling.history import Period, periods_of
+from pricing.selling.plot import plot
 
 _ROWS = 200
 

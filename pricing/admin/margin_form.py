@@ -9,11 +9,11 @@ from django.core import signing
 
 from catalog.models import AIModel, Provider
 from genfeed.clients.models import Client
-from pricing.margin_rules import BadRule, Draft
+from pricing.margins.rules import BadRule, Draft
 from pricing.models import MarginRule
 from pricing.money import NotMoney, format_decimal, parse_decimal, parse_usd
 
-_SIGNER = signing.TimestampSigner(salt="pricing.margin_preview")
+_SIGNER = signing.TimestampSigner(salt="pricing.margins.preview")
 # A preview is of the prices and rules of its time; an older one must be made again.
 _PREVIEW_SECONDS = 3600
 

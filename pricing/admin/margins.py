@@ -16,9 +16,9 @@ from catalog.models import AIModel
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.admin.margin_form import MarginForm
-from pricing.margin_book import describe, in_force, make_book, terms_of
-from pricing.margin_preview import describe_rule, preview_end, preview_save
-from pricing.margin_rules import BadRule, check_rule, end_rule, save_rule
+from pricing.margins.book import describe, in_force, make_book, terms_of
+from pricing.margins.preview import describe_rule, preview_end, preview_save
+from pricing.margins.rules import BadRule, check_rule, end_rule, save_rule
 from pricing.models import MarginRule
 
 

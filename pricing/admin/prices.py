@@ -20,8 +20,8 @@ from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.money import NotMoney
-from pricing.price_points import DecisionError, accept, confirm_free, reject, release_manual, set_manual
-from pricing.price_refresh import refresh_price
+from pricing.prices.points import DecisionError, accept, confirm_free, reject, release_manual, set_manual
+from pricing.prices.refresh import refresh_price
 
 _OUTCOMES = {
     "first": "this is its first price",

@@ -8,9 +8,9 @@ from django.http import HttpRequest
 
 from catalog.models import AIModel
 from genfeed.journal.audit import Actor
+from pricing.choosing.quality import TIERS
+from pricing.choosing.stated_quality import set_quality
 from pricing.models import ModelPricing
-from pricing.quality import TIERS
-from pricing.stated_quality import set_quality
 
 Action = Callable[[admin.ModelAdmin, HttpRequest, QuerySet[ModelPricing]], None]
 

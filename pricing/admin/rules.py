@@ -15,12 +15,12 @@ from catalog import published
 from catalog.models import AIModel
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge
-from pricing.facts import Facts, load_facts
+from pricing.estimates.facts import Facts, load_facts
 from pricing.models import ModelPricing, PricePoint, PriceRule
-from pricing.rule_check import BadRule
-from pricing.rule_editing import activate, retire, save_rule
-from pricing.rule_trial import Trial, first_trial, read_json, try_out
-from pricing.rule_words import rule_sentences
+from pricing.rules.check import BadRule
+from pricing.rules.editing import activate, retire, save_rule
+from pricing.rules.trial import Trial, first_trial, read_json, try_out
+from pricing.rules.words import rule_sentences
 
 LOOKS = {"active": "good", "proposed": "warn"}
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from genfeed.journal.audit import Actor, Change, record
 from pricing.models import ExistingModel
-from pricing.offers import recompute
+from pricing.selling.offers import recompute
 
 
 @dataclass

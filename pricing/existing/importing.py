@@ -14,7 +14,7 @@ from catalog.understanding import derived_columns
 from genfeed.journal.audit import Actor, Change, record
 from pricing.existing.rows import LegacyRow, same_provider_key
 from pricing.models import ExistingModel
-from pricing.offers import recompute
+from pricing.selling.offers import recompute
 
 _KEYS_AT_MOST = 10_000
 _COLUMNS = ("provider_name", "name", "category", "pricing", "enabled", "extra")

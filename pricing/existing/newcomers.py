@@ -11,7 +11,7 @@ from catalog.providers import base
 from catalog.providers.base import ProviderError
 from genfeed.journal.audit import Actor
 from pricing.existing.likeness import Candidate
-from pricing.price_sync import sync_prices
+from pricing.prices.sync import sync_prices
 
 # (action, provider, id, why)
 Tell = Callable[[str, str, str, str], None]

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from pricing.margins import true_margin
+from pricing.margins.terms import true_margin
 from pricing.models import Equivalence, ExistingModel
 from pricing.money import format_decimal, to_nano, to_usd
-from pricing.selling import LEGACY_NAMES
+from pricing.selling.prices import LEGACY_NAMES
 
 WORDS = {"input": "million input tokens", "output": "million output tokens", "image": "image", "video": "second",
          "fixedPrice": "request"}  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from catalog.providers import base
 from pricing.existing.reading import BadFileError, NumberText, RawRow
 from pricing.money import NotMoney, parse_price, to_nano
-from pricing.selling import LEGACY_NAMES
+from pricing.selling.prices import LEGACY_NAMES
 
 FIELDS = ("id", "name", "provider", "category", "enabled", "pricing", *(f"pricing.{name}" for name in LEGACY_NAMES))
 _REQUIRED = ("id", "name", "provider", "enabled")

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from pricing.durations import duration_field
-from pricing.megapixels import makes_video
+from pricing.counting.durations import duration_field
+from pricing.counting.megapixels import makes_video
+from pricing.counting.requests import Field, Request
 from pricing.money import format_decimal
 from pricing.notes.draft import Draft, Per, Tier
 from pricing.notes.wording import (
@@ -20,8 +21,7 @@ from pricing.notes.wording import (
     unused,
     used,
 )
-from pricing.requests import Field, Request
-from pricing.rule_check import Rule
+from pricing.rules.check import Rule
 
 _FLAT = Per(None, True, name="request")
 _Row = dict[str, Any]

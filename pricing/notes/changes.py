@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from pricing.counting.requests import Field
 from pricing.money import format_decimal
 from pricing.notes.counting import Reader
 from pricing.notes.draft import Draft, Tier
 from pricing.notes.subjects import subject_condition
 from pricing.notes.tiers import read_tiers
 from pricing.notes.wording import Condition, audio_field, option_field, resolution_condition, unused, used
-from pricing.requests import Field
 
 _FACTORS = {"double": "2", "doubled": "2", "doubles": "2", "twice": "2", "triple": "3", "tripled": "3", "half": "0.5"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from pricing.counting.requests import Field
 from pricing.notes.draft import Draft
-from pricing.requests import Field
 
 Reader = Callable[[re.Match[str], Draft, Mapping[str, Field]], bool]
 _SECONDS_AT = re.compile(

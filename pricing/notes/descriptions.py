@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from pricing.counts import OUTPUT_FIELDS
+from pricing.counting.counts import OUTPUT_FIELDS
+from pricing.counting.requests import Field
 from pricing.money import format_decimal
 from pricing.notes.changes import add_multiplier, factor_of
 from pricing.notes.draft import Draft
 from pricing.notes.wording import Condition, choices, duration_condition, resolution_condition, used
-from pricing.requests import Field
 
 _Reader = Callable[[re.Match[str], Field, Draft, Mapping[str, Field]], None]
 

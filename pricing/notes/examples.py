@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pricing.durations import duration_field, frames_field, read_seconds
-from pricing.image_sizes import FACTOR_FIELDS
+from pricing.counting.durations import duration_field, frames_field, read_seconds
+from pricing.counting.image_sizes import FACTOR_FIELDS
+from pricing.counting.requests import Field, Request
 from pricing.money import format_decimal
 from pricing.notes.wording import audio_field, choices, resolution_condition
-from pricing.requests import Field, Request
-from pricing.rule_check import Rule
-from pricing.rules import evaluate
+from pricing.rules.check import Rule
+from pricing.rules.interpreter import evaluate
 
 _TOLERANCE = Decimal("0.02")
 _PRICE = re.compile(r"(?:costs?|costing|be|costs about|=|:)\s*(?:of )?\$(\d+(?:\.\d+)?)")

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from pricing.counts import STEP_FIELDS
+from pricing.counting.counts import STEP_FIELDS
+from pricing.counting.requests import Field, as_number
+from pricing.counting.units import normalise_unit, unit_meaning
 from pricing.money import format_decimal
 from pricing.notes import changes, counting, specials
 from pricing.notes.building import build_rule
@@ -19,10 +21,8 @@ from pricing.notes.examples import Example, try_examples
 from pricing.notes.noise import is_example, is_noise
 from pricing.notes.slips import mend
 from pricing.notes.tiers import read_tiers
-from pricing.requests import Field, as_number
-from pricing.row_rules import row_rule
-from pricing.rule_check import BadRule, Rule, check_rule
-from pricing.units import normalise_unit, unit_meaning
+from pricing.rules.check import BadRule, Rule, check_rule
+from pricing.rules.rows import row_rule
 
 _READERS: tuple[tuple[Any, Reader], ...] = (*counting.READERS, *specials.READERS, *changes.READERS, *counting.LAST)
 _LONGEST_TEXT = 20_000

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from pricing.counts import STEP_FIELDS
-from pricing.durations import duration_field, has_frames
+from pricing.counting.counts import STEP_FIELDS
+from pricing.counting.durations import duration_field, has_frames
+from pricing.counting.requests import Field, Request, media_fields
 from pricing.money import format_decimal
 from pricing.notes.counting import Reader
 from pricing.notes.draft import Draft, Per, Tier
@@ -21,7 +22,6 @@ from pricing.notes.wording import (
     unused,
     used,
 )
-from pricing.requests import Field, Request, media_fields
 
 _TOKENS_PER_MILLION = {"of": "video_tokens", "divide_by": "1000000"}
 _SECONDS = {"of": "seconds"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from pricing.counting.requests import Field
 from pricing.notes.wording import (
     Condition,
     audio_field,
@@ -16,7 +17,6 @@ from pricing.notes.wording import (
     resolution_condition,
     used,
 )
-from pricing.requests import Field
 
 _RESOLUTION = re.compile(r"\b\d{3,4}p\b|\b[1248]k\b")
 _FPS = re.compile(r"\b(\d{2,3})fps\b")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from copy import copy
 from itertools import pairwise
 
+from pricing.counting.requests import Field
 from pricing.notes.draft import Tier
 from pricing.notes.tokens import Token, tokenise
-from pricing.requests import Field
 
 _QUALIFIERS = ("resolution", "duration", "audio", "condition", "other")
 

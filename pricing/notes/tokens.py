@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from pricing.counting.requests import Field
 from pricing.notes.draft import Per
 from pricing.notes.wording import audio_field, named_choices, option_field, unused, used
-from pricing.requests import Field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from pricing.durations import duration_field, read_seconds
-from pricing.image_sizes import lines_and_pixels
-from pricing.requests import Field, Request, as_number, is_given
+from pricing.counting.durations import duration_field, read_seconds
+from pricing.counting.image_sizes import lines_and_pixels
+from pricing.counting.requests import Field, Request, as_number, is_given
 
 Condition = dict[str, Any]
 

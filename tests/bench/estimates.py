@@ -20,7 +20,7 @@ _QUESTIONS = """
 import json
 from catalog import published
 from catalog.examples import example_input
-from pricing.facts import facts_of_many
+from pricing.estimates.facts import facts_of_many
 offered = [entry for entry in published.current().entries if entry.enabled]
 chosen = offered[:: max(1, len(offered) // 100)][:100]
 facts = facts_of_many(entry.pk for entry in chosen)

@@ -13,9 +13,9 @@ from catalog import published
 from catalog.models import AIModel
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
-from pricing import offers
-from pricing.margin_preview import preview_save
-from pricing.margin_rules import Draft, check_rule, end_rule, save_rule
+from pricing.selling import offers
+from pricing.margins.preview import preview_save
+from pricing.margins.rules import Draft, check_rule, end_rule, save_rule
 def timed(call):
     started = time.perf_counter()
     result = call()

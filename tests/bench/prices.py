@@ -19,7 +19,7 @@ ModelPricing.objects.all().delete()
 _READ_TEXTS = """
 import time
 from catalog.models import AIModel
-from pricing import rule_reading
+from pricing.rules import reading as rule_reading
 keys = list(AIModel.objects.values_list("pk", flat=True))
 rule_reading.READER += 1
 started = time.perf_counter()

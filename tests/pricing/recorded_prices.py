@@ -4,9 +4,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from pricing.estimating import Estimate, estimate_cost
+from pricing.counting.requests import Field
+from pricing.estimates.costs import Estimate, estimate_cost
 from pricing.notes.reading import NoteReading, PriceRow, read_note
-from pricing.requests import Field
 from tests.recorded import JUNE, mapped, rows
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pricing.estimating import Estimate, History, estimate_cost
-from pricing.requests import Field
+from pricing.counting.requests import Field
+from pricing.estimates.costs import Estimate, History, estimate_cost
 
 IMAGES: list[Field] = [{"name": "num_images", "type": "integer", "required": False, "nullable": False, "default": 1}]
 RULE = {"version": 1, "charges": [{"name": "images", "price": "0.10", "per": {"of": "outputs"}}]}

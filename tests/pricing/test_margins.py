@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.margins import CORE_TERMS, DEFAULT_TERMS, BadMargin, price_of, read_terms, true_margin
+from pricing.margins.terms import CORE_TERMS, DEFAULT_TERMS, BadMargin, price_of, read_terms, true_margin
 from pricing.money import parse_usd
 
 costs = st.integers(min_value=0, max_value=10**13)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pricing.counting.requests import Field
 from pricing.notes.reading import NoteReading, PriceRow, read_note
-from pricing.requests import Field
-from pricing.rules import evaluate
+from pricing.rules.interpreter import evaluate
 
 
 def field(name: str, default: Any = None, **more: Any) -> Field:

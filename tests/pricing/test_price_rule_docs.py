@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pricing.quantities import FIELD_QUANTITIES, QUANTITIES
-from pricing.rule_check import SCHEMA_PATH, check_rule
-from pricing.rules import evaluate
+from pricing.counting.quantities import FIELD_QUANTITIES, QUANTITIES
+from pricing.rules.check import SCHEMA_PATH, check_rule
+from pricing.rules.interpreter import evaluate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "price-rules.md").read_text()
 RULES = [orjson.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "room", ["pricing.estimating", "pricing.notes.reading", "pricing.margins", "pricing.rule_check"]
+    "room", ["pricing.estimates.costs", "pricing.notes.reading", "pricing.margins.terms", "pricing.rules.check"]
 )
 def test_a_pure_room_imports_no_framework(room: str) -> None:
     script = f"import sys, {room}; print(*(name for name in sys.modules if name == 'django'))"

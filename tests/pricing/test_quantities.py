@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pricing.quantities import measure
-from pricing.requests import Field, make_request
+from pricing.counting.quantities import measure
+from pricing.counting.requests import Field, make_request
 
 
 def field(name: str, default: Any = None, **more: Any) -> Field:

@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from pricing.counting.requests import Field
+from pricing.counting.units import is_derivable
 from pricing.notes.reading import read_note
-from pricing.requests import Field
-from pricing.units import is_derivable
 from tests.pricing.recorded_prices import estimate, fields_of, is_right, mapped_june, price_row, reading, recorded
 from tests.recorded import FOLDER, requires_recorded
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pricing.rule_check import BadRule, check_rule, unknown_fields
+from pricing.rules.check import BadRule, check_rule, unknown_fields
 
 GOOD: dict[str, Any] = {"version": 1, "charges": [{"name": "images", "price": "0.04", "per": {"of": "outputs"}}]}
 

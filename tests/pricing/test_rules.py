@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricing.requests import Field
-from pricing.rule_check import check_rule
-from pricing.rules import RuleResult, evaluate
+from pricing.counting.requests import Field
+from pricing.rules.check import check_rule
+from pricing.rules.interpreter import RuleResult, evaluate
 
 
 def field(name: str, default: Any = None, **more: Any) -> Field:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from pricing.units import is_derivable, normalise_unit, unit_meaning
+from pricing.counting.units import is_derivable, normalise_unit, unit_meaning
 from tests.pricing.recorded_prices import recorded
 from tests.recorded import requires_recorded
 

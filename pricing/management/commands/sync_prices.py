@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from catalog import sync_runs
 from catalog.providers import base
-from pricing.price_sync import sync_prices
+from pricing.prices.sync import sync_prices
 
 
 class Command(BaseCommand):

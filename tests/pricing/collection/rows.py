@@ -12,7 +12,7 @@ from pricing.existing.importing import ImportResult, import_rows
 from pricing.existing.reading import read_file
 from pricing.existing.rows import Adapter, BadRow, LegacyRow, check_rows
 from pricing.models import PricePoint
-from pricing.offers import recompute
+from pricing.selling.offers import recompute
 
 TESTER = Actor(name="tester")
 COLUMNS = "id,name,provider,category,pricing.image,enabled"

@@ -6,7 +6,7 @@ import pytest
 
 from catalog.models import AIModel
 from genfeed.journal.models import AuditEvent
-from pricing.calibration import CalibrationError, accept, plan, proposal_of, record_observation, reject, runs_left
+from pricing.calibration.runs import CalibrationError, accept, plan, proposal_of, record_observation, reject, runs_left
 from pricing.models import Calibration, PricePoint
 from tests.factories import make_model
 from tests.pricing.collection.rows import TESTER, give_price

@@ -3,7 +3,7 @@
 import pytest
 
 from catalog.models import AIModel
-from pricing.coverage import coverage, whole_coverage
+from pricing.estimates.coverage import coverage, whole_coverage
 from pricing.models import ModelPricing
 from tests.factories import make_models
 

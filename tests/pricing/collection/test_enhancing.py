@@ -15,7 +15,7 @@ from genfeed.journal.models import AuditEvent
 from pricing.existing.costs import sync_existing_pricing
 from pricing.existing.enhancing import EnhancementResult, enhance
 from pricing.models import Equivalence, ExistingModel
-from pricing.price_sync import sync_prices
+from pricing.prices.sync import sync_prices
 from tests.factories import make_model
 from tests.pricing.collection.rows import TESTER, checked, give_price, imported, legacy, whole_database
 
@@ -123,7 +123,7 @@ def test_a_changed_cost_is_put_beside_and_told() -> None:
 
 
 def give_price_again(row: AIModel) -> None:
-    from pricing.offers import recompute
+    from pricing.selling.offers import recompute
 
     recompute([row.pk], reason="test")
 

@@ -13,7 +13,7 @@ from catalog import published
 from catalog.models import AIModel
 from genfeed.journal.models import AuditEvent, OutboxEvent
 from pricing.models import ExistingModel
-from pricing.offers import recompute
+from pricing.selling.offers import recompute
 from tests.factories import make_model, publish_now
 from tests.pricing.collection.rows import COLUMNS, give_price, imported, legacy, whole_database
 

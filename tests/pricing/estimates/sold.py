@@ -6,8 +6,8 @@ import orjson
 from django.test import Client as HttpClient
 
 from catalog.models import AIModel, SchemaVersion
-from pricing import facts
-from pricing.facts import Facts, load_facts
+from pricing.estimates import facts
+from pricing.estimates.facts import Facts, load_facts
 from tests.factories import INPUT_SCHEMA, INPUTS, OUTPUT_SCHEMA, OUTPUTS
 from tests.pricing.selling.priced import make_priced, recompute
 

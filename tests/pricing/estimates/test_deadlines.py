@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pricing.deadlines import deadline_seconds
-from pricing.requests import make_request
+from pricing.counting.requests import make_request
+from pricing.estimates.deadlines import deadline_seconds
 from tests.pricing.estimates.sold import DURATION, PROMPT, facts_about, field, make_sold
 
 pytestmark = pytest.mark.django_db

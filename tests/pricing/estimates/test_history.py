@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import AIModel
-from pricing import history
-from pricing.history import features_of, history_of, latencies
+from pricing.estimates import history
+from pricing.estimates.history import features_of, history_of, latencies
 from pricing.models import ProviderEstimate, UsageRecord
 from tests.pricing.estimates.sold import (
     DURATION,

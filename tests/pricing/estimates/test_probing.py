@@ -10,8 +10,8 @@ import pytest
 from django.test import Client as HttpClient
 
 from genfeed.net.addresses import resolve
-from pricing import probing
-from pricing.probing import Budget, Probed, probe
+from pricing.estimates import probing
+from pricing.estimates.probing import Budget, Probed, probe
 from tests.media.files import mp4, png, wav
 from tests.net.servers import Answer, Served, in_ranges, serving, whole
 from tests.pricing.estimates.sold import (

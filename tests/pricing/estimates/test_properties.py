@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.examples import example_input
-from pricing.facts import Facts
-from pricing.margin_book import Applied, RuleBook
-from pricing.margins import CORE_TERMS, read_terms
-from pricing.quotes import Quote, check_request, quote_checked
-from pricing.requests import MEDIA_FACTS, as_number
-from pricing.units import is_derivable
+from pricing.counting.requests import MEDIA_FACTS, as_number
+from pricing.counting.units import is_derivable
+from pricing.estimates.facts import Facts
+from pricing.estimates.quotes import Quote, check_request, quote_checked
+from pricing.margins.book import Applied, RuleBook
+from pricing.margins.terms import CORE_TERMS, read_terms
 from tests.pricing.estimates.sold import DURATION, NUM_IMAGES, PROMPT, schema_of
 from tests.pricing.recorded_prices import fields_of, price_row, reading, recorded
 from tests.recorded import requires_recorded

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_q.models import Schedule
 
 from catalog.models import AIModel
 from catalog.providers import base, fal_prices
-from pricing import provider_estimates
 from pricing.models import ModelPricing, ProviderEstimate
-from pricing.provider_estimates import refresh_some, waiting
+from pricing.prices.provider_estimates import refresh_some, waiting
 from tests.factories import make_model
 from tests.pricing.estimates.sold import make_sold, post
 from tests.sandbox_server import RunningSandbox
@@ -142,7 +142,7 @@ def test_no_request_ever_asks_the_provider(answers: Any, asker: Any) -> None:
 
 
 def test_it_runs_by_itself() -> None:
-    schedule = Schedule.objects.get(func="pricing.provider_estimates.refresh_some")
+    schedule = Schedule.objects.get(func="pricing.tasks.ask_for_past_costs")
 
     assert schedule.schedule_type == Schedule.MINUTES
-    assert provider_estimates.refresh_some.__name__ == schedule.func.rsplit(".", 1)[-1]
+    assert import_string(schedule.func)(2)

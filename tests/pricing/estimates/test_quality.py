@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pricing.quality import Quality, largest_lines, quality_of
+from pricing.choosing.quality import Quality, largest_lines, quality_of
 
 STEPS = {"name": "num_inference_steps", "type": "integer", "required": False}
 

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from catalog.models import AIModel
 from genfeed.clients.models import Client
-from pricing.margin_book import load_book
-from pricing.margins import price_of, read_terms
+from pricing.estimates.quotes import InputRefusedError, Quote, quote, times
+from pricing.margins.book import load_book
+from pricing.margins.terms import price_of, read_terms
 from pricing.models import ExistingModel, MarginRule, ModelPricing, PricePoint, ProviderEstimate
-from pricing.quotes import InputRefusedError, Quote, quote, times
 from tests.pricing.estimates.sold import AUDIO_URL, DURATION, NUM_IMAGES, PROMPT, RESOLUTION, facts_about, make_sold
 from tests.pricing.selling.priced import add_rule
 

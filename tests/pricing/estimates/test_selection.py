@@ -7,7 +7,7 @@ from django.test import Client as HttpClient
 
 from catalog.models import AIModel
 from genfeed.clients.models import Client
-from pricing import history
+from pricing.estimates import history
 from pricing.models import ExistingModel, ModelPricing, UsageRecord
 from tests.pricing.estimates.sold import IMAGE_URL, NUM_IMAGES, PROMPT, VIDEO_OUT, field, make_sold, post
 from tests.pricing.selling.priced import add_rule

@@ -10,8 +10,8 @@ from catalog import published, revisions
 from catalog.models import AIModel
 from genfeed.journal.audit import Actor
 from genfeed.journal.models import AuditEvent
+from pricing.choosing.stated_quality import UnknownTierError, set_quality
 from pricing.models import ModelPricing
-from pricing.stated_quality import UnknownTierError, set_quality
 from tests.pricing.estimates.sold import PROMPT, make_sold, post
 
 pytestmark = pytest.mark.django_db

@@ -5,10 +5,10 @@ from typing import Any
 from catalog import published
 from catalog.models import AIModel
 from genfeed.journal.audit import Actor
-from pricing import offers
-from pricing.margin_rules import Draft, save_rule
+from pricing.margins.rules import Draft, save_rule
 from pricing.models import MarginRule, PricePoint, PriceRule
 from pricing.money import parse_usd
+from pricing.selling import offers
 from tests.factories import make_model
 
 FINANCE = Actor(name="finance")

@@ -11,8 +11,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricing.price_history import Period
-from pricing.price_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, plot
+from pricing.selling.history import Period
+from pricing.selling.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, plot
 from tests.admin.pages import Page
 from tests.factories import make_model
 from tests.pricing.selling.priced import add_rule, make_priced

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from catalog import published
 from catalog.models import AIModel
 from genfeed.clients.models import Client
-from pricing.margin_rules import end_rule
+from pricing.margins.rules import end_rule
 from pricing.models import MarginRule
 from tests.pricing.selling.priced import FINANCE, add_rule, make_priced
 

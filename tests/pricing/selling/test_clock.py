@@ -10,7 +10,7 @@ from django_q.models import Schedule
 from catalog.models import AIModel, CatalogState
 from genfeed.clients.models import Client
 from genfeed.journal.models import AuditEvent, OutboxEvent
-from pricing.margin_rules import apply_clock, end_rule
+from pricing.margins.rules import apply_clock, end_rule
 from tests.pricing.selling.priced import FINANCE, add_rule, make_priced, price_of_model
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +117,6 @@ def test_a_switch_to_core_mode_reaches_the_prices(flux: AIModel, settings: Any) 
 
 
 def test_the_clock_is_asked_every_minute() -> None:
-    schedule = Schedule.objects.get(func="pricing.margin_rules.apply_clock")
+    schedule = Schedule.objects.get(func="pricing.tasks.apply_margin_clock")
 
     assert (schedule.schedule_type, schedule.minutes, schedule.repeats) == ("I", 1, -1)

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from catalog import published
 from catalog.models import AIModel
 from genfeed.clients.models import Client
-from pricing.margin_book import load_book, unit_terms
-from pricing.margin_preview import preview_save
-from pricing.margin_rules import Draft, check_rule
-from pricing.margins import Terms, price_of, true_margin
+from pricing.margins.book import load_book, unit_terms
+from pricing.margins.preview import preview_save
+from pricing.margins.rules import Draft, check_rule
+from pricing.margins.terms import Terms, price_of, true_margin
 from pricing.models import ModelPricing
 from pricing.money import format_usd, parse_usd, to_nano, to_usd
-from pricing.selling import legacy_prices, shown_price
-from pricing.standing import Standing
+from pricing.selling.prices import legacy_prices, shown_price
+from pricing.selling.standing import Standing
 from tests.pricing.selling.priced import add_rule, make_priced
 
 costs = st.integers(min_value=1, max_value=10**12)  # up to 1,000 USD

@@ -10,9 +10,9 @@ from django.utils import timezone
 from catalog.models import AIModel, CatalogState
 from genfeed.clients.models import Client
 from genfeed.journal.models import AuditEvent, OutboxEvent
-from pricing import margin_rules
-from pricing.margin_rules import BadRule, Draft, end_rule, load_book, save_rule
-from pricing.margins import CORE_TERMS, DEFAULT_TERMS
+from pricing.margins import rules as margin_rules
+from pricing.margins.rules import BadRule, Draft, end_rule, load_book, save_rule
+from pricing.margins.terms import CORE_TERMS, DEFAULT_TERMS
 from pricing.models import MarginRule
 from tests.factories import make_model
 from tests.pricing.selling.priced import FINANCE, add_rule, make_priced, price_of_model

@@ -7,11 +7,11 @@ import pytest
 
 from catalog.models import AIModel, CatalogState
 from genfeed.journal.models import OutboxEvent
-from pricing import offers, standing
-from pricing.margins import DEFAULT_TERMS
+from pricing.margins.terms import DEFAULT_TERMS
 from pricing.models import ExistingModel, ModelPricing, PricePoint, PriceRule, ProviderEstimate, SellingPrice
-from pricing.selling import offer_of
-from pricing.standing import Standing
+from pricing.selling import offers, standing
+from pricing.selling.prices import offer_of
+from pricing.selling.standing import Standing
 from tests.factories import make_model, make_schema_version
 from tests.pricing.selling.priced import add_rule, make_priced, recompute
 

@@ -9,7 +9,7 @@ from django.test import Client as HttpClient
 
 from catalog.models import AIModel
 from genfeed.clients.models import Client
-from pricing.margin_rules import end_rule
+from pricing.margins.rules import end_rule
 from pricing.models import PricePoint
 from tests.pricing.selling.priced import FINANCE, add_rule, make_priced, recompute
 

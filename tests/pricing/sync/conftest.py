@@ -11,8 +11,8 @@ from catalog.providers import base
 from catalog.providers.base import PriceRow
 from genfeed.journal.audit import Actor
 from pricing.models import PricePoint
-from pricing.price_report import PriceSyncResult
-from pricing.price_sync import sync_prices
+from pricing.prices.report import PriceSyncResult
+from pricing.prices.sync import sync_prices
 from tests.factories import make_model
 
 FLUX, SCHNELL, VEO, UNPRICED = "fal-ai/flux/dev", "fal-ai/flux/schnell", "fal-ai/veo3.1", "fal-ai/aura-sr"

@@ -6,7 +6,7 @@ import pytest
 
 from pricing.models import PricePoint
 from pricing.money import NotMoney
-from pricing.price_guards import judge, offered
+from pricing.prices.guards import judge, offered
 
 
 def now(price: str = "0.10", unit: str = "images", **columns: Any) -> PricePoint:

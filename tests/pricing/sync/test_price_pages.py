@@ -8,8 +8,8 @@ from django.test import Client as HttpClient
 
 from catalog.models import AIModel
 from pricing.models import ModelPricing, PricePoint, PriceRule
-from pricing.price_points import record_point
-from pricing.rule_trial import pretty
+from pricing.prices.points import record_point
+from pricing.rules.trial import pretty
 from tests.admin.pages import Page, page_of, read
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, current, held, said

@@ -8,7 +8,7 @@ from catalog.models import AIModel, CatalogState
 from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
 from pricing.models import ModelPricing, PricePoint
 from pricing.money import NotMoney
-from pricing.price_points import (
+from pricing.prices.points import (
     DecisionError,
     Outcome,
     accept,
@@ -115,8 +115,8 @@ def test_a_small_change_is_not_told(model):
 
 
 def test_a_whole_price_list_that_moves_is_one_alert():
-    from pricing.price_guards import offered
-    from pricing.price_points import record_points
+    from pricing.prices.guards import offered
+    from pricing.prices.points import record_points
     from tests.factories import make_models
 
     keys = [row.pk for row in make_models(30)]
@@ -249,7 +249,7 @@ def test_a_manual_price_that_never_had_another_cannot_be_released(model):
 
 
 def test_a_row_of_nothing_is_unknown_until_a_person_says_that_it_is_free(model):
-    from pricing.settling import settle
+    from pricing.selling.publishing import settle
 
     take(model, "0")
     settle([model.pk], reason="test")

@@ -9,7 +9,7 @@ from catalog.providers.base import PriceRow, ProviderError, ProviderUnavailableE
 from genfeed.journal.models import AuditEvent
 from pricing.models import ModelPricing
 from pricing.money import NotMoney
-from pricing.price_refresh import refresh_price
+from pricing.prices.refresh import refresh_price
 from tests.admin.pages import page_of
 from tests.pricing.sync.conftest import FLUX, SCHNELL, UNPRICED, held, said
 

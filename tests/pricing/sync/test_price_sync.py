@@ -11,9 +11,9 @@ from catalog.models import AIModel, CatalogState
 from catalog.providers.base import NotOfferedError, PriceRow
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, OutboxEvent
-from pricing.facts import load_facts
+from pricing.estimates.facts import load_facts
 from pricing.models import ModelPricing, PricePoint, PriceRule
-from pricing.price_points import set_manual
+from pricing.prices.points import set_manual
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, SCHNELL, UNPRICED, VEO, current, held, said
 
@@ -146,7 +146,7 @@ def test_a_price_that_is_gone_leaves_the_last_one_and_tells(fal, sync_now):
 
 def test_a_price_synced_today_changes_nothing_that_was_quoted_yesterday_m9(fal, sync_now, models):
     """M9: quotes are frozen facts; a later price adds a point and leaves those that a quote speaks of."""
-    from pricing.quotes import quote
+    from pricing.estimates.quotes import quote
 
     sync_now()
     facts = next(load_facts([models[SCHNELL].pk]))
@@ -252,7 +252,7 @@ def test_the_next_good_sync_closes_the_alert_of_the_failed_one(fal, sync_now):
 
 
 def test_a_crash_while_writing_leaves_everything_as_it_was(fal, sync_now, monkeypatch):
-    from pricing import price_sync
+    from pricing.prices import sync as price_sync
 
     sync_now()
     before = picture()

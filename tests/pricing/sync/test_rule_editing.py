@@ -4,13 +4,13 @@ import pytest
 
 from catalog.models import AIModel
 from genfeed.journal.models import AuditEvent
-from pricing.facts import load_facts
+from pricing.estimates.facts import load_facts
 from pricing.models import PriceRule
-from pricing.price_points import record_point
-from pricing.rule_check import BadRule
-from pricing.rule_editing import activate, retire, save_rule
-from pricing.rule_trial import Trial, first_trial, pretty, try_out
-from pricing.rule_words import rule_sentences
+from pricing.prices.points import record_point
+from pricing.rules.check import BadRule
+from pricing.rules.editing import activate, retire, save_rule
+from pricing.rules.trial import Trial, first_trial, pretty, try_out
+from pricing.rules.words import rule_sentences
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, PERSON
 

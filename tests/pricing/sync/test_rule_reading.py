@@ -6,12 +6,12 @@ import pytest
 
 from catalog.models import AIModel, SchemaVersion
 from genfeed.journal.models import Alert
-from pricing import rule_reading
-from pricing.facts import load_facts
+from pricing.estimates.facts import load_facts
 from pricing.models import ModelPricing, PricePoint, PriceRule
-from pricing.price_points import record_point
-from pricing.rule_editing import activate, retire, save_rule
-from pricing.rule_reading import read_rules
+from pricing.prices.points import record_point
+from pricing.rules import reading as rule_reading
+from pricing.rules.editing import activate, retire, save_rule
+from pricing.rules.reading import read_rules
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, PERSON, VEO
 

@@ -1,0 +1,1 @@
+"""What a few billed runs say about a price that no text tells."""

@@ -1,0 +1,1 @@
+"""Which model fits a task: requirements, quality, alternatives."""

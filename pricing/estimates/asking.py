@@ -1,0 +1,101 @@
+"""Estimates as clients ask for them: one, or many of which a bad one spoils no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from catalog import published
+from genfeed.clients.auth import Identity
+from genfeed.clients.errors import ApiError
+from pricing.estimates.addressing import find_model
+from pricing.estimates.facts import Facts, facts_of, facts_of_many
+from pricing.estimates.probing import Budget, Probed, probe
+from pricing.estimates.quotes import InputRefusedError, check_request, current_book, quote_checked
+from pricing.estimates.rendering import input_error, render_error, render_quote
+from pricing.margins.book import RuleBook
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question: a model's id, its input, media facts, and whether to look at the input files."""
+
+    model: str
+    input: Mapping[str, Any]
+    media: Mapping[str, Any] | None = None
+    probe: bool = False
+
+
+@dataclass
+class Asking:
+    """Who asks, by which margin rules, and what looking at files may still spend in this request."""
+
+    is_admin: bool
+    client_id: int | None
+    book: RuleBook = field(default_factory=current_book)
+    budget: Budget = field(default_factory=Budget.start)
+
+    @classmethod
+    def of(cls, identity: Identity) -> Asking:
+        """The caller of an API request."""
+        return cls(identity.is_admin, identity.key.client_id if identity.key else None)
+
+    @property
+    def shows_cost(self) -> bool:
+        """Costs are for staff; in core mode the cost is the caller's own."""
+        return self.is_admin or settings.GENFEED_MODE == "core"
+
+
+def estimate(asked: Asked, asking: Asking) -> dict[str, Any]:
+    """One estimate as JSON. Raises ApiError."""
+    entry = find_model(asked.model, is_admin=asking.is_admin)
+    return _estimate(asked, facts_of(entry.pk), asking)
+
+
+def estimate_many(items: list[Asked | ApiError], asking: Asking) -> list[dict[str, Any]]:
+    """An estimate or `{"model", "error"}` for each item, in their order; items that are no questions come as errors."""
+    entries = [_found(item, asking) for item in items]
+    facts = facts_of_many(entry.pk for entry in entries if isinstance(entry, published.Entry))
+    return [_answer(item, entry, facts, asking) for item, entry in zip(items, entries, strict=True)]
+
+
+def _answer(
+    item: Asked | ApiError, entry: published.Entry | ApiError, facts: Mapping[int, Facts], asking: Asking
+) -> dict[str, Any]:
+    if isinstance(item, ApiError):
+        return {"model": None, "error": render_error(item)}
+    if isinstance(entry, ApiError):
+        return {"model": item.model, "error": render_error(entry)}
+    try:
+        return _estimate(item, facts[entry.pk], asking)
+    except ApiError as error:
+        return {"model": item.model, "error": render_error(error)}
+
+
+def _found(item: Asked | ApiError, asking: Asking) -> published.Entry | ApiError:
+    if isinstance(item, ApiError):
+        return item
+    try:
+        return find_model(item.model, is_admin=asking.is_admin)
+    except ApiError as error:
+        return error
+
+
+def _estimate(asked: Asked, facts: Facts, asking: Asking) -> dict[str, Any]:
+    try:
+        filled = check_request(facts, asked.input, asked.media)
+    except InputRefusedError as error:
+        raise input_error(error) from None
+    media = asked.media
+    probed: Probed | None = None
+    if asked.probe:
+        probed = probe(facts, filled, media, asking.budget)
+        media = probed.media
+    quote = quote_checked(facts, filled, media=media, book=asking.book, client_id=asking.client_id)
+    answer = render_quote(quote, shows_cost=asking.shows_cost)
+    if probed is not None:
+        answer |= {"media": quote.media, "probe_problems": probed.problems}
+    return answer

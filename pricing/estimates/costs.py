@@ -1,0 +1,199 @@
+"""What a request will cost us, how sure that is, and why: rule before row, then history, then a bound, never a 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from pricing.counting.requests import Field, Request, make_request
+from pricing.counting.units import normalise_unit
+from pricing.estimates.gpu_prices import second_price
+from pricing.money import format_decimal
+from pricing.rules.check import Rule
+from pricing.rules.interpreter import RuleResult, evaluate_request
+from pricing.rules.rows import row_rule
+
+Confidence = Literal["exact", "derived", "historical", "bounded", "unknown"]
+CONFIDENCES: tuple[Confidence, ...] = ("exact", "derived", "historical", "bounded", "unknown")
+DEFAULT_DEADLINE_SECONDS = Decimal(600)
+COMPUTE_SECONDS = "compute seconds"
+# Where a text speaks of this unit, the first one is dearer than the others; a flat row is silent about that.
+FIRST_DEARER = "processed megapixels"
+_SAME = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What jobs like this one have cost, in USD: the median and the range, with words for the basis."""
+
+    cost: Decimal
+    low: Decimal | None
+    high: Decimal | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimate in USD. `cost` is None when the confidence is `unknown`; `low` and `high` bound it when not exact.
+
+    `units` × `unit_price` explains the cost where one charge makes it; `missing` names fields and media facts that
+    would settle it. `reasons` is the basis without any amount of money, for those who may not see the cost.
+    """
+
+    cost: Decimal | None
+    low: Decimal | None
+    high: Decimal | None
+    units: Decimal | None
+    unit: str
+    unit_price: Decimal | None
+    confidence: Confidence
+    basis: str
+    missing: tuple[str, ...] = ()
+    reasons: str = ""
+
+
+def estimate_cost(
+    *,
+    unit: str | None,
+    unit_price: Decimal | None,
+    rule: Rule | None,
+    inputs: Sequence[Field],
+    input: Mapping[str, Any],
+    media: Mapping[str, Any] | None = None,
+    machine_type: str | None = None,
+    history: History | None = None,
+    proposed: Rule | None = None,
+    deadline_seconds: Decimal = DEFAULT_DEADLINE_SECONDS,
+) -> Estimate:
+    """Estimate one request. `rule` is the active price rule, `proposed` one that waits for review.
+
+    An active rule outranks the row; a proposed one that disagrees with the row only bounds. A row of 0 is unknown.
+    Raises NotMoney for media facts that are unknown or no numbers.
+    """
+    request = make_request(inputs, input, media)
+    price = unit_price if unit_price is not None and unit_price > 0 else None
+    if rule is not None:
+        answer = _settled(evaluate_request(rule, request, unit_price=price), "price rule")
+    else:
+        answer = _by_row(unit, unit_price, price, request)
+        if proposed is not None:
+            answer = _beside_proposal(answer, evaluate_request(proposed, request, unit_price=price))
+    if answer.confidence != "unknown":
+        return answer
+    if history is not None and history.cost > 0:
+        return replace(
+            answer,
+            cost=history.cost,
+            low=history.low,
+            high=history.high,
+            confidence="historical",
+            basis=history.basis,
+            reasons=history.basis,
+        )
+    if rule is None and unit is not None and normalise_unit(unit) == COMPUTE_SECONDS:
+        return _bounded(answer, second_price(machine_type, price), machine_type, deadline_seconds)
+    return answer
+
+
+def _settled(result: RuleResult, source: str) -> Estimate:
+    return Estimate(
+        cost=result.cost,
+        low=result.low,
+        high=result.high,
+        units=result.units,
+        unit=result.unit,
+        unit_price=result.price,
+        confidence=result.confidence,
+        basis=f"{source}: {result.basis}",
+        missing=result.missing,
+        reasons=f"{source}: {result.reasons}",
+    )
+
+
+def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, request: Request) -> Estimate:
+    if unit is None or price is None:
+        why = "the provider names no price" if stated is None else "a price of 0 is unknown until a person confirms it"
+        return _unknown(unit or "", why, ("price",))
+    rule = row_rule(unit, request.fields)
+    if rule is None:
+        why = f"a unit of {normalise_unit(unit)!r} can't be derived from a request"
+        return replace(_unknown(unit, why, (f"number of {normalise_unit(unit) or 'units'}",)), unit_price=price)
+    answer = replace(
+        _settled(evaluate_request(rule, request, unit_price=price), "price row"), unit=normalise_unit(unit)
+    )
+    if normalise_unit(unit) == FIRST_DEARER and answer.cost is not None and answer.cost > price:
+        return replace(
+            _with_words(answer, "the row does not say whether megapixels after the first are cheaper"),
+            low=price,
+            confidence="bounded",
+        )
+    unsaid = _unsaid(request)
+    if answer.confidence == "exact" and unsaid:
+        words = f"no text says whether {' and '.join(unsaid)} changes the price"
+        return replace(_with_words(answer, words), confidence="derived")
+    return answer
+
+
+def _with_words(answer: Estimate, words: str) -> Estimate:
+    return replace(answer, basis=f"{answer.basis}; {words}", reasons=f"{answer.reasons}; {words}")
+
+
+def _unsaid(request: Request) -> list[str]:
+    """Choices that change prices elsewhere and that a flat row keeps silent about."""
+    return [
+        name
+        for name, item in request.fields.items()
+        if ("resolution" in name and len(item.get("enum", [])) > 1)
+        or (item.get("type") == "boolean" and name.startswith(("generate_audio", "enable_audio")))
+    ]
+
+
+def _unknown(unit: str, why: str, names: tuple[str, ...]) -> Estimate:
+    return Estimate(None, None, None, None, normalise_unit(unit), None, "unknown", why, names, why)
+
+
+def _beside_proposal(row: Estimate, result: RuleResult) -> Estimate:
+    """A proposed rule that agrees with the row changes nothing; one that does not makes the answer a range."""
+    if result.cost is None:
+        return replace(row, cost=None, confidence="unknown", missing=row.missing or result.missing)
+    if row.cost is not None and abs(row.cost - result.cost) <= _SAME * result.cost:
+        return row
+    ends = [cost for cost in (row.cost, result.cost) if cost is not None]
+    waits = "price text not fully understood, waits for review"
+    words = f"{waits}: {result.basis}"
+    if row.cost is not None:
+        words += f"; the row alone says {format_decimal(row.cost.normalize())} USD"
+    return Estimate(
+        cost=result.cost,
+        low=min(ends),
+        high=max(ends),
+        units=result.units,
+        unit=result.unit,
+        unit_price=result.price,
+        confidence="bounded",
+        basis=words,
+        missing=result.missing,
+        reasons=f"{waits}: {result.reasons}",
+    )
+
+
+def _bounded(answer: Estimate, price: Decimal | None, machine_type: str | None, deadline: Decimal) -> Estimate:
+    if price is None:
+        return answer
+    high = price * deadline
+    where = f" on {machine_type}" if machine_type else ""
+    return replace(
+        answer,
+        cost=high,
+        low=None,
+        high=high,
+        units=deadline,
+        unit=COMPUTE_SECONDS,
+        unit_price=price,
+        confidence="bounded",
+        basis=f"at most {deadline} compute seconds{where} at {format_decimal(price)} USD; usually far less",
+        missing=(),
+        reasons=f"at most {deadline} compute seconds{where}; usually far less",
+    )

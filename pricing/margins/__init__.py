@@ -1,0 +1,1 @@
+"""How price follows from cost: margin rules, their scopes, dates and previews."""

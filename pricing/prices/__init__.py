@@ -1,0 +1,1 @@
+"""What the provider charges: read with guards, kept over time, decided by people."""

@@ -1,0 +1,1 @@
+"""Price rules: data that says how an input turns into a cost; read, checked, chosen, edited, evaluated."""

@@ -1,0 +1,1 @@
+"""What many requests cost that depend on one another."""
