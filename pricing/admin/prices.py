@@ -20,7 +20,7 @@ from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.money import NotMoney
-from pricing.prices.points import DecisionError, accept, confirm_free, reject, release_manual, set_manual
+from pricing.prices.decisions import DecisionError, accept, confirm_free, reject, release_manual, set_manual
 from pricing.prices.refresh import refresh_price
 
 _OUTCOMES = {

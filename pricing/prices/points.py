@@ -14,14 +14,8 @@ from catalog.models import AIModel, SyncRun
 from pricing.models import PricePoint
 from pricing.money import format_decimal
 from pricing.prices import alerts as price_alerts
-from pricing.prices.decisions import DecisionError, accept, confirm_free, reject, release_manual, set_manual
 from pricing.prices.guards import Offered, Verdict, judge, offered, same_price
 from pricing.selling.publishing import lock_models
-
-__all__ = [
-    "DecisionError", "Outcome", "accept", "confirm_free", "record_point", "record_points", "reject",
-    "release_manual", "set_manual",
-]  # fmt: skip
 
 _SYSTEM = "system"
 

@@ -25,11 +25,11 @@ from catalog.sync_runs import Lease
 from pricing.existing.costs import sync_existing_pricing
 from pricing.models import ModelPricing, PricePoint
 from pricing.money import NotMoney
-from pricing.prices import alerts as price_alerts
 from pricing.prices.answers import Answers, check_plausible
 from pricing.prices.guards import Offered, judge, offered
 from pricing.prices.points import record_points
 from pricing.prices.report import PriceSyncResult
+from pricing.prices.sync_alerts import tell_sync
 from pricing.prices.texts import TextsRead, keep_texts, lacking_texts, read_texts
 from pricing.rules import reading as rule_reading
 from pricing.selling.publishing import lock_models, settle
@@ -71,7 +71,7 @@ def sync_prices(
     if not result.error:
         result.existing = sync_existing_pricing(row.slug)
     result.seconds = round(time.monotonic() - started, 2)
-    price_alerts.tell_sync(row, result)
+    tell_sync(row, result)
     logger.info("price sync of %s: %s", row.name, result.as_report())
     return result
 

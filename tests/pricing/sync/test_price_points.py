@@ -8,16 +8,8 @@ from catalog.models import AIModel, CatalogState
 from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
 from pricing.models import ModelPricing, PricePoint
 from pricing.money import NotMoney
-from pricing.prices.points import (
-    DecisionError,
-    Outcome,
-    accept,
-    confirm_free,
-    record_point,
-    reject,
-    release_manual,
-    set_manual,
-)  # fmt: skip
+from pricing.prices.decisions import DecisionError, accept, confirm_free, reject, release_manual, set_manual
+from pricing.prices.points import Outcome, record_point
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, PERSON, current, held, said
 

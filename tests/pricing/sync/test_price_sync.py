@@ -13,7 +13,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, OutboxEvent
 from pricing.estimates.facts import load_facts
 from pricing.models import ModelPricing, PricePoint, PriceRule
-from pricing.prices.points import set_manual
+from pricing.prices.decisions import set_manual
 from tests.factories import make_model
 from tests.pricing.sync.conftest import FLUX, SCHNELL, UNPRICED, VEO, current, held, said
 
