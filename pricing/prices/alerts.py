@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.urls import reverse
 
-from catalog.models import AIModel
+from catalog.models import AIModel, Provider
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.models import PricePoint
@@ -58,6 +58,19 @@ def resolve_held(points: Sequence[PricePoint]) -> None:
         resolve("price_held", _subject(model))
     if points and not PricePoint.objects.filter(standing=PricePoint.Standing.HELD).exists():
         resolve("price_held", "many")
+
+
+def resolve_gone(provider_ids: Iterable[int]) -> None:
+    """Closes the alert of prices that are gone for each provider that has all of them again, or others by hand."""
+    for provider in Provider.objects.filter(pk__in=list(provider_ids)):
+        gone = PricePoint.objects.filter(
+            standing=PricePoint.Standing.CURRENT,
+            source=PricePoint.Source.ADVERTISED,
+            model__provider=provider,
+            model__pricing__has_row=False,
+        )
+        if not gone.exclude(model__status=AIModel.Status.RETIRED).exists():
+            resolve("prices_gone", provider.slug)
 
 
 def _subject(model: AIModel) -> str:

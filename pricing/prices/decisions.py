@@ -116,6 +116,7 @@ def _replace(
             model=model, standing=PricePoint.Standing.CURRENT, why=reason[:300], seen_at=now, effective_from=now,
             decided_by=actor.name[:200], decided_at=now, **values,
         )  # fmt: skip
+        price_alerts.resolve_gone([model.provider_id])
         record(action, [Change(model, before, _said(point))], actor=actor, reason=reason)
         settle([model.pk], reason=f"price of {model} set by {actor.name}")
     return point

@@ -9,8 +9,10 @@ from catalog.models import AIModel
 from catalog.providers import base
 from catalog.providers.base import ProviderBadAnswerError
 from pricing.models import ModelPricing, PricePoint
+from pricing.prices.alerts import resolve_gone
 from pricing.prices.points import Outcome, record_point
 from pricing.rules import reading as rule_reading
+from pricing.rules.alerts import resolve_settled
 from pricing.selling.publishing import settle
 
 
@@ -38,6 +40,8 @@ def refresh_price(model: AIModel) -> Outcome | None:
         )  # fmt: skip
         # A rule may follow from the row, too.
         rules = rule_reading.apply([model.pk], {})
+        resolve_gone([model.provider_id])
+        resolve_settled()
         if outcome.changes_cost or rules.touched:
             settle([model.pk], reason=f"price of {model} asked for")
     return outcome

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import reverse
-
 from catalog.models import Provider
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
+from pricing.prices.alerts import resolve_gone
 from pricing.prices.report import PriceSyncResult
+from pricing.rules.alerts import tell_rules
 
 _NAMED = 100
 
@@ -42,20 +42,11 @@ def tell_sync(provider: Provider, result: PriceSyncResult) -> None:
         if title:
             raise_alert(code, provider.slug, title, text, level=Alert.Level.WARNING)
         elif code != "prices_gone":
-            # A price that is gone is not asked about again for a day; a person has to look.
             resolve(code, provider.slug)
-    if result.rules.get("contradicting"):
-        n = result.rules["contradicting"]
-        raise_alert(
-            "price_texts_contradict", provider.slug,
-            f"{n} price text{'s' * (n > 1)} of {provider.name} contradict the price list",
-            "The texts count. Look whether that is right.", level=Alert.Level.INFO,
-            url=f"{reverse('admin:pricing_pricerule_changelist')}?contradicts_row__exact=1",
-        )  # fmt: skip
-    if result.rules.get("proposed"):
-        n = result.rules["proposed"]
-        raise_alert(
-            "price_rules_proposed", provider.slug, f"{n} proposed price rule{'s' * (n > 1)} of {provider.name}",
-            "Their texts were not understood completely. Correct and activate them, or retire them.",
-            level=Alert.Level.INFO, url=f"{reverse('admin:pricing_pricerule_changelist')}?state__exact=proposed",
-        )  # fmt: skip
+    # A price that was gone before is not news to this sync, and may be missing all the same.
+    resolve_gone([provider.pk])
+    tell_rules(
+        provider,
+        proposed=result.rules.get("proposed", 0),
+        contradicting=result.rules.get("contradicting", 0),
+    )

@@ -8,6 +8,7 @@ from django.utils import timezone
 from catalog.models import AIModel, SchemaVersion
 from genfeed.journal.audit import Actor, Change, record
 from pricing.models import PriceRule
+from pricing.rules.alerts import resolve_settled
 from pricing.rules.check import BadRule, Rule, check_rule, unknown_fields
 from pricing.selling.publishing import lock_models, settle
 
@@ -96,3 +97,4 @@ def _retire_live(model: AIModel, states: tuple[str, ...], actor: Actor) -> list[
 def _decide(rule: PriceRule, state: str, actor: Actor) -> None:
     rule.state, rule.decided_by, rule.decided_at = state, actor.name[:200], timezone.now()
     rule.save(update_fields=["state", "decided_by", "decided_at"])
+    resolve_settled()

@@ -144,6 +144,29 @@ def test_a_price_that_is_gone_leaves_the_last_one_and_tells(fal, sync_now):
     assert FLUX in Alert.objects.get(code="prices_gone").text
 
 
+def is_open(code: str) -> bool:
+    return Alert.objects.filter(code=code, acknowledged_at=None).exists()
+
+
+def test_the_alert_of_a_price_that_is_gone_stays_until_it_is_back(fal, sync_now):
+    sync_now()
+    fal.patch_model(FLUX, price=None)
+    sync_now()
+    sync_now()
+    assert is_open("prices_gone")
+    fal.patch_model(FLUX, price={"unit_price": 0.025, "unit": "megapixels"})
+    sync_now(full=True)
+    assert not is_open("prices_gone")
+
+
+def test_a_price_by_hand_closes_the_alert_of_the_one_that_is_gone(fal, sync_now, models):
+    sync_now()
+    fal.patch_model(FLUX, price=None)
+    sync_now()
+    set_manual(models[FLUX], unit="images", unit_price="0.07", actor=SYSTEM, reason="contract")
+    assert not is_open("prices_gone")
+
+
 def test_a_price_synced_today_changes_nothing_that_was_quoted_yesterday_m9(fal, sync_now, models):
     """M9: quotes are frozen facts; a later price adds a point and leaves those that a quote speaks of."""
     from pricing.estimates.quotes import quote

@@ -200,6 +200,43 @@ def test_contradictions_and_proposals_are_one_alert_each_and_lead_to_their_list(
     assert found.url == "/admin/pricing/pricerule/?contradicts_row__exact=1"
 
 
+@pytest.fixture
+def alerted(fal, sync_now) -> None:
+    """A text that is not understood and one that contradicts its row, with the alerts of both open."""
+    fal.patch_model(VEO, price_note=NONSENSE)
+    fal.patch_model(FLUX, price_note=PER_IMAGE, billing_message=None)
+    sync_now()
+
+
+def open_alerts() -> set[str]:
+    return set(Alert.objects.filter(acknowledged_at=None).values_list("code", flat=True))
+
+
+def test_alerts_of_texts_stay_while_their_rules_wait(alerted, sync_now):
+    sync_now()
+    assert open_alerts() >= {"price_rules_proposed", "price_texts_contradict"}
+
+
+def test_a_sync_after_which_no_rule_waits_closes_the_alerts(alerted, fal, models, sync_now):
+    for endpoint_id in models:
+        fal.patch_model(endpoint_id, price_note=None, billing_message=None)
+    sync_now()
+    assert not open_alerts() & {"price_rules_proposed", "price_texts_contradict"}
+
+
+@pytest.mark.parametrize(
+    ("code", "waiting"),
+    [("price_rules_proposed", {"state": "proposed"}), ("price_texts_contradict", {"contradicts_row": True})],
+)
+def test_the_last_decision_about_a_waiting_rule_closes_its_alert(alerted, code, waiting):
+    *others, last = PriceRule.objects.filter(**waiting).exclude(state="retired")
+    for rule in others:
+        retire(rule, actor=PERSON)
+    assert code in open_alerts()
+    retire(last, actor=PERSON)
+    assert code not in open_alerts()
+
+
 @pytest.mark.parametrize(
     "note", ["$" * 5000, "**$1", "\u202e$5 rep egami", "$NaN per image", "-$5 per image", "0" * 20_000]
 )
