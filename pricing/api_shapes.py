@@ -110,6 +110,7 @@ class AlternativeShape(Schema):
     price: Usd
     saves: Usd
     leaves_out: list[str] = Field(description="Given fields that it has no place for.")
+    same_model: bool = Field(description="It is confirmed to be the same model under another id or provider.")
 
 
 class StepShape(Schema):
@@ -126,7 +127,9 @@ class StepShape(Schema):
     confidence: Confidence
     missing: list[str]
     estimate: EstimateShape = Field(description="Of one run.")
-    cheapest_alternative: AlternativeShape | None = Field(description="Another model of the same task, for one run.")
+    cheapest_alternative: AlternativeShape | None = Field(
+        description="Another model of the same task, or the same model elsewhere, for one run."
+    )
 
 
 class MissingOfStep(Schema):
@@ -207,6 +210,9 @@ class ChoiceShape(Schema):
     latency: LatencyShape | None
     max_resolution: int | None = Field(description="The shorter side of its largest output, in pixels.")
     capabilities: list[str]
+    same_model_as: list[str] = Field(
+        description="The model to replace, and those before it in the ranking, that are confirmed to be this model."
+    )
     reason: str
 
 

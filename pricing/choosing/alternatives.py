@@ -1,4 +1,5 @@
-"""The cheapest other model for the same request: of the same kind of task, with a price that is known."""
+"""The cheapest other model for the same request, with a price that is known: of the same kind of task, or confirmed to
+be the same model under another id or provider."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import orjson
 from catalog import published
 from pricing.choosing.fitting import fit
 from pricing.counting.requests import Request
+from pricing.equivalents import offered_equivalents
 from pricing.estimates.asking import Asking
 from pricing.estimates.facts import Facts, facts_of_many
 from pricing.estimates.history import may_change_price
@@ -31,8 +33,8 @@ class Alternatives:
         self._found: dict[bytes, dict[str, Any] | None] = {}
 
     def cheapest(self, facts: Facts, request: Request, own: Quote, input: Mapping[str, Any]) -> dict[str, Any] | None:
-        """`{"model", "name", "provider", "price", "saves", "leaves_out"}` for one run, amounts in USD; None where no
-        other model takes this request for less."""
+        """`{"model", "name", "provider", "price", "saves", "leaves_out", "same_model"}` for one run, amounts in USD;
+        None where no other model takes this request for less."""
         given = {name: request.given.get(name) for name in input}
         key = orjson.dumps([facts.pk, given, {name: str(value) for name, value in request.media.items()}])
         if key not in self._found:
@@ -40,12 +42,13 @@ class Alternatives:
         return self._found[key]
 
     def _search(self, facts: Facts, request: Request, own: Quote, given: Mapping[str, Any]) -> dict[str, Any] | None:
-        keys = [key for key in self._candidates(facts) if key != facts.pk][:MOST_TRIED]
+        same = {entry.pk for entry in offered_equivalents(facts.pk, kind=facts.kind)}
+        keys = [key for key in self._candidates(facts) if key != facts.pk and key not in same][:MOST_TRIED]
         # What has another length or size is no alternative.
         decisive = {item["name"] for item in facts.inputs if item["name"] in given and may_change_price(item)}
         decisive -= {item["name"] for item in facts.inputs if item.get("type") == "boolean"}
         best: tuple[int, Facts, tuple[str, ...]] | None = None
-        for other in facts_of_many(keys).values():
+        for other in facts_of_many([*same, *keys]).values():
             fitted = fit(other, given, facts.inputs)
             if fitted is None or set(fitted.left_out) & decisive:
                 continue
@@ -59,7 +62,9 @@ class Alternatives:
             )
             if quote.price is None or quote.confidence not in SURE:
                 continue
-            if best is None or (quote.price, other.endpoint_id) < (best[0], best[1].endpoint_id):
+            # At one price the same model goes before another one.
+            place = (quote.price, other.pk not in same, other.endpoint_id)
+            if best is None or place < (best[0], best[1].pk not in same, best[1].endpoint_id):
                 best = (quote.price, other, fitted.left_out)
         if best is None or (own.price is not None and best[0] >= own.price):
             return None
@@ -71,6 +76,7 @@ class Alternatives:
             "price": format_usd(price),
             "saves": None if own.price is None else format_usd(own.price - price),
             "leaves_out": list(left_out),
+            "same_model": other.pk in same,
         }
 
     def _candidates(self, facts: Facts) -> list[int]:

@@ -9,6 +9,7 @@ from catalog import published
 from genfeed.clients.errors import ApiError
 from pricing.api_shapes import SelectBody
 from pricing.choosing.requirements import Needs, budget, tier_of
+from pricing.equivalents import offered_equivalents
 from pricing.estimates.addressing import find_model
 from pricing.money import NotMoney, parse_price, to_nano
 
@@ -21,12 +22,17 @@ _LARGEST = 32_768
 def read_needs(body: SelectBody) -> Needs:
     """The requirements of a request. Raises ApiError naming what is missing or makes no sense."""
     task, media_type, exclude, kind = body.task, body.media_type, tuple(body.exclude), body.kind
+    instead_of, same_models = None, frozenset[int]()
     if body.instead_of is not None:
         # One that clients may no longer call is the very reason to ask for another.
         entry = find_model(body.instead_of, is_admin=True)
         task, kind = task or entry.category or None, entry.kind  # type: ignore[assignment]
         media_type = media_type or entry.media_type  # type: ignore[assignment]
-        exclude = (*exclude, f"{entry.provider}:{entry.id}")
+        instead_of = f"{entry.provider}:{entry.id}"
+        exclude = (*exclude, instead_of)
+        # A task that is named and another one than the model's own is what is wanted, not the same model.
+        if (task or None, media_type) == (entry.category or None, entry.media_type):
+            same_models = frozenset(one.pk for one in offered_equivalents(entry.pk, kind=kind))
     if task is None and media_type is None:
         raise _refused("task", "neither a task nor a media type is named", "Send task, media_type or instead_of.")
     if task is not None:
@@ -45,6 +51,8 @@ def read_needs(body: SelectBody) -> Needs:
         inputs=tuple(dict.fromkeys(body.inputs)),
         capabilities=tuple(dict.fromkeys(body.capabilities)),
         exclude=exclude,
+        instead_of=instead_of,
+        same_models=same_models,
         strategy=body.strategy or ("fastest" if body.urgency == "high" else "cheapest"),
     )
 

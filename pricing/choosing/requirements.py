@@ -24,6 +24,8 @@ class Needs:
     """What is needed. Amounts in nano-USD per output, latency in seconds, resolution in lines (the shorter side).
 
     `inputs`: kinds of media (or `text`) that the model must take, or names of its fields. `exclude`: model ids.
+    `instead_of`: the address of a model to replace; `same_models`: keys of its confirmed equivalents, which are of its
+    task whatever their category says.
     """
 
     task: str | None = None
@@ -38,6 +40,8 @@ class Needs:
     capabilities: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     strategy: str = "cheapest"
+    instead_of: str | None = None
+    same_models: frozenset[int] = frozenset()
 
     def in_words(self) -> str:
         """The requirements as a sentence names them."""

@@ -12,6 +12,7 @@ from pricing.choosing.quality import quality_of
 from pricing.choosing.requirements import Candidate, Miss, Needs, misses
 from pricing.counting.counts import outputs
 from pricing.counting.requests import as_number, make_request
+from pricing.equivalents import equivalents_of
 from pricing.estimates.asking import Asking
 from pricing.estimates.facts import Facts, facts_of_many
 from pricing.estimates.history import latencies
@@ -43,8 +44,20 @@ def select(needs: Needs, asking: Asking, *, limit: int) -> dict[str, Any]:
             details={"requirements": needs.as_json(), "left_out": near},
         )
     ranked = sorted(fitting, key=_order(needs.strategy, fitting))
-    items = [_render(model, rank, needs, fitting) for rank, model in enumerate(ranked[:limit], start=1)]
+    items = _items(ranked[:limit], needs, len(fitting))
     return {"items": items, "left_out": near, "requirements": needs.as_json(), "total": len(fitting)}
+
+
+def _items(ranked: Sequence[Candidate], needs: Needs, of: int) -> list[dict[str, Any]]:
+    """The ranking as JSON. One that is the same model as one before it, or as the one to replace, says so."""
+    known = equivalents_of(model.pk for model in ranked)
+    items, before = [], dict[int, str]()
+    for rank, model in enumerate(ranked, start=1):
+        same = [needs.instead_of] if needs.instead_of and model.pk in needs.same_models else []
+        same += [before[key] for key in known.get(model.pk, ()) if key in before]
+        items.append(_render(model, rank, needs.strategy, of, same))
+        before[model.pk] = f"{model.provider}:{model.id}"
+    return items
 
 
 def _candidates(needs: Needs, asking: Asking) -> list[Candidate]:
@@ -54,12 +67,13 @@ def _candidates(needs: Needs, asking: Asking) -> list[Candidate]:
         for entry in published.current().entries
         if entry.enabled
         and entry.kind == needs.kind
-        and (needs.task is None or entry.category == needs.task)
-        and (needs.media_type is None or entry.media_type == needs.media_type)
+        and (_of_task(entry, needs) or entry.pk in needs.same_models)
         and (needs.provider is None or entry.provider == needs.provider)
         and not {entry.id, f"{entry.provider}:{entry.id}"} & set(needs.exclude)
     ]
-    prices = default_prices(asking.book, asking.client_id, category=needs.task, media_type=needs.media_type)
+    prices = default_prices(
+        asking.book, asking.client_id, category=needs.task, media_type=needs.media_type, also=needs.same_models
+    )
     ranks = price_ranks(list(prices.values()))
     facts = facts_of_many(entry.pk for entry in entries)
     observed = latencies()
@@ -68,6 +82,11 @@ def _candidates(needs: Needs, asking: Asking) -> list[Candidate]:
         for entry in entries
         if entry.pk in facts
     ]
+
+
+def _of_task(entry: published.Entry, needs: Needs) -> bool:
+    is_of_task = needs.task is None or entry.category == needs.task
+    return is_of_task and (needs.media_type is None or entry.media_type == needs.media_type)
 
 
 def price_ranks(prices: Sequence[DefaultPrice]) -> dict[int, float]:
@@ -181,7 +200,7 @@ def _nearest(judged: Sequence[tuple[Candidate, list[Miss]]]) -> list[dict[str, A
     ]
 
 
-def _render(model: Candidate, rank: int, needs: Needs, fitting: Sequence[Candidate]) -> dict[str, Any]:
+def _render(model: Candidate, rank: int, strategy: str, of: int, same: Sequence[str]) -> dict[str, Any]:
     return {
         "rank": rank,
         "model": model.id,
@@ -200,7 +219,8 @@ def _render(model: Candidate, rank: int, needs: Needs, fitting: Sequence[Candida
         "latency": None if model.latency is None else {"seconds": model.latency, "source": model.latency_source},
         "max_resolution": model.lines,
         "capabilities": sorted(model.capabilities),
-        "reason": _reason(model, rank, needs.strategy, len(fitting)),
+        "same_model_as": list(same),
+        "reason": _reason(model, rank, strategy, of) + (f"; the same model as {', '.join(same)}" if same else ""),
     }
 
 

@@ -6,6 +6,7 @@ from catalog import published
 from catalog.availability import HELD_WORDS
 from catalog.models import AIModel
 from genfeed.clients.errors import ApiError
+from pricing.equivalents import offered_equivalents
 
 # A model that can't be sold yet can still be asked about: the answer says what is missing.
 _ASKABLE = "unpriced"
@@ -39,8 +40,11 @@ def _not_offered(address: str, error: published.ModelNotFoundError) -> published
     details = {"nearest": error.nearest}
     if not entries:
         raise ApiError("model_not_found", str(error), hint, details=details)
+    same = [f"{one.provider}:{one.id}" for entry in entries for one in offered_equivalents(entry.pk, kind=entry.kind)]
+    hint = f"The same model is offered as {' and '.join(same)}." if same else f"Choose another model. {hint}"
+    details = {**details, "equivalents": same}
     if all(entry.status == AIModel.Status.RETIRED for entry in entries):
         message = f"{address!r} is retired: its provider no longer has it."
-        raise ApiError("model_retired", message, f"Choose another model. {hint}", details=details)
+        raise ApiError("model_retired", message, hint, details=details)
     why = HELD_WORDS.get(entries[0].held_reason, "It is switched off.")
-    raise ApiError("model_disabled", f"{address!r} is not offered now. {why}", f"Choose another one. {hint}")
+    raise ApiError("model_disabled", f"{address!r} is not offered now. {why}", hint, details=details)

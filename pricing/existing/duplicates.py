@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from catalog.models import AIModel
@@ -149,15 +148,3 @@ def _set_counterpart(row: AIModel, other: AIModel, pair: Equivalence) -> None:
         return
     set_costs([existing])
     save_standing([existing])
-
-
-def equivalents_of(keys: Iterable[int]) -> dict[int, list[int]]:
-    """The confirmed equivalents of models, by key, e.g. to fall back on; models without any are not among them."""
-    wanted = set(keys)
-    found: dict[int, list[int]] = {}
-    pairs = Equivalence.objects.filter(Q(left__in=wanted) | Q(right__in=wanted), state=State.CONFIRMED)
-    for left, right in pairs.order_by("-score", "pk").values_list("left_id", "right_id"):
-        for one, other in ((left, right), (right, left)):
-            if one in wanted:
-                found.setdefault(one, []).append(other)
-    return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from django.db.models import Q
 
 from pricing.margins.book import RuleBook
 from pricing.margins.terms import price_of
@@ -24,14 +27,23 @@ class DefaultPrice:
 
 
 def default_prices(
-    book: RuleBook, client_id: int | None, *, category: str | None = None, media_type: str | None = None
+    book: RuleBook,
+    client_id: int | None,
+    *,
+    category: str | None = None,
+    media_type: str | None = None,
+    also: Collection[int] = (),
 ) -> dict[int, DefaultPrice]:
-    """Offered models with a known default cost, by key, in one query; all of a category, or of a media type."""
-    rows = ModelPricing.objects.filter(default_cost__isnull=False, model__enabled=True)
+    """Offered models with a known default cost, by key, in one query: all of a category, or of a media type, and
+    those with the keys in `also`, whatever they are."""
+    wanted = Q()
     if category is not None:
-        rows = rows.filter(model__category=category)
+        wanted &= Q(model__category=category)
     if media_type is not None:
-        rows = rows.filter(model__media_type=media_type)
+        wanted &= Q(model__media_type=media_type)
+    if also and wanted:
+        wanted |= Q(model__in=also)
+    rows = ModelPricing.objects.filter(wanted, default_cost__isnull=False, model__enabled=True)
     columns = rows.values_list(
         "model_id", "model__category", "model__provider_id", "default_cost", "default_confidence", "quality"
     )

@@ -4,8 +4,9 @@ import pytest
 
 from catalog.models import AIModel
 from genfeed.journal.models import AuditEvent
+from pricing.equivalents import equivalents_of
 from pricing.existing import duplicates
-from pricing.existing.duplicates import DecisionError, confirm, equivalents_of, link, refresh_suggestions, reject
+from pricing.existing.duplicates import DecisionError, confirm, link, refresh_suggestions, reject
 from pricing.models import Equivalence, ExistingModel
 from tests.factories import make_model
 from tests.pricing.collection.rows import TESTER, give_price, imported, legacy

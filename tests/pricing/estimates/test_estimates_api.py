@@ -7,6 +7,8 @@ import pytest
 from django.test import Client as HttpClient
 
 from genfeed.clients.models import Client
+from genfeed.journal.audit import SYSTEM
+from pricing.existing.duplicates import link
 from pricing.money import parse_usd
 from tests.factories import make_model, publish_now
 from tests.pricing.estimates.sold import DURATION, PROMPT, RESOLUTION, VIDEO_URL, make_sold, post
@@ -156,6 +158,16 @@ def test_a_model_that_is_not_offered_is_refused_to_clients_and_shown_to_staff(
 
     assert post(asker, PATH, ONE, status)["code"] == code
     assert post(admin_api, PATH, ONE)["cost"] == "0.05"
+
+
+def test_who_asks_for_a_model_that_is_gone_is_shown_the_same_model_elsewhere(asker: HttpClient) -> None:
+    gone, other = make_sold(status="retired"), make_sold("other/flux")
+    link(gone, other, actor=SYSTEM, reason="The vendor says so.")
+
+    body = post(asker, PATH, ONE, 410)
+
+    assert body["hint"] == "The same model is offered as fal:other/flux."
+    assert body["details"]["equivalents"] == ["fal:other/flux"]
 
 
 @pytest.mark.parametrize("address", ["fal-ai/new", "fal:fal-ai/new"])

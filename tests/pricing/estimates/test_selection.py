@@ -7,7 +7,9 @@ from django.test import Client as HttpClient
 
 from catalog.models import AIModel
 from genfeed.clients.models import Client
+from genfeed.journal.audit import SYSTEM
 from pricing.estimates import history
+from pricing.existing.duplicates import link
 from pricing.models import ExistingModel, ModelPricing, UsageRecord
 from tests.pricing.estimates.sold import IMAGE_URL, NUM_IMAGES, PROMPT, VIDEO_OUT, field, make_sold, post
 from tests.pricing.selling.priced import add_rule
@@ -56,6 +58,7 @@ def test_a_choice_has_exactly_these_fields(asker: HttpClient) -> None:
                 "media_type": "image", "price": "0.02", "currency": "USD", "confidence": "exact",
                 "quality": {"tier": "high", "source": "admin", "evidence": []},
                 "latency": {"seconds": 30.0, "source": "provider"}, "max_resolution": 2048, "capabilities": ["seed"],
+                "same_model_as": [],
                 "reason": "1 of 1 by price: 0.02 USD per output, quality high, about 30 s",
             }
         ],
@@ -204,6 +207,38 @@ def test_a_replacement_is_of_the_same_task_and_another_model(asker: HttpClient, 
         found = post(asker, PATH, {"instead_of": name})
         assert name not in [item["model"] for item in found["items"]]
         assert {item["category"] for item in found["items"]} == {"text-to-image"}
+
+
+def test_a_confirmed_equivalent_replaces_a_model_whatever_its_category_says(asker: HttpClient, four: None) -> None:
+    twin = sell("other/cheap", "0.005", "low", category="illustration")
+    cheap = AIModel.objects.get(endpoint_id="m/cheap")
+    assert twin.endpoint_id not in [one["model"] for one in post(asker, PATH, {"instead_of": "m/cheap"})["items"]]
+
+    link(cheap, twin, actor=SYSTEM, reason="The vendor says so.")
+
+    first = post(asker, PATH, {"instead_of": "m/cheap"})["items"][0]
+    assert (first["model"], first["price"], first["same_model_as"]) == ("other/cheap", "0.005", ["fal:m/cheap"])
+    assert first["reason"].endswith("; the same model as fal:m/cheap")
+
+
+def test_a_task_that_is_named_holds_for_equivalents_too(asker: HttpClient, four: None) -> None:
+    twin = sell("other/cheap", "0.005", "low", category="illustration")
+    sell("e/edit", "0.01", "low", category="image-to-image")
+    link(AIModel.objects.get(endpoint_id="m/cheap"), twin, actor=SYSTEM, reason="The vendor says so.")
+
+    found = post(asker, PATH, {"instead_of": "m/cheap", "task": "image-to-image"})
+
+    assert [one["model"] for one in found["items"]] == ["e/edit"]
+
+
+def test_equivalents_do_not_fill_a_ranking_as_if_they_were_different(asker: HttpClient, four: None) -> None:
+    twin = sell("other/cheap", "0.005", "low")
+    link(AIModel.objects.get(endpoint_id="m/cheap"), twin, actor=SYSTEM, reason="The vendor says so.")
+
+    same = {one["model"]: one["same_model_as"] for one in post(asker, PATH, TASK)["items"]}
+
+    assert same.pop("other/cheap") == ["fal:m/cheap"]
+    assert not any(same.values())
 
 
 def test_a_media_type_is_enough(asker: HttpClient, four: None) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client as HttpClient
 
+from genfeed.journal.audit import SYSTEM
+from pricing.existing.duplicates import link
 from pricing.money import parse_usd
 from tests.pricing.estimates.sold import (
     DURATION,
@@ -151,7 +153,7 @@ def test_the_cheapest_alternative_of_the_same_task_is_named(asker: HttpClient) -
 
     assert step["cheapest_alternative"] == {
         "model": "fal-ai/cheapest", "name": "cheapest", "provider": "fal", "price": "0.03", "saves": "0.06",
-        "leaves_out": [],
+        "leaves_out": [], "same_model": False,
     }  # fmt: skip
 
 
@@ -179,6 +181,18 @@ def test_an_alternative_takes_files_under_its_own_names(asker: HttpClient) -> No
     found = workflow(asker, PICTURE, FILM)["steps"][1]["cheapest_alternative"]
 
     assert (found["model"], found["price"]) == ("fal-ai/film-2", "0.25")
+
+
+def test_the_same_model_elsewhere_is_an_alternative_whatever_its_category_says(asker: HttpClient) -> None:
+    own = make_sold("fal-ai/picture-x", "0.025", "images", inputs=[PROMPT, NUM_IMAGES])
+    other = make_sold("other/picture-x", "0.02", "images", inputs=[PROMPT, NUM_IMAGES], category="illustration")
+    step = {**PICTURE, "model": own.endpoint_id}
+    assert workflow(asker, step)["steps"][0]["cheapest_alternative"] is None
+
+    link(own, other, actor=SYSTEM, reason="The vendor says so.")
+
+    found = workflow(asker, step)["steps"][0]["cheapest_alternative"]
+    assert (found["model"], found["same_model"]) == (other.endpoint_id, True)
 
 
 def refused(client: HttpClient, *steps: dict[str, Any], status: int = 400) -> dict[str, Any]:
