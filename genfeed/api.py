@@ -12,6 +12,7 @@ from ninja.parser import Parser
 
 from catalog.api import admin_router, models_router
 from genfeed.clients.errors import ApiError, error_response
+from genfeed.clients.shape_errors import shape_error
 from pricing.api import estimates_router
 from pricing.api_prices import prices_router
 
@@ -22,7 +23,14 @@ class StrictParser(Parser):
     """JSON as the RFC has it: no NaN, and no half characters, which no answer could repeat."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        return orjson.loads(request.body)
+        try:
+            return orjson.loads(request.body)
+        except orjson.JSONDecodeError as error:
+            raise ApiError(
+                "invalid_request",
+                f"The body is no valid JSON: {error}.",
+                "Send JSON in UTF-8. NaN, Infinity and numbers beyond all bounds are no JSON.",
+            ) from None
 
 
 api = NinjaAPI(
@@ -50,19 +58,15 @@ def _api_error(_request: HttpRequest, error: ApiError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def _validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-    problems = [_problem(item) for item in error.errors]
-    first = problems[0] if problems else {"path": "", "message": "The request is not valid."}
-    message = f"{first['path']}: {first['message']}" if first["path"] else first["message"]
-    return error_response(
-        ApiError("invalid_request", message, "Correct the parameters named in details.", details={"problems": problems})
-    )
+    return error_response(shape_error({**item, "loc": _place(item)} for item in error.errors))
 
 
-def _problem(item: dict[str, Any]) -> dict[str, str]:
+def _place(item: dict[str, Any]) -> list[Any]:
     # The first parts name where it stood (query, body) and the handler's own parameter.
-    place = [str(part) for part in item.get("loc", ())]
-    named = place[2:] if place[:1] in (["query"], ["body"]) and len(place) > 2 else place[1:]
-    return {"path": ".".join(named), "message": str(item.get("msg", "not valid"))}
+    place = list(item.get("loc", ()))
+    if place[:1] == ["body"]:
+        return place[2:]
+    return place[2:] if place[:1] == ["query"] and len(place) > 2 else place[1:]
 
 
 @api.exception_handler(AuthenticationError)
@@ -74,6 +78,9 @@ def _no_credentials(_request: HttpRequest, _error: AuthenticationError) -> HttpR
 
 @api.exception_handler(HttpError)
 def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, ApiError):
+        # Ninja wraps whatever a parser raises.
+        return error_response(error.__cause__)
     code = "not_found" if error.status_code == 404 else "invalid_request"
     return error_response(
         ApiError(code, str(error), "Check the address and the body of the request.", status=error.status_code)

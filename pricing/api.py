@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from genfeed.clients.auth import RequireScope
 from genfeed.clients.errors import ApiError
+from genfeed.clients.shape_errors import shape_error
 from pricing import api_shapes as shapes
 from pricing.choosing.reading_needs import read_needs
 from pricing.choosing.selection import select
@@ -84,13 +85,7 @@ def _read_item(item: Any) -> Asked | ApiError:
     try:
         read = shapes.EstimateItem.model_validate(item)
     except ValidationError as error:
-        problems = [
-            {"path": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
-            for one in error.errors(include_url=False)
-        ]
-        first = f"{problems[0]['path']}: {problems[0]['message']}" if problems[0]["path"] else problems[0]["message"]
-        hint = "Correct the parameters named in details."
-        return ApiError("invalid_request", first, hint, details={"problems": problems})
+        return shape_error(error.errors(include_url=False))
     return Asked(read.model, read.input, read.media, read.probe)
 
 

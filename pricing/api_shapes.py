@@ -3,7 +3,8 @@
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from catalog.api_shapes import ErrorShape
 from pricing.choosing.requirements import STRATEGIES
@@ -153,6 +154,15 @@ class WorkflowShape(Schema):
     total: TotalShape
 
 
+def _text_or_number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        raise PydanticCustomError("text_or_number", "is neither a text nor a number")
+    return value
+
+
+TextOrNumber = Annotated[str | float, BeforeValidator(_text_or_number)]
+
+
 class SelectBody(Schema):
     """What is needed; at least `task`, `media_type` or `instead_of`."""
 
@@ -169,14 +179,16 @@ class SelectBody(Schema):
         None, description="At least: draft is low, production medium, premium high."
     )
     urgency: Literal["low", "normal", "high"] = Field("normal", description="high: the fastest, unless strategy says.")
-    max_price: str | float | None = Field(None, description="USD per output.")
+    max_price: TextOrNumber | None = Field(None, description="USD per output.")
     max_latency: float | None = Field(None, gt=0, le=86_400, description="Seconds.")
     inputs: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
         default_factory=list,
         max_length=20,
         description="What it must take: image, video, audio, 3d, text, or names of fields.",
     )
-    min_resolution: str | int | None = Field(None, description="1080p, 4K, 1024x1024, or the shorter side in pixels.")
+    min_resolution: TextOrNumber | None = Field(
+        None, description="1080p, 4K, 1024x1024, or the shorter side in pixels."
+    )
     capabilities: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=20)
     exclude: list[ModelId] = Field(default_factory=list, max_length=100, description="Models that are out of question.")
     strategy: Literal["cheapest", "fastest", "quality", "balanced"] | None = Field(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 
 NANO_PER_USD = 1_000_000_000
 _LARGEST_NANO = 2**63 - 1
 _PRECISION = 60
+# Written out, "1e-999999999" would be a billion characters: no number that anybody means is longer than this.
+LONGEST_NUMBER = 100
+MOST_PLACES = 40
+# Decimal itself takes digits of every script, and underscores.
+_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.ASCII | re.IGNORECASE)
 
 
 class NotMoney(ValueError):
@@ -14,23 +20,45 @@ class NotMoney(ValueError):
 
 
 def parse_decimal(value: object, *, what: str = "value") -> Decimal:
-    """Read an int, Decimal or numeric string exactly, a float by its repr. Refuses bool, NaN and infinities."""
+    """Read an int, Decimal or numeric string exactly, a float by its repr.
+
+    Refuses bool, NaN, infinities, and numbers with more than 40 places before or after the point.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise NotMoney(f"{what} is no number: {value!r}")
+        raise NotMoney(f"{what} is no number: {_shown(value)}")
+    text = _text(value)
+    if len(text) > LONGEST_NUMBER:
+        raise NotMoney(f"{what} is too long for a number: {text[:20]}…")
     try:
-        number = Decimal(str(value).strip())
+        number = Decimal(text) if _PLAIN.fullmatch(text) else None
     except InvalidOperation:
-        raise NotMoney(f"{what} is no number: {value!r}") from None
+        number = None
+    if number is None:
+        raise NotMoney(f"{what} is no number: {_shown(value)}")
     if not number.is_finite():
-        raise NotMoney(f"{what} must be finite, not {value!r}")
+        raise NotMoney(f"{what} must be finite, not {_shown(value)}")
+    if number == 0:
+        return Decimal(0)
+    if abs(number.adjusted()) > MOST_PLACES:
+        raise NotMoney(f"{what} has more than {MOST_PLACES} places before or after the point: {_shown(value)}")
     return number
+
+
+def _text(value: float | str | Decimal) -> str:
+    # Python refuses to write integers of thousands of digits.
+    return "9" * (LONGEST_NUMBER + 1) if isinstance(value, int) and value.bit_length() > 1000 else str(value).strip()
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_NUMBER else f"{shown[:LONGEST_NUMBER]}…"
 
 
 def parse_price(value: object, *, what: str = "price") -> Decimal:
     """Read a unit price or an amount that can't be negative."""
     number = parse_decimal(value, what=what)
     if number < 0:
-        raise NotMoney(f"{what} can't be negative: {value!r}")
+        raise NotMoney(f"{what} can't be negative: {_shown(value)}")
     return number
 
 

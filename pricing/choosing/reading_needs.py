@@ -26,17 +26,20 @@ def read_needs(body: SelectBody) -> Needs:
     if body.instead_of is not None:
         # One that clients may no longer call is the very reason to ask for another.
         entry = find_model(body.instead_of, is_admin=True)
-        task, kind = task or entry.category or None, entry.kind  # type: ignore[assignment]
-        media_type = media_type or entry.media_type  # type: ignore[assignment]
+        kind = entry.kind  # type: ignore[assignment]
         instead_of = f"{entry.provider}:{entry.id}"
         exclude = (*exclude, instead_of)
-        # A task that is named and another one than the model's own is what is wanted, not the same model.
-        if (task or None, media_type) == (entry.category or None, entry.media_type):
-            same_models = frozenset(one.pk for one in offered_equivalents(entry.pk, kind=kind))
+        # Another task that is named is what is wanted, not the same model, and may well make something else.
+        if task in (None, entry.category):
+            task, media_type = entry.category or None, media_type or entry.media_type  # type: ignore[assignment]
+            if media_type == entry.media_type:
+                same_models = frozenset(one.pk for one in offered_equivalents(entry.pk, kind=kind))
     if task is None and media_type is None:
         raise _refused("task", "neither a task nor a media type is named", "Send task, media_type or instead_of.")
     if task is not None:
         _check_task(task)
+    if body.provider is not None:
+        _check_provider(body.provider)
     limits = [budget(body.budget)] if body.budget else []
     limits += [_max_price(body.max_price)] if body.max_price is not None else []
     return Needs(
@@ -69,6 +72,13 @@ def _check_task(task: str) -> None:
         raise _refused("task", f"there is no task {task!r}", f"Tasks are: {', '.join(known) or 'none yet'}.")
 
 
+def _check_provider(slug: str) -> None:
+    known = sorted({entry.provider for entry in published.current().entries})
+    if slug not in known:
+        hint = f"Providers are: {', '.join(known) or 'none yet'}."
+        raise _refused("provider", f"there is no provider {slug!r}", hint)
+
+
 def _max_price(value: Any) -> int:
     try:
         return to_nano(parse_price(value, what="max_price"))
@@ -76,13 +86,13 @@ def _max_price(value: Any) -> int:
         raise _refused("max_price", str(error), 'Send an amount in USD such as "0.05".') from None
 
 
-def _min_lines(value: str | int | None, media_type: str | None) -> int | None:
+def _min_lines(value: str | float | None, media_type: str | None) -> int | None:
     return None if value is None else read_lines(value, media_type)
 
 
-def read_lines(value: str | int, media_type: str | None) -> int:
+def read_lines(value: str | float, media_type: str | None) -> int:
     """The shorter side in pixels of "1080p", "4K", "1024x768" or a number. Raises ApiError for anything else."""
-    text = str(value).strip()
+    text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value).strip()
     lines = 0
     if match := _LINES.fullmatch(text):
         lines = int(match[1])

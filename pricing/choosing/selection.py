@@ -40,7 +40,7 @@ def select(needs: Needs, asking: Asking, *, limit: int) -> dict[str, Any]:
         raise ApiError(
             "model_not_found",
             f"No model fits: {needs.in_words()}.",
-            f"The nearest is {near[0]['model']}: it {near[0]['reasons'][0]}." if near else "Ask for another task.",
+            _nearest_in_words(near) if near else "Nothing of this kind is offered. Ask for another task or media type.",
             details={"requirements": needs.as_json(), "left_out": near},
         )
     ranked = sorted(fitting, key=_order(needs.strategy, fitting))
@@ -198,6 +198,11 @@ def _nearest(judged: Sequence[tuple[Candidate, list[Miss]]]) -> list[dict[str, A
         {"model": model.id, "provider": model.provider, "reasons": [miss.words for miss in missed]}
         for model, missed in out[:NEAREST]
     ]
+
+
+def _nearest_in_words(near: Sequence[dict[str, Any]]) -> str:
+    first = near[0]
+    return f"Ask for less. The nearest is {first['model']}, but: {'; '.join(first['reasons'])}."
 
 
 def _render(model: Candidate, rank: int, strategy: str, of: int, same: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from pricing.money import NotMoney, parse_price
+from pricing.money import NotMoney, parse_decimal, parse_price
 
 Field = dict[str, Any]
 
@@ -71,13 +71,13 @@ def make_request(inputs: Sequence[Field], given: Mapping[str, Any], media: Mappi
 
 def as_number(value: Any) -> Decimal | None:
     """A finite number of sane size from JSON (3, 3.5, "3"), never from a boolean; None for everything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if value is None:
         return None
     try:
-        number = Decimal(str(value).strip())
-    except ArithmeticError:
+        number = parse_decimal(value)
+    except NotMoney:
         return None
-    return number if number.is_finite() and abs(number) < _LARGEST_NUMBER else None
+    return number if abs(number) < _LARGEST_NUMBER else None
 
 
 def is_given(value: Any) -> bool:

@@ -16,10 +16,11 @@ from typing import Any
 import orjson
 from django.utils import timezone
 
+from pricing.counting.requests import as_number
 from pricing.estimates.costs import History
 from pricing.estimates.facts import Facts
 from pricing.models import ProviderEstimate, UsageRecord
-from pricing.money import to_usd
+from pricing.money import format_decimal, to_usd
 
 FEWEST = 5
 NEWEST = 500
@@ -91,11 +92,11 @@ def history_of(facts: Facts, filled: Mapping[str, Any]) -> History | None:
     """
     past = _past(facts.pk)
     wanted = _key(features_of(facts.inputs, filled))
-    same = [cost for features, cost in past.jobs if features == wanted]
+    same = [to_usd(cost) for features, cost in past.jobs if features == wanted]
     if len(same) >= FEWEST:
         tenths = quantiles(same, n=10, method="inclusive")
         return _history(same, tenths[0], tenths[-1], f"median of {len(same)} jobs of ours with the same settings")
-    every = [cost for _, cost in past.jobs]
+    every = [to_usd(cost) for _, cost in past.jobs]
     if len(every) >= FEWEST:
         return _history(every, min(every), max(every), f"median of {len(every)} jobs of ours with other settings")
     if past.provider_cost:
@@ -105,8 +106,8 @@ def history_of(facts: Facts, filled: Mapping[str, Any]) -> History | None:
     return None
 
 
-def _history(costs: list[int], low: float, high: float, words: str) -> History:
-    return History(to_usd(round(median(costs))), to_usd(round(low)), to_usd(round(high)), words)
+def _history(costs: list[Decimal], low: Decimal, high: Decimal, words: str) -> History:
+    return History(median(costs), low, high, words)
 
 
 def latencies() -> dict[int, float]:
@@ -159,6 +160,6 @@ def _key(features: Mapping[str, Any]) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, Decimal):
-        value = float(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    number = as_number(value) if isinstance(value, int | float | Decimal) else None
+    # As a text: JSON writes no whole number of more than 64 bits.
+    return value if number is None else format_decimal(number)

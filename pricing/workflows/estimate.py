@@ -29,6 +29,9 @@ from pricing.workflows.references import (
     target_of,
 )
 
+# A list that one step hands to another is put into the other's input to be checked, and so is bounded.
+MOST_HANDED = 1_000
+
 
 @dataclass(frozen=True)
 class _Priced:
@@ -148,7 +151,12 @@ def _targets(step: Step, facts: Facts, all_facts: Mapping[str, Facts]) -> dict[R
 
 
 def _stand_in(reference: Reference, target: Target, priced: Mapping[str, _Priced]) -> Any:
-    return placeholder(reference, target, handed_count(priced[reference.step].request) or 1)
+    count = handed_count(priced[reference.step].request) or 1
+    if target.type == "array" and count > MOST_HANDED:
+        message = f"{reference.text} would be {count:,} files, and at most {MOST_HANDED:,} can be handed on"
+        hint = f"let the step {reference.step!r} make fewer"
+        raise InputRefusedError([Problem(field_path(reference.place), "too_many", message, hint)])
+    return placeholder(reference, target, count)
 
 
 def _checked(step: Step, facts: Facts, input: Any, targets: Mapping[Reference, Target]) -> dict[str, Any]:

@@ -61,6 +61,38 @@ def test_what_is_no_finite_number_is_refused(value: object) -> None:
         parse_decimal(value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["1e999999999", "1e-999999999", "1e41", "1e-41", "9" * 5000, "0." + "0" * 5000 + "1", "0e-999999999" + "0" * 99,
+     Decimal("1e-999999999")],
+)  # fmt: skip
+def test_a_number_that_nobody_means_is_refused_before_it_is_written_out(value: object) -> None:
+    with pytest.raises(NotMoney, match="what is sent") as refused:
+        parse_decimal(value, what="what is sent")
+    assert len(str(refused.value)) < 300
+
+
+def test_an_integer_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(NotMoney, match="too long for a number"):
+        parse_decimal(10**5000)
+
+
+@pytest.mark.parametrize("value", ["1_000", "٣", "１", "0x10", "1,5", "1e", "--1"])
+def test_only_plain_digits_are_a_number(value: str) -> None:
+    with pytest.raises(NotMoney, match="is no number"):
+        parse_decimal(value)
+
+
+@pytest.mark.parametrize("value", ["0e-999999999", "-0", "0.000", 0])
+def test_nothing_is_one_zero_however_it_is_written(value: object) -> None:
+    assert format_decimal(parse_decimal(value)) == "0"
+
+
+@pytest.mark.parametrize(("value", "number"), [("+.5", "0.5"), ("5.", "5"), (" 1E-7 ", "0.0000001"), ("2e3", "2000")])
+def test_the_usual_ways_of_writing_a_number_are_read(value: str, number: str) -> None:
+    assert format_decimal(parse_decimal(value)) == number
+
+
 def test_a_negative_price_is_refused_by_name() -> None:
     with pytest.raises(NotMoney, match="unit price can't be negative"):
         parse_price("-1", what="unit price")

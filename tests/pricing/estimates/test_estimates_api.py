@@ -11,7 +11,7 @@ from genfeed.journal.audit import SYSTEM
 from pricing.existing.duplicates import link
 from pricing.money import parse_usd
 from tests.factories import make_model, publish_now
-from tests.pricing.estimates.sold import DURATION, PROMPT, RESOLUTION, VIDEO_URL, make_sold, post
+from tests.pricing.estimates.sold import DURATION, PROMPT, RESOLUTION, VIDEO_URL, field, make_sold, post
 from tests.pricing.selling.priced import add_rule
 
 pytestmark = pytest.mark.django_db
@@ -252,6 +252,28 @@ def test_a_bad_question_spoils_no_other(asker: HttpClient) -> None:
 )
 def test_a_body_that_makes_no_sense_is_refused(asker: HttpClient, body: Any) -> None:
     assert post(asker, PATH, body, 400)["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "0." + "0" * 3000 + "1", "1_000", "٣"])
+def test_a_media_fact_that_nobody_means_is_refused_and_not_repeated(asker: HttpClient, number: str) -> None:
+    make_sold(inputs=[PROMPT, VIDEO_URL], unit="seconds")
+    media = {"input_video_seconds": number}
+
+    body = post(asker, PATH, {"model": "fal-ai/flux/dev", "input": {}, "media": media}, 422)
+
+    problem = next(one for one in body["details"]["problems"] if one["path"] == "media.input_video_seconds")
+    assert problem["hint"] == "send a number of 0 or more"
+    assert len(problem["message"]) < 250
+
+
+@pytest.mark.parametrize("duration", ["1e999999999", "1e-999999999"])
+def test_a_free_text_that_reads_as_an_endless_number_tells_no_length(asker: HttpClient, duration: str) -> None:
+    make_sold(inputs=[PROMPT, field("duration")], unit="seconds")
+
+    body = post(asker, PATH, {"model": "fal-ai/flux/dev", "input": {"prompt": "a", "duration": duration}})
+
+    assert (body["price"], body["confidence"]) == (None, "unknown")
+    assert len(body["basis"]) < 300
 
 
 def test_an_input_nested_too_deeply_is_refused(asker: HttpClient) -> None:

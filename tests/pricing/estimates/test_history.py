@@ -87,6 +87,24 @@ def test_numbers_are_equal_however_they_are_written(model: AIModel) -> None:
     assert "the same settings" in found.basis
 
 
+def test_a_number_beyond_all_bounds_is_only_another_setting(model: AIModel) -> None:
+    use(model, [10] * 5, **SETTINGS)
+    found = asked(model, num_images=1e40)
+    assert found is not None
+    assert "other settings" in found.basis
+
+
+def test_the_median_of_two_amounts_is_exact_to_half_a_nano(model: AIModel) -> None:
+    largest = 2**53
+    for number, cost in enumerate([1, largest, largest, largest + 1, largest + 2, largest + 2]):
+        UsageRecord.objects.create(
+            job=f"job_{number}", model=model, cost=cost, charge=0, cost_source="billing_event", features=SETTINGS,
+        )  # fmt: skip
+    found = asked(model)
+    assert found is not None
+    assert found.cost * 10**9 == largest + Decimal("0.5")
+
+
 def test_free_and_old_jobs_do_not_count(model: AIModel) -> None:
     use(model, [0] * 10, **SETTINGS)
     use(model, [10] * 10, days_ago=200, **SETTINGS)

@@ -190,6 +190,7 @@ def test_where_nothing_fits_the_requirements_are_named(asker: HttpClient, four: 
         assert words in body["message"]
     assert body["details"]["left_out"]
     assert body["details"]["requirements"]["max_price"] == "0.01"
+    assert body["hint"] == ("Ask for less. The nearest is m/cheap, but: its quality is low, below high; lacks lora.")
 
 
 def test_a_model_that_is_not_offered_is_never_chosen(asker: HttpClient, four: None) -> None:
@@ -241,6 +242,14 @@ def test_equivalents_do_not_fill_a_ranking_as_if_they_were_different(asker: Http
     assert not any(same.values())
 
 
+def test_a_model_can_be_replaced_by_one_of_another_task(asker: HttpClient, four: None) -> None:
+    make_sold("m/video", "0.001", "seconds", category="text-to-video", media_type="video", outputs=VIDEO_OUT)
+
+    found = post(asker, PATH, {"instead_of": "m/cheap", "task": "text-to-video"})
+
+    assert [item["model"] for item in found["items"]] == ["m/video"]
+
+
 def test_a_media_type_is_enough(asker: HttpClient, four: None) -> None:
     assert len(post(asker, PATH, {"media_type": "image"})["items"]) == 4
 
@@ -261,6 +270,9 @@ def test_no_more_than_the_limit_are_returned_and_all_are_counted(asker: HttpClie
         (TASK | {"max_price": "cheap"}, "max_price"),
         (TASK | {"max_price": "NaN"}, "max_price"),
         (TASK | {"max_price": "1e30"}, "max_price"),
+        (TASK | {"max_price": "1e999999999"}, "max_price"),
+        (TASK | {"max_price": True}, "max_price"),
+        (TASK | {"max_price": [1]}, "max_price"),
         (TASK | {"max_latency": 0}, "max_latency"),
         (TASK | {"max_latency": -5}, "max_latency"),
         (TASK | {"budget": "huge"}, "budget"),
@@ -269,6 +281,9 @@ def test_no_more_than_the_limit_are_returned_and_all_are_counted(asker: HttpClie
         (TASK | {"strategy": "random"}, "strategy"),
         (TASK | {"min_resolution": "big"}, "min_resolution"),
         (TASK | {"min_resolution": 0}, "min_resolution"),
+        (TASK | {"min_resolution": 1080.5}, "min_resolution"),
+        (TASK | {"min_resolution": True}, "min_resolution"),
+        (TASK | {"provider": "nobody"}, "provider"),
         (TASK | {"limit": 0}, "limit"),
         (TASK | {"limit": 51}, "limit"),
         (TASK | {"brand": "x"}, "brand"),

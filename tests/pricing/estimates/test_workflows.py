@@ -144,6 +144,24 @@ def test_a_list_by_reference_counts_what_the_step_makes(asker: HttpClient) -> No
     assert workflow(asker, four, merge)["steps"][1]["price"] == "0.04"
 
 
+def test_a_list_of_a_billion_files_is_not_handed_on(asker: HttpClient) -> None:
+    many = field("num_images", "integer", default=1)
+    make_sold("fal-ai/many", "0.03", "images", inputs=[PROMPT, many], outputs=IMAGES_OUT)
+    urls = field("image_urls", "array", required=True, items={"type": "string", "media": "image"})
+    make_sold("fal-ai/collage", "0.01", "images", inputs=[PROMPT, urls], outputs=IMAGES_OUT)
+    first = {"name": "first", "model": "fal-ai/many", "input": {"prompt": "a", "num_images": 10**9}}
+    second = {
+        "name": "second", "model": "fal-ai/collage",
+        "input": {"prompt": "b", "image_urls": {"$ref": "steps.first.output.images"}},
+    }  # fmt: skip
+
+    body = workflow(asker, first, second, status=422)
+
+    [problem] = body["details"]["problems"]
+    assert (problem["path"], problem["code"]) == ("steps.second.input.image_urls", "too_many")
+    assert "1,000,000,000 files" in problem["message"]
+
+
 def test_the_cheapest_alternative_of_the_same_task_is_named(asker: HttpClient) -> None:
     make_sold("fal-ai/cheaper", "0.02", "images", inputs=[PROMPT, NUM_IMAGES])
     make_sold("fal-ai/cheapest", "0.01", "images", inputs=[PROMPT, NUM_IMAGES])
