@@ -1,6 +1,7 @@
 """Entry points of the background worker. Schedules name these, so that what they call may move."""
 
 from genfeed.journal import request_ids
+from pricing.ledger import checking
 from pricing.margins import rules as margin_rules
 from pricing.prices import provider_estimates
 
@@ -15,3 +16,9 @@ def ask_for_past_costs(limit: int) -> str:
     """Every ten minutes: ask the provider what calls of at most `limit` models have cost; returns what happened."""
     request_ids.begin()
     return provider_estimates.refresh_some(limit)
+
+
+def check_ledger() -> str:
+    """Once a day: prove the ledger, and raise an alert where it can't be."""
+    request_ids.begin()
+    return checking.check_and_alert()

@@ -48,7 +48,14 @@ class ApiError(Exception):
     """An answer to a request that can't be served: what is wrong (`message`) and what to do about it (`hint`)."""
 
     def __init__(
-        self, code: str, message: str, hint: str = "", *, status: int | None = None, details: Any = None
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        status: int | None = None,
+        details: Any = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -56,11 +63,12 @@ class ApiError(Exception):
         self.hint = hint
         self.status = status or CODES[code]
         self.details = details
+        self.retry_after = retry_after
 
 
 def error_response(error: ApiError) -> HttpResponse:
-    """The JSON answer: `{code, message, hint, requestId}` and `details` where there are any."""
-    body = {
+    """The JSON answer: `{code, message, hint, requestId}`, `details` where there are any, `retry_after` in seconds."""
+    body: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
@@ -68,8 +76,12 @@ def error_response(error: ApiError) -> HttpResponse:
     }
     if error.details is not None:
         body["details"] = error.details
+    if error.retry_after is not None:
+        body["retry_after"] = error.retry_after
     content = orjson.dumps(body)
     response = HttpResponse(content, content_type="application/json", status=error.status)
     # Errors made outside of CommonMiddleware get no length from it.
     response.headers["Content-Length"] = str(len(content))
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response

@@ -1,5 +1,8 @@
 """Customers of the API and their keys."""
 
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -7,8 +10,20 @@ from django.utils import timezone
 SCOPES = {
     "models:read": "List and read the models of the catalog.",
     "estimates": "Ask what requests and workflows cost, and which model fits.",
+    "jobs:write": "Run and cancel jobs, which spends money.",
+    "jobs:read": "See jobs and what they made.",
+    "usage:read": "See usage, balance, budgets and statements.",
+    "budgets": "Set the client's own budgets.",
+    "webhooks": "Manage webhook endpoints and see deliveries.",
+    "keys": "Make, rotate and revoke the client's own API keys, with no more than the scopes of this one.",
     "admin": "Everything that staff may do over the API: see held models and costs, switch models, start syncs.",
 }
+
+
+def check_timezone(name: str) -> None:
+    """Refuses what is no IANA time zone, e.g. Europe/Berlin."""
+    if name not in available_timezones():
+        raise ValidationError(f"{name} is no time zone; use an IANA name such as UTC or Europe/Berlin.")
 
 
 class Client(models.Model):
@@ -17,6 +32,21 @@ class Client(models.Model):
     name = models.CharField(max_length=200)
     is_active = models.BooleanField(default=True, help_text="Keys of an inactive client are refused.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    email = models.EmailField(blank=True, help_text="Where notices about balance, budgets and keys go.")
+    timezone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[check_timezone],
+        help_text="Days and months of budgets, usage and statements begin by its clock, e.g. Europe/Berlin.",
+    )
+    # Lists of model ids; a * at the end stands for anything. They bound every key of the client.
+    allowed_models = models.JSONField(default=list, blank=True, help_text="Only these models; empty: all.")
+    denied_models = models.JSONField(default=list, blank=True, help_text="None of these, whatever is allowed.")
+    # Limits of its own; empty: the settings' defaults.
+    jobs_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    reads_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    max_in_flight = models.PositiveIntegerField(null=True, blank=True, help_text="Jobs at the provider at once.")
+    max_queued = models.PositiveIntegerField(null=True, blank=True, help_text="Jobs that may wait here beyond those.")
 
     class Meta:
         ordering = ["name"]
@@ -39,6 +69,17 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    uses = models.PositiveBigIntegerField(default=0, editable=False, help_text="Requests; counted late by seconds.")
+    allowed_models = models.JSONField(default=list, blank=True, help_text="Only these models; empty: the client's.")
+    denied_models = models.JSONField(default=list, blank=True)
+    jobs_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    reads_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    created_by = models.CharField(max_length=200, blank=True, editable=False)
+    # The key that takes this one's place; this one goes on until `expires_at`, so that both work for a while.
+    replaced_by = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replaces", editable=False
+    )
+    reminded_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = "API key"
@@ -53,3 +94,13 @@ class ApiKey(models.Model):
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
+
+
+class RateBucket(models.Model):
+    """A token bucket as one number: when it would be full again, so that taking a token is one conditional UPDATE."""
+
+    name = models.CharField(max_length=80, primary_key=True, help_text="e.g. key:12:jobs or client:3:reads.")
+    full_at = models.BigIntegerField(default=0, help_text="µs since 1970 by the database's clock.")
+
+    def __str__(self) -> str:
+        return self.name

@@ -96,6 +96,8 @@ class OutboxEvent(models.Model):
     kind = models.CharField(max_length=60, db_index=True, help_text="e.g. model.added.")
     subject = models.CharField(max_length=300)
     payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    # No foreign key: the journal lies below the clients.
+    client_id = models.BigIntegerField(null=True, db_index=True, help_text="Whose event it is; empty: every client's.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
     delivered_at = models.DateTimeField(null=True, blank=True)
 

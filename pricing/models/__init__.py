@@ -1,15 +1,22 @@
 """Money over the catalog: what the provider charges, the rules that say it better, and what we add."""
 
+from pricing.models.budgets import Budget, BudgetPeriod
 from pricing.models.existing import Calibration, Equivalence, ExistingModel
+from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
 from pricing.models.prices import ModelPricing, PricePoint, PriceRule, ProviderEstimate
 from pricing.models.usage import ImmutableError, UsageRecord
 
 __all__ = [
+    "Account",
+    "Budget",
+    "BudgetPeriod",
     "Calibration",
     "Equivalence",
     "ExistingModel",
+    "Hold",
     "ImmutableError",
+    "LedgerTransaction",
     "MarginClock",
     "MarginRule",
     "ModelPricing",

@@ -1,0 +1,1 @@
+"""Clients' money: every movement balanced, booked once, and explained."""

@@ -1,0 +1,108 @@
+"""The end of a hold: settled with a charge or released, exactly once, whoever comes and how often (M3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from genfeed.journal.alerts import raise_alert
+from genfeed.journal.audit import SYSTEM
+from genfeed.journal.models import Alert
+from pricing.budgets.reserving import spend
+from pricing.budgets.thresholds import tell_thresholds
+from pricing.ledger.low_balance import tell_low_balance
+from pricing.ledger.posting import Movement, post
+from pricing.models import Hold, LedgerTransaction
+from pricing.money import format_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a hold: `held` and `charge` in nano-USD, and what the operator bears of the cost (`loss`)."""
+
+    held: int
+    charge: int
+    loss: int
+
+
+def settle(job: str, *, charge: int, cost: int) -> Ended | None:
+    """Charges a job at most what is held for it, and gives the rest back; in the caller's transaction.
+
+    `charge` is what the terms make of the bill, `cost` what the provider is owed, both nano-USD. Where the charge
+    would pass the hold, the hold is charged; what that leaves of the cost is the operator's loss, booked and alerted.
+    None where the hold was closed before: then nothing is written. Raises Hold.DoesNotExist for a job without one.
+    """
+    if charge < 0 or cost < 0:
+        raise ValueError(f"charge and cost can't be negative: {charge}, {cost}")
+    hold = _close(job)
+    if hold is None:
+        return None
+    charged = min(charge, hold.amount)
+    loss = max(0, cost - charged) if charge > hold.amount else 0
+    spend(hold.budget_periods, reserved=hold.amount, spent=charged)
+    movement = Movement(
+        LedgerTransaction.Kind.SETTLE,
+        held=-hold.amount,
+        spent=charged,
+        available=hold.amount - charged,
+        cost=cost,
+        loss=loss,
+        job=job,
+    )
+    post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+    if charged:
+        tell_thresholds(hold.budget_periods)
+        tell_low_balance(hold.account_id)
+    if charge > hold.amount:
+        _tell_loss(
+            job, f"it would be charged {format_usd(charge)} USD, and {format_usd(hold.amount)} USD were held", loss
+        )
+    return Ended(hold.amount, charged, loss)
+
+
+def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
+    """Gives a hold back whole; in the caller's transaction. What the provider billed all the same is our loss.
+
+    None where the hold was closed before: then nothing is written. Raises Hold.DoesNotExist for a job without one.
+    """
+    if cost < 0:
+        raise ValueError(f"cost can't be negative: {cost}")
+    hold = _close(job)
+    if hold is None:
+        return None
+    spend(hold.budget_periods, reserved=hold.amount, spent=0)
+    movement = Movement(
+        LedgerTransaction.Kind.RELEASE,
+        held=-hold.amount,
+        available=hold.amount,
+        cost=cost,
+        loss=cost,
+        job=job,
+        reason=reason,
+    )
+    post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+    if cost:
+        _tell_loss(job, "it was released, and the provider billed it", cost)
+    return Ended(hold.amount, 0, cost)
+
+
+def _close(job: str) -> Hold | None:
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("The end of a hold belongs in a transaction.")
+    if not Hold.objects.filter(job=job, closed_at=None).update(closed_at=timezone.now()):
+        Hold.objects.get(job=job)
+        return None
+    return Hold.objects.get(job=job)
+
+
+def _tell_loss(job: str, why: str, loss: int) -> None:
+    raise_alert(
+        "operator_loss",
+        job,
+        f"Job {job}: {format_usd(loss)} USD of its cost are ours to bear",
+        f"Because {why}. Look at the model's price rule: an estimate whose upper bound is too low makes such losses.",
+        level=Alert.Level.WARNING,
+        url=f"/admin/pricing/ledgertransaction/?q={job}",
+    )
