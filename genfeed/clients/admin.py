@@ -15,6 +15,7 @@ from genfeed.journal.audit import Actor
 
 @admin.register(Client)
 class ClientAdmin(admin.ModelAdmin):
+    fields = ["name", "is_active"]
     list_display = ["name", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name"]

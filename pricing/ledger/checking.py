@@ -77,8 +77,8 @@ def _balances() -> list[Mismatch]:
     for account in Account.objects.exclude(funded=F("available") + F("held") + F("spent"))[:SHOWN]:
         found.append(Mismatch("M2", f"client {account.client}", "available + held + spent is not funded"))
     # In core mode nobody pays us: there is no balance to keep above anything.
-    overdrawn = Account.objects.filter(available__lt=-F("credit_line")) if settings.GENFEED_MODE == "cloud" else []
-    for account in overdrawn[:SHOWN]:
+    overdrawn = Account.objects.filter(available__lt=-F("credit_line"))
+    for account in overdrawn[:SHOWN] if settings.GENFEED_MODE == "cloud" else ():
         words = f"available is {format_usd(account.available)}, below its credit line"
         found.append(Mismatch("M2", f"client {account.client}", words))
     return found

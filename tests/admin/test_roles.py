@@ -25,7 +25,8 @@ VIEW_PRICES = {
     f"pricing.view_{name}"
     for name in (
         "pricepoint", "pricerule", "modelpricing", "marginrule", "existingmodel", "calibration", "usagerecord",
-        "providerestimate", "sellingprice", "equivalence",
+        "providerestimate", "sellingprice", "equivalence", "account", "ledgertransaction", "hold", "budget",
+        "budgetperiod",
     )
 }  # fmt: skip
 DECIDE_PRICES = {
@@ -52,6 +53,10 @@ PERMISSIONS = {
     | {
         "pricing.add_marginrule",
         "pricing.change_marginrule",
+        "pricing.move_money",
+        "pricing.change_account",
+        "pricing.add_budget",
+        "pricing.change_budget",
         "clients.add_client",
         "clients.change_client",
         "clients.view_apikey",

@@ -45,7 +45,7 @@ def test_the_key_has_the_scopes_that_were_asked_for() -> None:
 
 
 def test_an_unknown_scope_is_refused_by_name_and_nothing_is_made() -> None:
-    with pytest.raises(CommandError, match=r"^Unknown scope: fly\. Scopes are: models:read, estimates, admin"):
+    with pytest.raises(CommandError, match=r"^Unknown scope: fly\. Scopes are: models:read, estimates, jobs:write"):
         create_client("Acme", "--scopes", "models:read,fly")
 
     assert (Client.objects.count(), ApiKey.objects.count(), AuditEvent.objects.count()) == (0, 0, 0)
