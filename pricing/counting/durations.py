@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from pricing.counting.amounts import Amount, between, known, missing, scale
+from pricing.counting.amounts import Amount, add, between, known, missing, scale
 from pricing.counting.requests import Field, Request, as_number, is_given, offers_media, takes_media
 
 FRAME_FIELDS = ("num_frames", "number_of_frames", "frames", "n_frames", "video_frames")
@@ -22,6 +22,16 @@ _NAME = re.compile(
     r"(?:duration|length|seconds|num_seconds)(?:_(?:seconds?|secs?|s|ms|milliseconds|total))*$|^seconds_total$"
 )
 _SECONDS = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:s|secs?|seconds?)?\s*$", re.I)
+# A request does not show whether sound or video comes out; either fact settles the length.
+_EITHER_OUTPUT = "output_audio_seconds or output_video_seconds"
+# What is added to the input: "extend_after_duration" beside "extend_before_duration".
+_EXTENDS = re.compile(r"^extend_(?:before|after|start|end|left|right)_(?:duration|seconds)$")
+_SEGMENTS = re.compile(r"^num(?:ber_of)?_(?:segments|clips|chunks)$|^num_video_segments$")
+_SEGMENT_LENGTHS = re.compile(
+    r"first segment is ~?(\d+(?:\.\d+)?) ?s\w*, (?:each |all )?(?:additional|further|other|following) segments? "
+    r"(?:are|is) ~?(\d+(?:\.\d+)?) ?s",
+    re.I,
+)
 _STATED_FPS = re.compile(r"(\d{2})\s*(?:fps|frames per second)", re.I)
 
 
@@ -49,7 +59,8 @@ def output_seconds(request: Request, *, fps: Decimal | None = None) -> Amount:
         request.value(frames_field(request) or "") is None and takes_media(request, "video")
     ):
         return _from_frames(request)
-    return input_seconds(request)
+    segments = _from_segments(request)
+    return segments if segments else _extended(input_seconds(request), request)
 
 
 def duration_field(request: Request) -> str | None:
@@ -156,7 +167,7 @@ def input_seconds(request: Request) -> Amount:
         return input_audio_seconds(request)
     if offers_media(request.fields, "video") and "input_video_seconds" in request.media:
         return input_video_seconds(request)
-    return missing("output_seconds", basis="nothing in the request says how long the output will be")
+    return missing(_EITHER_OUTPUT, basis="nothing in the request says how long the output will be")
 
 
 def _told(request: Request) -> Amount | None:
@@ -210,6 +221,34 @@ def _unsaid_parts(request: Request, item: Field, duration: Field) -> Amount | No
     if not isinstance(images, list) or len(images) < 2:
         return missing("image_urls")
     return known(default * (len(images) - 1), f"{len(images) - 1} transitions of {default} s", assumed=True)
+
+
+def _from_segments(request: Request) -> Amount | None:
+    """The length that a number of segments makes, where its description says how long each is; the input must agree."""
+    name = next((name for name in request.fields if _SEGMENTS.match(name)), None)
+    lengths = _SEGMENT_LENGTHS.search(str(request.fields[name].get("description", ""))) if name else None
+    count = as_number(request.value(name)) if name else None
+    if not lengths or count is None or count < 1:
+        return None
+    seconds = Decimal(lengths[1]) + (count - 1) * Decimal(lengths[2])
+    told = input_seconds(request)
+    if told.known and told.low is not None and abs(told.low - seconds) * 100 > seconds:
+        words = f"{name} {count} and the input differ in length"
+        return between([told.low, seconds], "output_video_seconds", basis=words)
+    return known(seconds, f"{name} {count}, {lengths[1]} s and {lengths[2]} s each", assumed=True)
+
+
+def _extended(length: Amount, request: Request) -> Amount:
+    """A length with what the request adds before and after it."""
+    for name in filter(_EXTENDS.match, request.fields):
+        seconds = read_seconds(name, request.value(name))
+        if seconds is None:
+            return missing(name)
+        if seconds:
+            length = replace(
+                add(length, known(seconds, "")), basis=f"{length.basis} and {name} {seconds}", missing=length.missing
+            )
+    return length
 
 
 def _from_frames(request: Request) -> Amount:

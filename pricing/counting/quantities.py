@@ -98,6 +98,9 @@ def measure(
     if name == "megapixels" and (binary or named):
         sized = Request(request.fields, request.given) if named else request
         return megapixels.output_megapixels(sized, binary=binary)
+    if name == "fps" and named:
+        rate = _output_fps(request)
+        return rate if rate.low is not None else known(0, "no frame rate told", assumed=True)
     if name == "input_megapixels" and binary:
         return megapixels.input_megapixels(request, binary=True)
     return QUANTITIES[name](request)

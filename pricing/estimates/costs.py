@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pricing.counting.requests import Field, Request, make_request
 from pricing.counting.units import normalise_unit
 from pricing.estimates.gpu_prices import second_price
+from pricing.estimates.silence import dearer_choices, is_moved, rests_on_row, spoken_of
 from pricing.money import format_decimal
 from pricing.rules.check import Rule
 from pricing.rules.interpreter import RuleResult, evaluate_request
@@ -22,6 +23,9 @@ COMPUTE_SECONDS = "compute seconds"
 # Where a text speaks of this unit, the first one is dearer than the others; a flat row is silent about that.
 FIRST_DEARER = "processed megapixels"
 _SAME = Decimal("0.01")
+# What four of five of the provider's texts say of a choice that is not the default, against the flat row.
+_LEAST_SHARE = Decimal("0.5")
+_MOST_TIMES = Decimal(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ def estimate_cost(
     price = unit_price if unit_price is not None and unit_price > 0 else None
     if rule is not None:
         answer = _settled(evaluate_request(rule, request, unit_price=price), "price rule")
+        if rests_on_row(rule):
+            answer = _beside_silence(answer, rule, request)
     else:
         answer = _by_row(unit, unit_price, price, request)
         if proposed is not None:
@@ -129,25 +135,33 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
             low=price,
             confidence="bounded",
         )
-    unsaid = _unsaid(request)
-    if answer.confidence == "exact" and unsaid:
-        words = f"no text says whether {' and '.join(unsaid)} changes the price"
+    return _beside_silence(answer, rule, request)
+
+
+def _beside_silence(answer: Estimate, rule: Rule, request: Request) -> Estimate:
+    """A row, where the model has choices that change prices elsewhere and no text says what they do here.
+
+    It is the price of one of the choices: most likely of the default. Of another one it is only an order of magnitude;
+    what is switched off makes nothing dearer.
+    """
+    unsaid = [name for name in dearer_choices(request.fields) if name not in spoken_of(rule)]
+    if answer.cost is None or answer.confidence not in ("exact", "derived") or not unsaid:
+        return answer
+    moved = [name for name in unsaid if is_moved(request, name)]
+    words = f"no text says whether {' and '.join(moved or unsaid)} changes the price"
+    if not moved:
         return replace(_with_words(answer, words), confidence="derived")
-    return answer
+    return replace(
+        _with_words(answer, words),
+        low=answer.cost * _LEAST_SHARE,
+        high=answer.cost * (1 if all(request.given[name] is False for name in moved) else _MOST_TIMES),
+        confidence="bounded",
+        missing=(f"price of {' and '.join(moved)}",),
+    )
 
 
 def _with_words(answer: Estimate, words: str) -> Estimate:
     return replace(answer, basis=f"{answer.basis}; {words}", reasons=f"{answer.reasons}; {words}")
-
-
-def _unsaid(request: Request) -> list[str]:
-    """Choices that change prices elsewhere and that a flat row keeps silent about."""
-    return [
-        name
-        for name, item in request.fields.items()
-        if ("resolution" in name and len(item.get("enum", [])) > 1)
-        or (item.get("type") == "boolean" and name.startswith(("generate_audio", "enable_audio")))
-    ]
 
 
 def _unknown(unit: str, why: str, names: tuple[str, ...]) -> Estimate:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from pricing.counting.durations import duration_field
+from pricing.counting.durations import duration_field, frames_field
 from pricing.counting.megapixels import makes_video
-from pricing.counting.requests import Field, Request
+from pricing.counting.requests import Field, Request, as_number
 from pricing.money import format_decimal
 from pricing.notes.draft import Draft, Per, Tier
 from pricing.notes.wording import (
@@ -145,6 +146,8 @@ def _conditions(tier: Tier, draft: Draft, fields: Mapping[str, Field], row: Deci
             conditions.append(length)
         elif len({tuple(other.durations) for other in draft.tiers}) > 1:
             draft.problems.append("no field carries the length of the output")
+        else:
+            conditions += _no_longer_than_default(draft, fields)
     if tier.audio is not None:
         name = audio_field(fields)
         if name:
@@ -152,6 +155,15 @@ def _conditions(tier: Tier, draft: Draft, fields: Mapping[str, Field], row: Deci
         elif len({other.audio for other in draft.tiers}) > 1:
             draft.problems.append("no field says whether there is audio")
     return conditions
+
+
+def _no_longer_than_default(draft: Draft, fields: Mapping[str, Field]) -> list[Condition]:
+    """The price of a video of one length says nothing of a longer one, where frames decide how long it is."""
+    name = frames_field(Request(fields, {}))
+    default = as_number(fields[name].get("default")) if name else None
+    if name is None or default is None or draft.further_second is not None:
+        return []
+    return [{"field": name, "at_most": format_decimal(default)}]
 
 
 def _offered(draft: Draft, fields: Mapping[str, Field]) -> bool:
@@ -219,6 +231,8 @@ def _times_seconds(price: Any, seconds: Decimal) -> Any:
 def _counted(quantity: dict[str, Any], draft: Draft, fields: Mapping[str, Field]) -> dict[str, Any]:
     """A quantity as the text says that it is counted: frame rate, source, rounding, minimum."""
     made = dict(quantity)
+    if made["of"] == "characters" and "field" in made:
+        made = _text_named(made, draft, fields)
     if made["of"] == "seconds" and draft.seconds_of:
         made["of"] = draft.seconds_of
     if made["of"] == "seconds" and draft.fps:
@@ -235,3 +249,13 @@ def _counted(quantity: dict[str, Any], draft: Draft, fields: Mapping[str, Field]
     if made["of"] == "megapixels" and draft.rounds_megapixels:
         made |= {"binary": True, "round": "up"}
     return made
+
+
+def _text_named(quantity: dict[str, Any], draft: Draft, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """ "per 1000 preview characters": those of the model's preview text, not of the text that steers it."""
+    word = quantity.pop("field")
+    name = next((name for name in fields if re.fullmatch(rf"{word}_?(?:text|script|prompt)?", name)), None)
+    if name is None:
+        draft.problems.append(f"no field carries the {word} text")
+        return quantity
+    return {**quantity, "of": "text_length", "field": name}

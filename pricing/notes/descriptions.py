@@ -16,13 +16,15 @@ from pricing.notes.wording import Condition, choices, duration_condition, resolu
 
 _Reader = Callable[[re.Match[str], Field, Draft, Mapping[str, Field]], None]
 
-# Nested one level only: a price sentence about a part of a part has not been seen.
+_RAISES = re.compile(r"(?:increases|will increase) (?:the )?[a-z ]*price\b(?! by)")
 _SPEAKS_OF_PRICE = re.compile(r"\$|\bcosts?\b|\bpric|\bbill|\bmultiplier\b|\bpremium\b")
 
 
 def read_descriptions(draft: Draft, fields: Mapping[str, Field]) -> None:
     """Add what field descriptions say to a draft, except about fields that its texts have settled already."""
     settled = _settled(draft)
+    for item in fields.values():
+        _read_parts(draft, item)
     for name, item in fields.items():
         text = _plain(str(item.get("description", "")))
         if name in settled or not _SPEAKS_OF_PRICE.search(text):
@@ -32,6 +34,13 @@ def read_descriptions(draft: Draft, fields: Mapping[str, Field]) -> None:
             if match:
                 reader(match, item, draft, fields)
                 break
+
+
+def _read_parts(draft: Draft, item: Field) -> None:
+    """A part of an object that raises the price by nobody says how much: then the object as a whole may."""
+    parts = (_plain(str(part.get("description", ""))) for part in item.get("fields", []))
+    if any(_RAISES.search(text) for text in parts):
+        _times(f"{item['name']} may cost more", "unknown", {"field": item["name"], "given": True}, draft)
 
 
 def _plain(text: str) -> str:

@@ -43,9 +43,8 @@ def _fps_condition(rate: str, fields: Mapping[str, Field]) -> Condition:
         hits = [value for value in choices(item) if str(value).lower() == f"{rate}fps"]
         if hits:
             return {"field": name, "is": hits}
-    if "target_fps" in fields:
-        return {"field": "target_fps", "at_least": rate}
-    return {"quantity": {"of": "fps"}, "at_least": rate}
+    # An output without a rate of its own keeps the input's, if that is told; who tells none has an ordinary one.
+    return {"quantity": {"of": "fps", "named": True}, "at_least": rate}
 
 
 def _style_condition(words: str, fields: Mapping[str, Field]) -> Condition | None:

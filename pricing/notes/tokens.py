@@ -46,6 +46,9 @@ def _per_block(match: re.Match[str]) -> Per:
 def _per_count(match: re.Match[str]) -> Per:
     of = {"character": "characters", "step": "steps"}[match["what"]]
     quantity: dict[str, Any] = {"of": of}
+    if match.groupdict().get("which"):
+        # Which text is counted; building finds the field.
+        quantity["field"] = match["which"]
     if Decimal(match["n"] or 1) != 1:
         quantity["divide_by"] = match["n"]
     return Per(quantity, name=f"{match['n'] or ''} {of}".strip())
@@ -85,7 +88,7 @@ _PER: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Per]], ...] = tuple
             lambda m: _per_seconds(m[0]),
         ),
         (r"for every second a video", lambda m: _per_seconds(m[0])),
-        (r"per (?P<n>\d+)?\s?(?:preview )?(?P<what>character)s?", _per_count),
+        (r"per (?P<n>\d+)?\s?(?:(?P<which>preview) )?(?P<what>character)s?", _per_count),
         (r"for every (?P<n>\d+) (?P<what>character)s", _per_count),
         (r"per (?P<n>\d+)? ?(?P<what>step)s?(?: training runs?)?", _per_count),
         (r"per training run", lambda _m: Per({"of": "requests"}, name="trainings")),

@@ -135,7 +135,8 @@ def option_field(words: str, fields: Mapping[str, Field]) -> str | None:
     for name, item in fields.items():
         own = _stems(name)
         shared = wanted & own
-        if not own or not shared:
+        # A word in common is not enough where most of what is said stays unexplained.
+        if not own or not shared or len(shared) * 2 < len(wanted):
             continue
         score = len(shared) / len(own) + len(shared) / len(wanted)
         if item.get("type") == "boolean":

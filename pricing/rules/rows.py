@@ -30,7 +30,7 @@ def _charge(meaning: UnitMeaning, fields: Mapping[str, Field]) -> dict[str, Any]
     of = meaning.quantity
     if of == "megapixels" and makes_video(Request(fields, {})):
         of = "video_megapixels"
-    if of == "seconds" and meaning.rounds_up and not _tells_length(Request(fields, {})):
+    if of == "seconds" and meaning.rounds_up and fields and not _tells_length(Request(fields, {})):
         # A model priced per N seconds that lets nobody choose a length makes one such block.
         return {"name": normalise_unit(meaning.unit), "price": "unit_price", "per": {"of": "outputs"}}
     per: dict[str, Any] = {"of": of}
