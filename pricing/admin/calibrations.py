@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from catalog import published
 from catalog.examples import example_input
 from genfeed.journal.audit import Actor
-from genfeed.journal.pages import ReadOnlyAdmin, badge
+from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.admin.addresses import BadAddressError, find_model
 from pricing.calibration.runs import CalibrationError, accept, plan, proposal_of, record_observation, reject, runs_left
 from pricing.estimates.facts import load_facts
@@ -105,10 +105,10 @@ class CalibrationAdmin(ReadOnlyAdmin):
                 published.forget()
                 self.message_user(request, f"Accepted: {point}.", messages.SUCCESS)
             elif what == "reject":
-                reject(row, actor=actor, reason=request.POST.get("reason", "").strip())
+                reject(row, actor=actor, reason=posted_text(request))
                 self.message_user(request, "Ended without a price.", messages.SUCCESS)
             elif what == "observe":
-                _observe(row, request.POST)
+                _observe(row, request)
                 self.message_user(request, "Recorded.", messages.SUCCESS)
         except (CalibrationError, NotMoney) as error:
             self.message_user(request, str(error), messages.ERROR)
@@ -156,17 +156,18 @@ def _plan(form: PlanForm, actor: Actor) -> Calibration:
     return plan(find_model(form.cleaned_data["model"]), inputs, actor=actor)
 
 
-def _observe(row: Calibration, typed: Any) -> None:
+def _observe(row: Calibration, request: HttpRequest) -> None:
     left = runs_left(row)
-    number = typed.get("run", "")
-    if not (number.isascii() and number.isdigit() and int(number) < len(left)):
+    number = posted_text(request, "run")
+    if not (number.isascii() and number.isdigit() and len(number) < 4 and int(number) < len(left)):
         raise CalibrationError("Choose which of the planned inputs was run.")
     record_observation(
         row,
         input=left[int(number)],
-        units=typed.get("units", "").strip() or "1",
-        unit=typed.get("unit", "")[:60],
-        cost_nano=parse_usd(typed.get("cost", ""), what="cost"),
+        units=posted_text(request, "units") or "1",
+        unit=posted_text(request, "unit")[:60],
+        cost_nano=parse_usd(posted_text(request, "cost"), what="cost"),
+        actor=Actor.of(request.user),
     )
 
 

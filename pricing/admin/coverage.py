@@ -78,7 +78,7 @@ class MissingFilter(_TextFilter):
 
 @admin.register(ModelPricing)
 class ModelPricingAdmin(ReadOnlyAdmin):
-    list_display = ["linked_model", "confidence", "default_unit", "cost", "quality", "lacks", "why"]
+    list_display = ["linked_model", "confidence", "cost", "why", "quality"]
     actions = QUALITY_ACTIONS
     list_display_links = None
     list_filter = [ConfidenceFilter, UnitFilter, CategoryFilter, MissingFilter, "state"]
@@ -106,17 +106,20 @@ class ModelPricingAdmin(ReadOnlyAdmin):
     def confidence(self, row: ModelPricing) -> SafeString:
         return badge(row.default_confidence, _LOOKS.get(row.default_confidence, "warn"))
 
-    @admin.display(description="a default request costs", ordering="default_cost")
-    def cost(self, row: ModelPricing) -> str:
-        return "" if row.default_cost is None else f"{format_usd(row.default_cost)} USD"
-
-    @admin.display(description="missing")
-    def lacks(self, row: ModelPricing) -> str:
-        return ", ".join(row.default_missing)
+    @admin.display(description="default request", ordering="default_cost")
+    def cost(self, row: ModelPricing) -> SafeString | str:
+        if row.default_cost is None:
+            return row.default_unit
+        per = "" if not row.default_unit else f"in {row.default_unit}"
+        return format_html('{} USD<br><span class="gf-note">{}</span>', format_usd(row.default_cost), per)
 
     @admin.display(description="why")
-    def why(self, row: ModelPricing) -> str:
-        return row.default_basis
+    def why(self, row: ModelPricing) -> SafeString | str:
+        if not row.default_missing:
+            return row.default_basis
+        return format_html(
+            '{}<br><span class="gf-note">missing: {}</span>', row.default_basis, ", ".join(row.default_missing)
+        )
 
     def get_urls(self) -> list[URLPattern]:
         own = [path("coverage/", self.admin_site.admin_view(self.coverage_page), name="pricing_coverage")]

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from catalog import published
 from genfeed.journal.audit import Actor
-from genfeed.journal.pages import ReadOnlyAdmin, badge
+from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.existing.adopting import AdoptionResult, adopt_prices, keep_prices, why_not_adoptable
 from pricing.existing.profitability import WORDS, analyze_existing_profitability, as_csv
 from pricing.margins.book import load_book
@@ -146,7 +146,7 @@ class ExistingModelAdmin(ReadOnlyAdmin):
         if not self.has_decide_permission(request):
             raise PermissionDenied
         row = get_object_or_404(ExistingModel, pk=pk)
-        actor, reason = Actor.of(request.user), request.POST.get("reason", "").strip()
+        actor, reason = Actor.of(request.user), posted_text(request)
         if request.POST.get("do") == "adopt":
             self._tell(request, adopt_prices([row], actor=actor, reason=reason), "now sold at the computed price")
         else:

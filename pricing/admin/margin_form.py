@@ -11,7 +11,7 @@ from catalog.models import AIModel, Provider
 from genfeed.clients.models import Client
 from pricing.margins.rules import BadRule, Draft
 from pricing.models import MarginRule
-from pricing.money import NotMoney, format_decimal, parse_decimal, parse_usd
+from pricing.money import NotMoney, format_decimal, parse_decimal, parse_price, to_nano
 
 _SIGNER = signing.TimestampSigner(salt="pricing.margins.preview")
 # A preview is of the prices and rules of its time; an older one must be made again.
@@ -60,7 +60,9 @@ class MarginForm(forms.Form):
 
     def _amount(self, name: str) -> int:
         try:
-            return parse_usd(self.cleaned_data[name], what=str(self.fields[name].label or name.replace("_", " ")))
+            return to_nano(
+                parse_price(self.cleaned_data[name], what=str(self.fields[name].label or name.replace("_", " ")))
+            )
         except NotMoney as error:
             raise forms.ValidationError(str(error)) from None
 

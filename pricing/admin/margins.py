@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from catalog import published
 from catalog.models import AIModel
 from genfeed.journal.audit import Actor
-from genfeed.journal.pages import ReadOnlyAdmin, badge
+from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.admin.margin_form import MarginForm
 from pricing.margins.book import describe, in_force, make_book, terms_of
 from pricing.margins.preview import describe_rule, preview_end, preview_save
@@ -109,7 +109,7 @@ class MarginRuleAdmin(ReadOnlyAdmin):
     def _end(self, request: HttpRequest, rule: MarginRule) -> HttpResponse:
         if not self.has_end_permission(request):
             raise PermissionDenied
-        reason = request.POST.get("reason", "").replace("\x00", "")[:500]
+        reason = posted_text(request)
         if end_rule(rule, actor=Actor.of(request.user), reason=reason):
             published.forget()
             self.message_user(request, f"Ended: {describe_rule(rule)}.", messages.SUCCESS)

@@ -17,7 +17,7 @@ from catalog import published
 from catalog.models import AIModel
 from catalog.providers.base import ProviderError
 from genfeed.journal.audit import Actor, Change, record
-from genfeed.journal.pages import ReadOnlyAdmin, badge
+from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.money import NotMoney
 from pricing.prices.decisions import DecisionError, accept, confirm_free, reject, release_manual, set_manual
@@ -37,7 +37,9 @@ LOOKS = {"current": "good", "held": "warn", "rejected": "bad"}
 
 @admin.register(PricePoint)
 class PricePointAdmin(ReadOnlyAdmin):
-    list_display = ["seen_at", "linked_model", "price", "change", "state", "source", "why", "decided_by"]
+    # Narrow enough that at 1280 pixels nothing lies beyond the edge.
+    list_display = ["linked_model", "price", "state", "reason", "seen"]
+    list_display_links = None
     list_filter = ["standing", "source"]
     list_select_related = ["model"]
     list_per_page = 50
@@ -53,17 +55,24 @@ class PricePointAdmin(ReadOnlyAdmin):
     def linked_model(self, point: PricePoint) -> SafeString:
         return format_html('<a href="{}">{}</a>', _page(point.model_id), point.model.endpoint_id)
 
-    @admin.display(description="price")
-    def price(self, point: PricePoint) -> str:
-        return f"{point.unit_price} {point.currency} per {point.unit or '(no unit)'}"
-
-    @admin.display(description="change", ordering="change_percent")
-    def change(self, point: PricePoint) -> str:
-        return "" if point.change_percent is None else f"{point.change_percent:+.1f} %"
+    @admin.display(description="price", ordering="change_percent")
+    def price(self, point: PricePoint) -> SafeString:
+        change = "" if point.change_percent is None else f"{point.change_percent:+.1f} %"
+        text = f"{point.unit_price} {point.currency} per {point.unit or '(no unit)'}"
+        return format_html('{}<br><span class="gf-note">{}</span>', text, change) if change else format_html("{}", text)
 
     @admin.display(description="standing", ordering="standing")
     def state(self, point: PricePoint) -> SafeString:
-        return badge(point.get_standing_display(), LOOKS.get(point.standing, ""))
+        shown = badge(point.get_standing_display(), LOOKS.get(point.standing, ""))
+        return format_html('{}<br><span class="gf-note">{}</span>', shown, point.get_source_display())
+
+    @admin.display(description="why", ordering="decided_by")
+    def reason(self, point: PricePoint) -> str:
+        return f"{point.why} ({point.decided_by})" if point.decided_by else point.why
+
+    @admin.display(description="seen (UTC)", ordering="seen_at")
+    def seen(self, point: PricePoint) -> str:
+        return f"{point.seen_at:%Y-%m-%d %H:%M}"
 
     @admin.action(description="Accept selected held prices", permissions=["decide"])
     def accept_selected(self, request: HttpRequest, queryset: QuerySet[PricePoint]) -> None:
@@ -138,7 +147,7 @@ class PricePointAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         row = get_object_or_404(AIModel, pk=pk)
         try:
-            words = _carry_out(row, request.POST, Actor.of(request.user))
+            words = _carry_out(row, request.POST, Actor.of(request.user), posted_text(request))
         except (DecisionError, NotMoney, ProviderError) as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
@@ -147,8 +156,8 @@ class PricePointAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(_page(pk))
 
 
-def _carry_out(row: AIModel, typed: Any, actor: Actor) -> str:
-    what, reason = typed.get("do", ""), typed.get("reason", "").strip()
+def _carry_out(row: AIModel, typed: Any, actor: Actor, reason: str) -> str:
+    what = typed.get("do", "")
     if what in ("accept", "reject"):
         point = PricePoint.objects.filter(model=row, pk=_number(typed.get("point", ""))).first()
         if point is None:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from catalog import published
 from catalog.models import AIModel
 from genfeed.journal.audit import Actor
-from genfeed.journal.pages import ReadOnlyAdmin, badge
+from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.estimates.facts import Facts, load_facts
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.rules.check import BadRule
@@ -27,7 +27,7 @@ LOOKS = {"active": "good", "proposed": "warn"}
 
 @admin.register(PriceRule)
 class PriceRuleAdmin(ReadOnlyAdmin):
-    list_display = ["model_id_shown", "shown_state", "source", "review", "created_at", "decided_by"]
+    list_display = ["model_id_shown", "shown_state", "review", "made"]
     list_display_links = ["model_id_shown"]
     list_filter = ["state", "source", "contradicts_row"]
     list_select_related = ["model"]
@@ -43,7 +43,13 @@ class PriceRuleAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, rule: PriceRule) -> SafeString:
-        return badge(rule.state, LOOKS.get(rule.state, ""))
+        shown = badge(rule.state, LOOKS.get(rule.state, ""))
+        return format_html('{}<br><span class="gf-note">{}</span>', shown, rule.get_source_display())
+
+    @admin.display(description="made (UTC)", ordering="created_at")
+    def made(self, rule: PriceRule) -> str:
+        decided = f", decided by {rule.decided_by}" if rule.decided_by else ""
+        return f"{rule.created_at:%Y-%m-%d %H:%M}{decided}"
 
     @admin.display(description="what to look at")
     def review(self, rule: PriceRule) -> SafeString | str:
@@ -109,7 +115,7 @@ class PriceRuleAdmin(ReadOnlyAdmin):
         """Carries out the button that was pressed, or returns the form with what is wrong."""
         if not self.has_decide_permission(request):
             raise PermissionDenied
-        actor, reason = Actor.of(request.user), request.POST.get("reason", "").strip()
+        actor, reason = Actor.of(request.user), posted_text(request)
         trial = Trial(request.POST.get("body", ""), request.POST.get("input", "{}"), request.POST.get("media", "{}"))
         try:
             if what in ("activate", "retire") and rule:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from django.db import transaction
 from django.utils import timezone
 
@@ -37,6 +38,8 @@ def plan(model: AIModel, inputs: Any, *, actor: Actor) -> Calibration:
         raise CalibrationError("Give a list of inputs to run, each a JSON object with the model's fields.")
     if len(inputs) > MOST_INPUTS:
         raise CalibrationError(f"{len(inputs)} runs are too many; {MOST_INPUTS} at most, because each one costs money.")
+    if rb"\u0000" in orjson.dumps(inputs):
+        raise CalibrationError("An input holds a null character, which can't be stored. Take it out.")
     facts = _facts(model)
     if not facts.input_schema:
         raise CalibrationError("This model's schema is not known, so no input can be checked.")
@@ -65,11 +68,19 @@ def runs_left(calibration: Calibration) -> list[dict[str, Any]]:
 
 
 def record_observation(
-    calibration: Calibration, *, input: dict[str, Any], units: object, unit: str, cost_nano: int, job: str = ""
+    calibration: Calibration,
+    *,
+    input: dict[str, Any],
+    units: object,
+    unit: str,
+    cost_nano: int,
+    job: str = "",
+    actor: Actor | None = None,
 ) -> Calibration:
     """Adds what one run was billed: `units` of `unit` (as the provider counts), `cost_nano` in nano-USD.
 
-    The same `job` is counted once. Once every planned input has run, a price is proposed where the runs allow it.
+    The same `job` is counted once; what a person types (`actor`) is audited. Once every planned input has run, a
+    price is proposed where the runs allow it.
     Raises CalibrationError for a calibration that is decided, and for numbers that make no sense.
     """
     try:
@@ -85,6 +96,8 @@ def record_observation(
         if job and any(seen.get("job") == job for seen in row.observations):
             return row
         seen = {"input": input, "units": format_decimal(counted), "unit": normalise_unit(unit), "cost": cost_nano}
+        if actor:
+            record("calibration.observed", [Change(row, after=seen)], actor=actor)
         row.observations.append(seen | {"job": job, "at": timezone.now().isoformat(timespec="seconds")})
         row.state = State.RUNNING
         row.proposed_unit = row.proposed_price = ""

@@ -14,6 +14,8 @@ SCHEMA_PATH = Path(__file__).resolve().parents[2] / "docs" / "price-rule.schema.
 _MAX_BYTES = 200_000
 _MAX_PROBLEMS = 10
 
+_PRICE = 'a price is a number of 0 or more as a text, such as "0.05", or "unit_price", or a list of tiers'
+
 Rule = dict[str, Any]
 
 
@@ -33,11 +35,13 @@ def _validator() -> jsonschema_rs.Draft202012Validator:
 def check_rule(rule: object) -> Rule:
     """Return the rule when it is well formed; raises BadRule otherwise. Refuses NaN, infinities and oversized rules."""
     try:
-        size = len(orjson.dumps(rule))
+        written = orjson.dumps(rule)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadRule([f"a rule is JSON data: {error}"]) from None
-    if size > _MAX_BYTES:
-        raise BadRule([f"a rule has at most {_MAX_BYTES} bytes, not {size}"])
+    if len(written) > _MAX_BYTES:
+        raise BadRule([f"a rule has at most {_MAX_BYTES} bytes, not {len(written)}"])
+    if rb"\u0000" in written:
+        raise BadRule(["a rule holds no null characters"])
     # jsonschema-rs takes Python floats; orjson writes NaN as null, so what is checked is what would be stored.
     problems = [_words(error) for _, error in zip(range(_MAX_PROBLEMS), _validator().iter_errors(rule), strict=False)]
     if problems:
@@ -68,4 +72,6 @@ def _fields(value: object) -> Iterator[str]:
 
 def _words(error: jsonschema_rs.ValidationError) -> str:
     place = "/".join(str(part) for part in error.instance_path)
+    if error.instance_path and error.instance_path[-1] == "price":
+        return f"{place}: {_PRICE}"
     return f"{place or 'rule'}: {error.message}"

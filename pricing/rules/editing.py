@@ -10,19 +10,24 @@ from genfeed.journal.audit import Actor, Change, record
 from pricing.models import PriceRule
 from pricing.rules.alerts import resolve_settled
 from pricing.rules.check import BadRule, Rule, check_rule, unknown_fields
+from pricing.rules.matching import never_met
 from pricing.selling.publishing import lock_models, settle
 
 _LIVE = (PriceRule.State.ACTIVE, PriceRule.State.PROPOSED)
 
 
 def check_for_model(model: AIModel, body: object) -> Rule:
-    """The rule, when it is well formed and speaks only of fields that the model has; raises BadRule otherwise."""
+    """The rule, when it is well formed and speaks of fields and values that the model has; raises BadRule otherwise."""
     rule = check_rule(body)
     version = SchemaVersion.objects.filter(model=model, number=model.schema_version).first()
-    names = [item["name"] for item in version.unpacked.get("inputs", [])] if version else []
+    inputs = version.unpacked.get("inputs", []) if version else []
+    names = [item["name"] for item in inputs]
     unknown = unknown_fields(rule, names)
     if unknown:
         raise BadRule([f"{model.endpoint_id} has no field {name!r}; it has {', '.join(names)}" for name in unknown])
+    never = never_met(rule, inputs)
+    if never:
+        raise BadRule(never)
     return rule
 
 

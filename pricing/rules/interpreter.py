@@ -90,6 +90,7 @@ def _result(total: Amount, due: list[_Due], factor_words: list[str]) -> RuleResu
     if settled and (total.low is None or total.low <= 0):
         silent = "the rule names no price for this request"
         settled, words, reasons = False, [*words, silent], [*reasons, silent]
+        total = replace(total, low=None, high=None)
     return RuleResult(
         cost=total.low if settled else None,
         low=total.low,

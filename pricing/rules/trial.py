@@ -89,10 +89,10 @@ def read_json(what: str, text: str, trial: Trial) -> dict[str, Any]:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        trial.problems.append(f"{what} is no JSON: {error}")
+        trial.problems.append(f"{what}: this is no JSON: {error}")
         return {}
     if not isinstance(value, dict):
-        trial.problems.append(f"{what} must be a JSON object.")
+        trial.problems.append(f"{what}: this must be a JSON object.")
         return {}
     return value
 

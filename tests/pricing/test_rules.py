@@ -176,7 +176,7 @@ def test_the_least_charge_of_a_rule_holds() -> None:
 def test_a_rule_that_never_matches_names_no_price() -> None:
     rule = {"charges": [{"name": "x", "price": "1", "when": [{"field": "resolution", "is": ["8k"]}]}]}
     answer = run(rule)
-    assert (answer.cost, answer.confidence) == (None, "unknown")
+    assert (answer.cost, answer.low, answer.high, answer.confidence) == (None, None, None, "unknown")
     assert "no price for this request" in answer.basis
 
 

@@ -48,6 +48,18 @@ def test_too_many_runs_are_refused(model: AIModel) -> None:
         plan(model, [ONE] * 21, actor=TESTER)
 
 
+def test_a_null_character_in_an_input_is_refused_before_a_database_chokes_on_it(model: AIModel) -> None:
+    with pytest.raises(CalibrationError, match="null character"):
+        plan(model, [{"prompt": "a\0b"}], actor=TESTER)
+
+
+def test_what_a_person_records_is_audited(model: AIModel) -> None:
+    row = plan(model, [ONE], actor=TESTER)
+    record_observation(row, input=ONE, units="1", unit="units", cost_nano=5, actor=TESTER)
+    event = AuditEvent.objects.get(action="calibration.observed")
+    assert (event.actor_name, event.after["cost"]) == (TESTER.name, 5)
+
+
 def test_a_model_without_schema_cant_be_calibrated() -> None:
     with pytest.raises(CalibrationError, match="schema is not known"):
         plan(make_model("a/bare", schema_version=0), [ONE], actor=TESTER)

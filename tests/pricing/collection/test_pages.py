@@ -232,8 +232,12 @@ def test_an_unknown_model_is_refused_by_name(root: HttpClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [{"run": "9"}, {"run": "x"}, {"cost": "free"}, {"cost": "NaN"}, {"cost": "-1"}, {"units": "x"}]
-)
+    "typed",
+    [
+        {"run": "9"}, {"run": "x"}, {"run": "9" * 5000}, {"cost": "free"}, {"cost": "NaN"}, {"cost": "-1"},
+        {"cost": "1e999999999"}, {"units": "x"}, {"units": "1e-999999999"},
+    ],
+)  # fmt: skip
 def test_a_run_that_makes_no_sense_is_not_recorded(root: HttpClient, typed: dict[str, str]) -> None:
     make_model()
     planned(root, THREE)

@@ -68,6 +68,26 @@ def test_who_may_decide_accepts_a_held_price(staff, model, role):
     assert current(FLUX).why == "announced"
 
 
+def test_a_null_character_in_a_reason_is_dropped_before_a_database_chokes_on_it(root, model):
+    decide(root, model, do="set", unit="images", unit_price="0.05", reason="con\0tract")
+    assert current(FLUX).why == "contract"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"unit_price": "1e999999999"}, "more than 40 places"), ({"unit_price": "1e-999999999"}, "more than 40 places"),
+        ({"unit_price": "NaN"}, "finite"), ({"unit_price": "-1"}, "negative"), ({"unit_price": "٣"}, "is no number"),
+        ({"unit_price": "1", "unit": "a\0b"}, "unit"), ({"unit_price": "0"}, "Tick that it is free"),
+    ],
+)  # fmt: skip
+def test_a_price_that_makes_no_sense_is_refused_in_words_and_changes_nothing(root, model, typed, words):
+    page = page_of(decide(root, model, do="set", **{"unit": "images", "reason": "x"} | typed))
+    [message] = page.messages
+    assert words in message
+    assert not PricePoint.objects.exists()
+
+
 def test_a_held_price_is_rejected(root, model):
     decide(root, model, do="reject", point=hold(model).pk, reason="a typing error")
     assert (held(FLUX), said(FLUX)) == (None, ("0.1", "images"))

@@ -55,9 +55,10 @@ def test_a_new_rule_retires_the_old_one_and_leaves_it_readable(model):
     ("body", "words"),
     [
         ({}, "version"), ({"version": 1}, "charges"), ({**IMAGES, "extra": 1}, "extra"), ([], "object"),
-        ({"version": 1, "charges": [{"name": "x", "price": "-1"}]}, "price"),
-        ({"version": 1, "charges": [{"name": "x", "price": "NaN"}]}, "price"),
+        ({"version": 1, "charges": [{"name": "x", "price": "-1"}]}, "charges/0/price: a price is a number of 0"),
+        ({"version": 1, "charges": [{"name": "x", "price": "NaN"}]}, "charges/0/price: a price is a number"),
         ({"version": 1, "charges": [{"name": "x", "price": 0.1}]}, "price"),
+        ({"version": 1, "charges": [{"name": "x\0", "price": "1"}]}, "null characters"),
         ({"version": 1, "charges": [{"name": "x", "price": "1", "when": SPARKLING}]}, "sparkle"),
     ],
 )  # fmt: skip
@@ -65,6 +66,28 @@ def test_a_rule_that_cannot_be_right_is_refused_in_words_and_changes_nothing(mod
     with pytest.raises(BadRule, match=words):
         save_rule(model, body, activate=True, actor=PERSON)
     assert not PriceRule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"field": "num_images", "above": "4"}, "num_images is never above 4; 4 is its maximum"),
+        ({"field": "num_images", "at_least": "5"}, "num_images is never at least 5; 4 is its maximum"),
+        ({"field": "num_images", "below": "1"}, "num_images is never below 1; 1 is its minimum"),
+        ({"field": "num_images", "at_most": "0"}, "num_images is never at most 0; 1 is its minimum"),
+    ],
+)
+@pytest.mark.parametrize("activate", [True, False])
+def test_a_rule_that_never_matches_is_refused_with_the_values_that_there_are(model, condition, words, activate):
+    tiers = [{"price": "1", "when": [condition]}, {"price": "2"}]
+    with pytest.raises(BadRule, match=words):
+        save_rule(model, {"version": 1, "charges": [{"name": "x", "price": tiers}]}, activate=activate, actor=PERSON)
+    assert not PriceRule.objects.exists()
+
+
+def test_a_rule_that_never_matches_is_told_when_it_is_tried(model):
+    never = {"version": 1, "charges": [{"name": "x", "price": "1", "when": [{"field": "num_images", "above": "4"}]}]}
+    assert tried(model, never).problems == ["num_images is never above 4; 4 is its maximum"]
 
 
 def test_a_proposed_rule_is_activated_once(model):
@@ -175,9 +198,9 @@ def test_what_is_missing_is_named(model):
 @pytest.mark.parametrize(
     ("body", "given", "media", "words"),
     [
-        ("{", '{"prompt": "x"}', "{}", "The rule is no JSON"),
+        ("{", '{"prompt": "x"}', "{}", "The rule: this is no JSON"),
         ("[1]", '{"prompt": "x"}', "{}", "must be a JSON object"),
-        (IMAGES, "nonsense", "{}", "The input is no JSON"), (IMAGES, "{}", "{}", "prompt"),
+        (IMAGES, "nonsense", "{}", "The input: this is no JSON"), (IMAGES, "{}", "{}", "prompt"),
         (IMAGES, '{"prompt": "x", "sparkle": 1}', "{}", "sparkle"),
         (IMAGES, '{"prompt": "x", "num_images": 99}', "{}", "num_images"),
         (IMAGES, '{"prompt": "x"}', '{"moon": 1}', "moon"),
