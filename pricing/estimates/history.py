@@ -31,6 +31,8 @@ LATENCY_WINDOW = timedelta(days=7)
 SPREAD = 3
 REMEMBER_SECONDS = 30.0
 _REMEMBERED = 500
+# Our own estimates among them would teach us what we thought before.
+_BILLED = (UsageRecord.CostSource.BILLING_EVENT, UsageRecord.CostSource.BILLABLE_UNITS)
 # Names of fields that change what a model does so much that it may change the price.
 _MATTERS = re.compile(
     r"duration|seconds|length|frames|fps|frame_rate|resolution|size|width|height|aspect|quality|mode|model|audio|"
@@ -116,7 +118,13 @@ def latencies() -> dict[int, float]:
     now = time.monotonic()
     if _latencies and now - _latencies[0] < REMEMBER_SECONDS:
         return _latencies[1]
-    rows = UsageRecord.objects.filter(seconds__gt=0, created_at__gt=timezone.now() - LATENCY_WINDOW)
+    # A stored answer takes no time, and a failure may come early or late.
+    rows = UsageRecord.objects.filter(
+        outcome=UsageRecord.Outcome.SUCCEEDED,
+        is_cached=False,
+        seconds__gt=0,
+        created_at__gt=timezone.now() - LATENCY_WINDOW,
+    )
     by_model: dict[int, list[float]] = {}
     for key, seconds in rows.values_list("model_id", "seconds")[:LATENCY_ROWS]:
         by_model.setdefault(key, []).append(seconds or 0.0)
@@ -139,7 +147,14 @@ def _past(key: int) -> _Past:
         known = _cache.get(key)
     if known and now - known[0] < REMEMBER_SECONDS:
         return known[1]
-    rows = UsageRecord.objects.filter(model=key, cost__gt=0, created_at__gt=timezone.now() - WINDOW)
+    rows = UsageRecord.objects.filter(
+        model=key,
+        outcome=UsageRecord.Outcome.SUCCEEDED,
+        cost_source__in=_BILLED,
+        is_cached=False,
+        cost__gt=0,
+        created_at__gt=timezone.now() - WINDOW,
+    )
     jobs = tuple((_key(features), cost) for features, cost in rows.values_list("features", "cost")[:NEWEST])
     estimate = ProviderEstimate.objects.filter(model=key).values_list("cost", flat=True).first()
     past = _Past(jobs, estimate)

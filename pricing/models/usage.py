@@ -13,6 +13,14 @@ class ImmutableError(Exception):
     """Raised where something tries to change or delete a usage record."""
 
 
+class ImmutableQuerySet(models.QuerySet):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise ImmutableError("Usage records are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise ImmutableError("Usage records are never deleted.")
+
+
 class UsageRecord(models.Model):
     """What one ended job used, cost and was charged. Immutable; reports and learned prices read only this.
 
@@ -50,6 +58,8 @@ class UsageRecord(models.Model):
     features = models.JSONField(default=dict, help_text="The input fields that matter for the cost, e.g. resolution.")
     seconds = models.FloatField(null=True, help_text="From submission to result; for latencies, not for money.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = ImmutableQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-pk"]

@@ -30,14 +30,26 @@ def model() -> AIModel:
     return make_sold("fal-ai/opaque", unit="units", inputs=[PROMPT, RESOLUTION, NUM_IMAGES])
 
 
-def use(model: AIModel, costs: list[int], *, days_ago: int = 1, seconds: float | None = None, **features: Any) -> None:
+def use(
+    model: AIModel, costs: list[int], *, days_ago: int = 1, seconds: float | None = None,
+    columns: dict[str, Any] | None = None, **features: Any,
+) -> None:  # fmt: skip
     count = UsageRecord.objects.count()
     for number, cost in enumerate(costs, start=count):
-        UsageRecord.objects.create(
-            job=f"job_{number}", model=model, cost=cost * 10**6, charge=cost * 10**6, cost_source="billing_event",
-            features=features, seconds=seconds, created_at=timezone.now() - timedelta(days=days_ago),
-        )  # fmt: skip
+        values = {
+            "job": f"job_{number}", "model": model, "cost": cost * 10**6, "charge": cost * 10**6,
+            "cost_source": "billing_event", "features": features, "seconds": seconds,
+            "created_at": timezone.now() - timedelta(days=days_ago),
+        }  # fmt: skip
+        UsageRecord.objects.create(**(values | (columns or {})))
     history.forget()
+
+
+# What teaches nothing of prices: guesses of our own, and what did not run to its end.
+TEACHES_NOTHING: list[dict[str, Any]] = [
+    {"cost_source": "estimated"}, {"cost_source": "none"}, {"outcome": "failed"}, {"outcome": "canceled"},
+    {"is_cached": True},
+]  # fmt: skip
 
 
 SETTINGS = {"resolution": "720p", "num_images": 1}
@@ -109,6 +121,25 @@ def test_free_and_old_jobs_do_not_count(model: AIModel) -> None:
     use(model, [0] * 10, **SETTINGS)
     use(model, [10] * 10, days_ago=200, **SETTINGS)
     assert asked(model) is None
+
+
+@pytest.mark.parametrize("columns", TEACHES_NOTHING)
+def test_only_bills_of_jobs_that_succeeded_teach_prices(model: AIModel, columns: dict[str, Any]) -> None:
+    use(model, [90] * 10, columns=columns, **SETTINGS)
+    assert asked(model) is None
+
+
+def test_billed_units_teach_prices_as_billing_events_do(model: AIModel) -> None:
+    use(model, [10] * 5, columns={"cost_source": "billable_units"}, **SETTINGS)
+    found = asked(model)
+    assert found is not None
+    assert found.cost == Decimal("0.01")
+
+
+@pytest.mark.parametrize("columns", [{"outcome": "failed"}, {"outcome": "canceled"}, {"is_cached": True}])
+def test_only_jobs_that_succeeded_teach_latencies(model: AIModel, columns: dict[str, Any]) -> None:
+    use(model, [10] * 10, seconds=90, columns=columns)
+    assert latencies() == {}
 
 
 def test_the_provider_is_believed_where_we_have_no_history(model: AIModel) -> None:
