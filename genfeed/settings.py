@@ -62,6 +62,12 @@ BUDGET_HIGH = env.amount("BUDGET_HIGH", "0.20")
 DEADLINE_TRAINING_SECONDS = env.integer("DEADLINE_TRAINING_SECONDS", 7200, minimum=60, maximum=86_400)
 DEADLINE_OTHER_SECONDS = env.integer("DEADLINE_OTHER_SECONDS", 600, minimum=10, maximum=86_400)
 
+# --- Limits of clients that have none of their own -------------------------------------------------------------------
+JOBS_PER_MINUTE = env.integer("JOBS_PER_MINUTE", 60, minimum=0, maximum=1_000_000)
+READS_PER_MINUTE = env.integer("READS_PER_MINUTE", 6000, minimum=0, maximum=10_000_000)
+MAX_IN_FLIGHT = env.integer("MAX_IN_FLIGHT", 10, minimum=0, maximum=100_000)
+MAX_QUEUED = env.integer("MAX_QUEUED", 100, minimum=0, maximum=1_000_000)
+
 # --- Django ----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS: list[str] = []

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from genfeed.clients.models import SCOPES, ApiKey, Client
+from genfeed.clients.restrictions import Restriction, restriction_of
 from genfeed.journal.audit import Actor, Change, record
 
 CACHE_SECONDS = 2.0
@@ -24,7 +26,7 @@ class UnknownScopeError(ValueError):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whom an API key speaks for."""
+    """Whom an API key speaks for, and what bounds it: limits of the key, else of its client, else of the settings."""
 
     key_id: int
     key_name: str
@@ -33,6 +35,11 @@ class Caller:
     scopes: frozenset[str]
     is_test: bool
     expires_at: datetime | None
+    restriction: Restriction | None
+    jobs_per_minute: int
+    reads_per_minute: int
+    max_in_flight: int
+    max_queued: int
 
     def may(self, scope: str) -> bool:
         """Scope `admin` includes all others."""
@@ -97,7 +104,9 @@ def find_caller(text: str) -> Caller | None:
     """The caller that a key speaks for, or None where it is unknown, revoked, expired or its client inactive."""
     digest = digest_of(text)
     cached = _cache.get(digest)
-    if cached and time.monotonic() - cached[0] < CACHE_SECONDS:
+    # Before the look-up: however long that takes, what it read is never older than the cache allows.
+    now = time.monotonic()
+    if cached and now - cached[0] < CACHE_SECONDS:
         caller = cached[1]
     else:
         found = _look_up(digest)
@@ -105,7 +114,7 @@ def find_caller(text: str) -> Caller | None:
             _cache.pop(digest, None)
             return None
         caller = found
-        _cache[digest] = (time.monotonic(), caller)
+        _cache[digest] = (now, caller)
     if caller.expires_at and caller.expires_at <= timezone.now():
         return None
     return caller
@@ -119,12 +128,25 @@ def _look_up(digest: str) -> Caller | None:
     if key.last_used_at is None or now - key.last_used_at > _LAST_USED_EVERY:
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USED_EVERY)
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+    client = key.client
     return Caller(
         key_id=key.pk,
         key_name=key.name,
         client_id=key.client_id,
-        client_name=key.client.name,
+        client_name=client.name,
         scopes=frozenset(key.scopes),
         is_test=key.is_test,
         expires_at=key.expires_at,
+        restriction=restriction_of(
+            [client.allowed_models, key.allowed_models], [client.denied_models, key.denied_models]
+        ),
+        jobs_per_minute=_first(key.jobs_per_minute, client.jobs_per_minute, settings.JOBS_PER_MINUTE),
+        reads_per_minute=_first(key.reads_per_minute, client.reads_per_minute, settings.READS_PER_MINUTE),
+        max_in_flight=_first(client.max_in_flight, settings.MAX_IN_FLIGHT),
+        max_queued=_first(client.max_queued, settings.MAX_QUEUED),
     )
+
+
+def _first(*limits: int | None) -> int:
+    """The first limit that is set; 0 is one."""
+    return next(limit for limit in limits if limit is not None)
