@@ -27,17 +27,26 @@ PUBLIC_URL = env.base_url("PUBLIC_URL", "")
 # --- Providers -------------------------------------------------------------------------------------------------------
 # Without a key, `manage.py up` runs the sandbox and leaves its address here, so that every other command finds it too.
 SANDBOX_FILE = VAR_DIR / "sandbox_url"
-SANDBOX_KEY = "sandbox-key:sandbox-secret"  # published: it opens nothing but a sandbox
+# Published: they open nothing but a sandbox.
+SANDBOX_KEY, SANDBOX_ADMIN_KEY = "sandbox-key:sandbox-secret", "sandbox-admin:sandbox-secret"
 # Both names are accepted; where both are set, FAL_API_KEY wins.
 FAL_KEY = env.secret("FAL_API_KEY") or env.secret("FAL_KEY")
+FAL_ADMIN_KEY = env.secret("FAL_ADMIN_KEY")
 SANDBOX_URL = SANDBOX_FILE.read_text().strip() if SANDBOX_FILE.exists() else ""
 FAL_ITSELF = "https://api.fal.ai/v1"
 FAL_PLATFORM_URL = env.base_url("FAL_PLATFORM_URL", FAL_ITSELF)
+FAL_QUEUE_URL = env.base_url("FAL_QUEUE_URL", "https://queue.fal.run")
+FAL_RUN_URL = env.base_url("FAL_RUN_URL", "https://fal.run")
+FAL_REST_URL = env.base_url("FAL_REST_URL", "https://rest.fal.ai")
+FAL_CDN_URL = env.base_url("FAL_CDN_URL", "https://v3.fal.media")
 FAL_WEB_URL = env.base_url("FAL_WEB_URL", "https://fal.ai")
 # Another address for fal is a decision; fal's own is not, as it also comes with a copied .env.example.
 SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and FAL_PLATFORM_URL == FAL_ITSELF)
 if SANDBOX_ACTIVE:
-    FAL_KEY, FAL_PLATFORM_URL = SANDBOX_KEY, f"{SANDBOX_URL}/v1"
+    FAL_KEY, FAL_ADMIN_KEY, FAL_PLATFORM_URL = SANDBOX_KEY, SANDBOX_ADMIN_KEY, f"{SANDBOX_URL}/v1"
+    # All together: what a sandbox is asked must never reach fal itself by a second address.
+    FAL_QUEUE_URL, FAL_RUN_URL = f"{SANDBOX_URL}/queue", f"{SANDBOX_URL}/run"
+    FAL_REST_URL, FAL_CDN_URL = f"{SANDBOX_URL}/rest", f"{SANDBOX_URL}/cdn"
     FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
@@ -52,7 +61,7 @@ CATALOG_TIMEOUT_SECONDS = env.integer("CATALOG_TIMEOUT_SECONDS", 10, minimum=1, 
 
 # --- Estimates and choosing a model ----------------------------------------------------------------------------------
 # `host:port` pairs that may be fetched although they are not on the public internet.
-SSRF_ALLOW = env.words("SSRF_ALLOW")
+SSRF_ALLOW = [*env.words("SSRF_ALLOW"), *([urlsplit(SANDBOX_URL).netloc] if SANDBOX_ACTIVE else [])]
 PROBE_SECONDS = env.number("PROBE_SECONDS", 4.0, minimum=0.5, maximum=30.0)
 # USD per output that the words low, medium and high of a budget stand for.
 BUDGET_LOW = env.amount("BUDGET_LOW", "0.01")

@@ -36,6 +36,10 @@ class RunningSandbox:
         self.base_url = base_url
         self.pid = pid
         self.platform_url = f"{base_url}/v1"
+        self.queue_url = f"{base_url}/queue"
+        self.run_url = f"{base_url}/run"
+        self.rest_url = f"{base_url}/rest"
+        self.cdn_url = f"{base_url}/cdn"
         self.web_url = base_url
         self.client = httpx.Client(base_url=base_url, timeout=30, trust_env=False)
 
@@ -74,6 +78,18 @@ class RunningSandbox:
     def load_catalog(self, path: Path | None) -> None:
         """Offer the models of another file; None: the built-in ones."""
         self._control("POST", "catalog", {"path": None if path is None else str(path)})
+
+    def queue(self) -> dict[str, Any]:
+        """The queue: accepted, waiting, running, finished, forgotten, and its latest requests, newest first."""
+        return self._control("GET", "queue")
+
+    def move(self, request_id: str, do: str | None = None, **effects: Any) -> dict[str, Any]:
+        """Move a request by hand: start, finish, requeue, webhook (once more); effects are laid over its own."""
+        return self._control("POST", f"queue/{request_id}", effects | ({} if do is None else {"do": do}))
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """Every attempt to deliver a webhook, oldest first."""
+        return self._control("GET", "webhooks")["attempts"]
 
     def requests(self) -> list[dict[str, Any]]:
         """The calls since the last reset, oldest first: method, path, query, had_key, status, fault."""

@@ -7,7 +7,7 @@ import tempfile
 
 _var = tempfile.mkdtemp(prefix="genfeed-tests-")
 atexit.register(shutil.rmtree, _var, ignore_errors=True)
-for _name in ("FAL_API_KEY", "PUBLIC_URL", "METRICS_TOKEN", "CATALOG_REVIEW_NEW", "GENFEED_MODE"):
+for _name in ("FAL_API_KEY", "FAL_ADMIN_KEY", "PUBLIC_URL", "METRICS_TOKEN", "CATALOG_REVIEW_NEW", "GENFEED_MODE"):
     os.environ.pop(_name, None)
 os.environ.update(
     GENFEED_VAR_DIR=_var,
@@ -15,6 +15,10 @@ os.environ.update(
     FAL_KEY="sandbox-key:sandbox-secret",
     # Nothing listens here: a test that forgets its sandbox fails instead of reaching anybody.
     FAL_PLATFORM_URL="http://127.0.0.1:9/v1",
+    FAL_QUEUE_URL="http://127.0.0.1:9/queue",
+    FAL_RUN_URL="http://127.0.0.1:9/run",
+    FAL_REST_URL="http://127.0.0.1:9/rest",
+    FAL_CDN_URL="http://127.0.0.1:9/cdn",
     FAL_WEB_URL="http://127.0.0.1:9",
     FAL_RETRY_DELAY="0",
     LOG_FORMAT="text",

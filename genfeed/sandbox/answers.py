@@ -16,6 +16,8 @@ ERROR_TYPES = {
     429: "rate_limited",
     501: "not_implemented",
 }
+# The other hosts answer errors as `{"detail": …}`.
+MODEL_HOSTS = ("/queue/", "/run/", "/rest/", "/cdn/")
 
 
 class PlatformError(Exception):

@@ -14,7 +14,10 @@ from starlette.routing import Route
 
 from genfeed.sandbox.answers import PlatformError, json_answer
 from genfeed.sandbox.catalog import CatalogError
-from genfeed.sandbox.faults import FaultError, apply_changes
+from genfeed.sandbox.faults import apply_changes
+from genfeed.sandbox.queue import control as queue
+from genfeed.sandbox.queue.running import fill
+from genfeed.sandbox.reading import FaultError
 from genfeed.sandbox.requestlog import RequestLog
 from genfeed.sandbox.state import Sandbox
 
@@ -54,7 +57,15 @@ async def faults(request: Request, sandbox: Sandbox) -> Response:
     if request.method == "POST":
         apply_changes(sandbox.faults, await _read_object(request))
         sandbox.windows.clear()
+    if request.method != "GET":
+        fill(sandbox)
     return json_answer(sandbox.faults.to_json())
+
+
+async def move_request(request: Request, sandbox: Sandbox) -> Response:
+    """POST /_sandbox/queue/<id>: move a request by hand."""
+    moved = queue.move(sandbox, request.path_params["request_id"], await _read_object(request))
+    return json_answer({"request_id": moved.request_id, "status": moved.status})
 
 
 async def add_model(request: Request, sandbox: Sandbox) -> Response:
@@ -75,7 +86,7 @@ async def change_model(request: Request, sandbox: Sandbox) -> Response:
     if model is None:
         raise PlatformError(404, f"There is no model {endpoint_id}")
     if request.method == "DELETE":
-        del sandbox.models[endpoint_id]
+        sandbox.remove_model(endpoint_id)
         return json_answer({"deleted": endpoint_id})
     row = model.to_row()
     if request.method == "POST":
@@ -162,5 +173,8 @@ ROUTES = [
     Route("/_sandbox/models", _guarded(add_model), methods=["POST"]),
     Route("/_sandbox/models/{endpoint_id:path}", _guarded(change_model), methods=["GET", "POST", "DELETE"]),
     Route("/_sandbox/catalog", _guarded(load_catalog), methods=["POST"]),
+    Route("/_sandbox/queue", _guarded(queue.show_queue)),
+    Route("/_sandbox/queue/{request_id}", _guarded(move_request), methods=["POST"]),
+    Route("/_sandbox/webhooks", _guarded(queue.show_webhooks)),
     Route("/_sandbox/reset", _guarded(reset), methods=["POST"]),
 ]

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from genfeed.sandbox import reading
+from genfeed.sandbox.effects import JobRule, read_job_rules
 from genfeed.sandbox.limits import RateLimit
+from genfeed.sandbox.reading import FaultError
 
 BODIES = ("json", "html", "malformed", "truncated", "empty", "wrong_shape")
 ENDINGS = ("repeat", "empty", "new")
+# fal's own schedule: a first delivery, then ten more over two hours.
+WEBHOOK_RETRIES = [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1200.0, 1800.0, 2180.0]
 # Measured at fal: calls 800 ms apart are refused after the third.
 ESTIMATE_LIMIT = RateLimit(requests=3, per_seconds=10)
-
-
-class FaultError(ValueError):
-    """A fault description that cannot be used; the message says what is wrong."""
 
 
 @dataclass(slots=True)
@@ -23,7 +24,9 @@ class Rule:
     """Fail the calls that match: the first `after` of them pass, then `times` fail (all, when None).
 
     `path` and `query` are regular expressions searched in the path and in the raw query string. `body` is what is sent
-    in the place of the answer; `drop` closes the connection without one.
+    in the place of the answer; `drop` closes the connection without one. With `accepted` the call is carried out
+    first, as when an answer gets lost on its way back; `hold` keeps the answer back for so many seconds, and alone it
+    is the true one.
     """
 
     path: re.Pattern[str]
@@ -35,6 +38,8 @@ class Rule:
     after: int = 0
     body: str = "json"
     drop: bool = False
+    accepted: bool = False
+    hold: float = 0.0
     seen: int = 0
     fired: int = 0
 
@@ -64,6 +69,8 @@ class Rule:
             "after": self.after,
             "body": self.body,
             "drop": self.drop,
+            "accepted": self.accepted,
+            "hold": self.hold,
             "seen": self.seen,
             "fired": self.fired,
         }
@@ -77,6 +84,12 @@ class Faults:
     `loop_cursor` N sends the cursor of page N back to page N; `duplicate_ids` (a count or ids) lists models a second
     time at the end; `missing_metadata` (a count or ids) leaves the metadata away; `never_ending` goes on past the last
     page with the last page again ("repeat"), empty pages ("empty") or models never seen before ("new").
+
+    The account: `concurrency` requests run at once; `balance` in USD sinks with every bill, at 0 the account is
+    locked. `processing_ms` is how long a request runs. `jobs` are rules about single requests (effects.py); `gone`
+    endpoints are unknown to the queue. Webhooks are tried again after each of `webhook_retries` seconds;
+    `webhook_shuffle` N waits for N of them and sends them in the opposite order. `billing_lag` is after how many
+    seconds a bill shows up, `discount_percent` what the account has been promised on it.
     """
 
     latency_ms: float | None = None
@@ -91,6 +104,15 @@ class Faults:
     duplicate_ids: int | list[str] = 0
     missing_metadata: int | list[str] = 0
     expansion_errors: list[str] = field(default_factory=list)
+    processing_ms: float = 200.0
+    concurrency: int = 40
+    balance: float = 1_000_000.0
+    gone: list[str] = field(default_factory=list)
+    jobs: list[JobRule] = field(default_factory=list)
+    webhook_retries: list[float] = field(default_factory=lambda: list(WEBHOOK_RETRIES))
+    webhook_shuffle: int = 0
+    billing_lag: float = 5.0
+    discount_percent: float = 0.0
     dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 (a seeded test switch)
 
     def failure_of(self, method: str, path: str, query: str) -> Rule | None:
@@ -109,7 +131,7 @@ class Faults:
             value = getattr(self, name)
             if isinstance(value, RateLimit):
                 value = {"requests": value.requests, "per_seconds": value.per_seconds}
-            shown[name] = [rule.to_json() for rule in value] if name == "fail" else value
+            shown[name] = [rule.to_json() for rule in value] if name in ("fail", "jobs") else value
         return shown
 
 
@@ -123,34 +145,12 @@ def apply_changes(faults: Faults, changes: dict[str, Any]) -> None:
         setattr(faults, name, value)
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise FaultError(f"{name} must be a number of 0 or more.")
-    return float(value)
-
-
-def _integer(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise FaultError(f"{name} must be a whole number of 0 or more.")
-    return value
-
-
 def _page(name: str, value: Any) -> int | None:
     if value is None or value is False:
         return None
     if value is True:
         return 2
-    return _integer(name, value)
-
-
-def _ids(name: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise FaultError(f"{name} must be a list of endpoint ids.")
-    return value
-
-
-def _count_or_ids(name: str, value: Any) -> int | list[str]:
-    return _ids(name, value) if isinstance(value, list) else _integer(name, value)
+    return reading.integer(name, value)
 
 
 def _ending(name: str, value: Any) -> str | None:
@@ -163,36 +163,27 @@ def _ending(name: str, value: Any) -> str | None:
     return str(value)
 
 
-def _limit(name: str, value: Any) -> RateLimit:
-    if not isinstance(value, dict) or value.keys() != {"requests", "per_seconds"}:
-        raise FaultError(f"{name} must be an object with requests and per_seconds.")
-    return RateLimit(_integer(f"{name}.requests", value["requests"]), _number(name, value["per_seconds"]))
-
-
-def _pattern(name: str, value: Any) -> re.Pattern[str]:
-    if not isinstance(value, str):
-        raise FaultError(f"{name} must be a regular expression.")
-    try:
-        return re.compile(value)
-    except re.error as error:
-        raise FaultError(f"{name} is no regular expression: {error}.") from error
-
-
 def _rule(value: Any) -> Rule:
-    known = {"match", "query", "method", "status", "retry_after", "times", "after", "body", "drop"}
+    known = {"match", "query", "method", "status", "retry_after", "times", "after", "body", "drop", "accepted", "hold"}
     if not isinstance(value, dict) or not value.keys() <= known:
         raise FaultError(f"A fail rule is an object of {', '.join(sorted(known))}.")
     if value.get("body", "json") not in BODIES:
         raise FaultError(f"body must be one of {', '.join(BODIES)}.")
-    optional: dict[str, Callable[[str, Any], Any]] = {"query": _pattern, "status": _integer, "retry_after": _number}
+    optional: dict[str, Callable[[str, Any], Any]] = {
+        "query": reading.pattern,
+        "status": reading.integer,
+        "retry_after": reading.number,
+    }
     read = {name: reader(name, value[name]) for name, reader in optional.items() if value.get(name) is not None}
     return Rule(
-        path=_pattern("match", value.get("match", "")),
+        path=reading.pattern("match", value.get("match", "")),
         method=value.get("method"),
-        times=None if value.get("times") is None else _integer("times", value["times"]),
-        after=_integer("after", value.get("after", 0)),
+        times=None if value.get("times") is None else reading.integer("times", value["times"]),
+        after=reading.integer("after", value.get("after", 0)),
         body=value.get("body", "json"),
         drop=bool(value.get("drop", False)),
+        accepted=bool(value.get("accepted", False)),
+        hold=reading.number("hold", value.get("hold", 0)),
         **read,
     )
 
@@ -204,18 +195,27 @@ def _rules(name: str, value: Any) -> list[Rule]:
 
 
 SWITCHES: dict[str, Callable[[str, Any], Any]] = {
-    "latency_ms": lambda name, value: None if value is None else _number(name, value),
-    "error_rate": _number,
-    "error_status": _integer,
+    "latency_ms": lambda name, value: None if value is None else reading.number(name, value),
+    "error_rate": reading.number,
+    "error_status": reading.integer,
     "fail": _rules,
-    "rate_limit": lambda name, value: None if value is None else _limit(name, value),
-    "estimate_rate_limit": _limit,
+    "rate_limit": lambda name, value: None if value is None else reading.limit(name, value),
+    "estimate_rate_limit": reading.limit,
     "repeat_page": _page,
     "loop_cursor": _page,
     "never_ending": _ending,
-    "duplicate_ids": _count_or_ids,
-    "missing_metadata": _count_or_ids,
-    "expansion_errors": _ids,
+    "duplicate_ids": reading.count_or_ids,
+    "missing_metadata": reading.count_or_ids,
+    "expansion_errors": reading.ids,
+    "processing_ms": reading.number,
+    "concurrency": reading.integer,
+    "balance": reading.number,
+    "gone": reading.ids,
+    "jobs": read_job_rules,
+    "webhook_retries": reading.numbers,
+    "webhook_shuffle": reading.integer,
+    "billing_lag": reading.number,
+    "discount_percent": reading.number,
 }
 if SWITCHES.keys() | {"dice"} != {one.name for one in fields(Faults)}:
     raise AssertionError("every switch of Faults needs a reader")

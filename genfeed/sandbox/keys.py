@@ -62,3 +62,9 @@ def require_key(request: Request, keys: Keys) -> Scope:
     if scope is Scope.ANONYMOUS:
         raise PlatformError(401, "Authentication required")
     return scope
+
+
+def require_admin(request: Request, keys: Keys) -> None:
+    """Let only keys of scope ADMIN pass."""
+    if require_key(request, keys) is not Scope.ADMIN:
+        raise PlatformError(403, "Access denied: this needs a key of scope ADMIN")

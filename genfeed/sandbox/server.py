@@ -19,16 +19,21 @@ from genfeed.sandbox.state import Sandbox
 
 DEFAULT_PORT = 8484
 DESCRIPTION = (
-    "Run a local server that behaves like fal.ai's Platform API. It needs no key from fal, no money and no internet. "
+    "Run a local server that behaves like fal.ai: its Platform API, queue, storage and webhooks. "
+    "It needs no key from fal, no money and no internet. "
     "It offers the models of the file named by SANDBOX_CATALOG, else its own built-in ones. "
     "It runs until it is interrupted."
 )
 WELCOME = """\
 The sandbox listens on {base}. It offers {models} models from {source}.
   FAL_PLATFORM_URL={base}/v1
+  FAL_QUEUE_URL={base}/queue
+  FAL_RUN_URL={base}/run
+  FAL_REST_URL={base}/rest
+  FAL_CDN_URL={base}/cdn
   FAL_WEB_URL={base}
 Keys it accepts: {keys} (scope API) and {admin_keys} (scope ADMIN).
-Control it under {base}/_sandbox/: state, requests, faults, models, catalog, reset."""
+Control it under {base}/_sandbox/: state, requests, faults, queue, webhooks, models, catalog, reset."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

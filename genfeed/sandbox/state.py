@@ -9,9 +9,17 @@ from typing import Any
 from genfeed.sandbox.builtin import builtin_rows
 from genfeed.sandbox.catalog import CatalogError, Model, build_models, make_model, read_rows
 from genfeed.sandbox.faults import Faults
+from genfeed.sandbox.files.store import Files
+from genfeed.sandbox.files.uploads import Uploads
 from genfeed.sandbox.keys import Keys
 from genfeed.sandbox.limits import RateLimit, Window
+from genfeed.sandbox.money.bills import Bills
+from genfeed.sandbox.outputs.contract import Contracts
+from genfeed.sandbox.queue.line import Line
+from genfeed.sandbox.queue.names import app_of
 from genfeed.sandbox.requestlog import RequestLog
+from genfeed.sandbox.webhooks.delivery import Courier
+from genfeed.sandbox.webhooks.signing import Signer
 
 Stamp = tuple[Path | None, float]
 
@@ -31,10 +39,19 @@ class Sandbox:
     windows: defaultdict[str, Window] = field(default_factory=lambda: defaultdict(Window))
     loaded: dict[Stamp, dict[str, Model]] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
+    line: Line = field(default_factory=Line)
+    bills: Bills = field(default_factory=Bills)
+    files: Files = field(default_factory=Files)
+    uploads: Uploads = field(default_factory=Uploads)
+    contracts: Contracts = field(default_factory=Contracts)
+    courier: Courier = field(default_factory=Courier)
+    signer: Signer = field(default_factory=Signer)
+    app_names: frozenset[str] | None = None
 
     def load_catalog(self, path: Path | None) -> None:
         """Offer the models of a file, or the built-in ones. Raises CatalogError, and then changes nothing."""
         self.models = dict(self._read(path))
+        self.app_names = None
         self.catalog_path = path
 
     def reset(self) -> None:
@@ -43,6 +60,16 @@ class Sandbox:
         self.faults = Faults()
         self.log = RequestLog()
         self.windows.clear()
+        self.line.close()
+        self.courier.close()
+        self.line, self.bills, self.courier = Line(), Bills(), Courier(client=self.courier.client)
+        self.files, self.uploads = Files(), Uploads()
+
+    def apps(self) -> frozenset[str]:
+        """The apps (owner/alias) that have any endpoint."""
+        if self.app_names is None:
+            self.app_names = frozenset(map(app_of, self.models))
+        return self.app_names
 
     def clear_faults(self) -> None:
         """Switch every fault off and forget who called how often."""
@@ -55,7 +82,13 @@ class Sandbox:
         if model.endpoint_id in self.models:
             raise CatalogError(f"{model.endpoint_id} is there already; patch it instead.")
         self.models[model.endpoint_id] = model
+        self.app_names = None
         return model
+
+    def remove_model(self, endpoint_id: str) -> None:
+        """Take a model away from everywhere."""
+        del self.models[endpoint_id]
+        self.app_names = None
 
     def replace_model(self, row: dict[str, Any]) -> Model:
         """Put a changed row in the place of the model with its id."""

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from genfeed.sandbox.answers import JSON, error_body, format_seconds
+from genfeed.sandbox.answers import JSON, MODEL_HOSTS, error_body, format_seconds
 from genfeed.sandbox.faults import Rule
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>\n"
@@ -28,21 +28,36 @@ class Captured:
 
     status: int = 200
     body: bytearray = field(default_factory=bytearray)
+    messages: list[MutableMapping[str, Any]] = field(default_factory=list)
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Take a message in the place of the connection."""
+        self.messages.append(message)
         if message["type"] == "http.response.start":
             self.status = message["status"]
         else:
             self.body += message.get("body", b"")
 
+    async def replay(self, send: Send) -> None:
+        """Send everything after all."""
+        for message in self.messages:
+            await send(message)
+
 
 async def answer_broken(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Send what a rule asks for in the place of the answer of `app`."""
+    captured: Captured | None = None
+    if rule.accepted or (rule.hold and rule.status is None):
+        captured = Captured()
+        await app(scope, receive, captured.send)
+    await asyncio.sleep(rule.hold)
     if rule.drop:
         sever(scope)
         return
-    body = error_body(rule.status or 500, "The sandbox was told to fail this call")
+    if captured is not None and rule.status is None:
+        await captured.replay(send)
+        return
+    body = _failure_body(scope["path"], rule.status or 500)
     status = rule.status or 500
     if rule.body != "json":
         status = rule.status or 200
@@ -58,6 +73,11 @@ async def answer_broken(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive
     await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
     await asyncio.sleep(FLUSH_SECONDS)
     sever(scope)
+
+
+def _failure_body(path: str, status: int) -> bytes:
+    message = "The sandbox was told to fail this call"
+    return orjson.dumps({"detail": message}) if path.startswith(MODEL_HOSTS) else error_body(status, message)
 
 
 async def _broken_body(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, error: bytes) -> bytes:

@@ -103,6 +103,8 @@ def test_every_setting_has_its_default(load: Any, tmp_path: Path) -> None:
     expected = {
         "GENFEED_MODE": "cloud", "DEBUG": False, "PUBLIC_URL": "", "FAL_KEY": "", "SANDBOX_ACTIVE": False,
         "FAL_PLATFORM_URL": "https://api.fal.ai/v1", "FAL_WEB_URL": "https://fal.ai", "CATALOG_REVIEW_NEW": False,
+        "FAL_QUEUE_URL": "https://queue.fal.run", "FAL_RUN_URL": "https://fal.run", "FAL_ADMIN_KEY": "",
+        "FAL_REST_URL": "https://rest.fal.ai", "FAL_CDN_URL": "https://v3.fal.media",
         "FAL_MAX_RETRIES": 3, "FAL_RETRY_DELAY": 1.0, "METRICS_TOKEN": "", "LOG_FORMAT": "json", "LOG_LEVEL": "INFO",
         "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],
     }  # fmt: skip
@@ -252,6 +254,20 @@ def test_the_sandbox_stands_in_only_while_there_is_no_key(load: Any, tmp_path: P
     assert (with_key["SANDBOX_ACTIVE"], with_key["FAL_PLATFORM_URL"]) == (False, "https://api.fal.ai/v1")
     assert with_key["FAL_KEY"] == "a:b"
     assert (elsewhere["SANDBOX_ACTIVE"], elsewhere["FAL_KEY"]) == (False, "")
+
+
+def test_the_sandbox_stands_in_at_every_address_and_may_be_fetched_from(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "sandbox_url").write_text("http://127.0.0.1:8484\n")
+
+    alone, with_key = load(FAL_ADMIN_KEY="real:admin", SSRF_ALLOW="files:80"), load(FAL_KEY="a:b")
+
+    assert {name: alone[f"FAL_{name}_URL"] for name in ("QUEUE", "RUN", "REST", "CDN")} == {
+        "QUEUE": "http://127.0.0.1:8484/queue", "RUN": "http://127.0.0.1:8484/run",
+        "REST": "http://127.0.0.1:8484/rest", "CDN": "http://127.0.0.1:8484/cdn",
+    }  # fmt: skip
+    assert alone["FAL_ADMIN_KEY"] == alone["SANDBOX_ADMIN_KEY"]
+    assert alone["SSRF_ALLOW"] == ["files:80", "127.0.0.1:8484"]
+    assert (with_key["FAL_QUEUE_URL"], with_key["SSRF_ALLOW"]) == ("https://queue.fal.run", [])
 
 
 def test_the_content_security_policy_allows_nothing_inline(load: Any) -> None:

@@ -1,6 +1,7 @@
 """Sandboxes for these tests, fresh for each, and fal's own document to hold their answers against."""
 
 import gzip
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,6 +9,8 @@ import jsonschema_rs
 import orjson
 import pytest
 
+from tests.sandbox.caller import Caller
+from tests.sandbox.receiver import Receiver
 from tests.sandbox_server import ADMIN_KEY, API_KEY, RECORDINGS, RunningSandbox
 
 DOCUMENT = RECORDINGS / "platform-openapi.json.gz"
@@ -50,6 +53,21 @@ def admin(builtin: RunningSandbox) -> httpx.Client:
 def client_with(sandbox: RunningSandbox, key: str) -> httpx.Client:
     """A client that carries a key."""
     return httpx.Client(base_url=sandbox.base_url, headers={"Authorization": f"Key {key}"}, trust_env=False)
+
+
+@pytest.fixture
+def fal(builtin: RunningSandbox) -> Iterator[Caller]:
+    """A caller of the built-in sandbox whose requests take no time."""
+    builtin.faults(processing_ms=0, billing_lag=0)
+    with Caller(builtin) as caller:
+        yield caller
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that takes webhooks."""
+    with Receiver() as listening:
+        yield listening
 
 
 class PlatformContract:

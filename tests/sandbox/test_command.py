@@ -26,7 +26,9 @@ def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[s
 def test_help_answers_in_full_sentences(command: list[str]) -> None:
     answer = run([*command, "--help"], COLUMNS="200")
     assert answer.returncode == 0
-    assert "Run a local server that behaves like fal.ai's Platform API." in answer.stdout
+    assert (
+        "Run a local server that behaves like fal.ai: its Platform API, queue, storage and webhooks." in answer.stdout
+    )
     assert "The port to listen on. The default is 8484." in answer.stdout
 
 
@@ -60,14 +62,14 @@ def test_it_says_where_it_listens_and_ends_cleanly(command: list[str], ending: s
     ) as process:
         try:
             assert process.stdout is not None
-            said = [process.stdout.readline() for _ in range(5)]
+            said = [process.stdout.readline() for _ in range(9)]
             process.send_signal(ending)
             _, complaints = process.communicate(timeout=20)
         finally:
             process.kill()
     assert said[0].startswith(f"The sandbox listens on http://127.0.0.1:{port}.")
     assert f"FAL_PLATFORM_URL=http://127.0.0.1:{port}/v1" in said[1]
-    assert "sandbox-key:sandbox-secret" in said[3]
+    assert "sandbox-key:sandbox-secret" in said[7]
     assert (process.returncode, complaints) == (0, "")
 
 
@@ -81,7 +83,7 @@ def test_the_environment_names_catalog_and_keys(tmp_path: Path) -> None:
     ) as process:
         try:
             assert process.stdout is not None
-            said = [process.stdout.readline() for _ in range(5)]
+            said = [process.stdout.readline() for _ in range(9)]
             url = f"http://127.0.0.1:{port}/v1/models"
             transport = httpx.HTTPTransport(retries=5)
             with httpx.Client(transport=transport, trust_env=False) as client:

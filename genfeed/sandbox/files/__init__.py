@@ -1,0 +1,1 @@
+"""Files: those that models made, those that callers uploaded, and how both are served."""

@@ -1,0 +1,1 @@
+"""Small real files: pictures, films, sounds, solids, archives. Each opens in the programs made for its kind."""

@@ -1,0 +1,1 @@
+"""What a model answers: its input checked, its output made by its own schema."""
