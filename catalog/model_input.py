@@ -1,10 +1,31 @@
 """Is this what the model takes: a client's input against the current schema version of a model."""
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from catalog.models import AIModel, SchemaVersion
 from catalog.validation import Problem, Validator, compile_validator, validate_input
+
+# More than the models that a provider lists: a new revision of the catalog leaves nearly all schemas as they were.
+_REMEMBERED = 2_000
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a schema version says of inputs and outputs, as `catalog.mapping` made it."""
+
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    input_schema: dict[str, Any]
+
+    @cached_property
+    def validator(self) -> Validator:
+        """The compiled input schema."""
+        return compile_validator(self.input_schema)
+
+
+NOTHING = Understood([], [], {})
 
 
 class NoSchemaError(LookupError):
@@ -24,10 +45,14 @@ def validator_of(model: AIModel) -> Validator:
     version = SchemaVersion.objects.filter(model=model, number=model.schema_version).values_list("content").first()
     if version is None:
         raise NoSchemaError(f"No schema of {model.endpoint_id} is understood, so its input can't be checked.")
-    return _compiled(bytes(version[0]))
+    return understood_before(bytes(version[0])).validator
+
+
+def understood(content: bytes) -> Understood:
+    """The packed content of a schema version."""
+    unpacked = SchemaVersion.unpack(content)
+    return Understood(unpacked.get("inputs", []), unpacked.get("outputs", []), unpacked.get("input_schema", {}))
 
 
 # By the content itself, some kilobytes each: whatever happens to rows, what is kept is never out of date.
-@lru_cache(maxsize=500)
-def _compiled(content: bytes) -> Validator:
-    return compile_validator(SchemaVersion.unpack(content)["input_schema"])
+understood_before = lru_cache(maxsize=_REMEMBERED)(understood)

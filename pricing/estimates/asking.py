@@ -13,6 +13,7 @@ from genfeed.clients.auth import Identity
 from genfeed.clients.errors import ApiError
 from pricing.estimates.addressing import find_model
 from pricing.estimates.facts import Facts, facts_of, facts_of_many
+from pricing.estimates.history import look_up
 from pricing.estimates.probing import Budget, Probed, probe
 from pricing.estimates.quotes import InputRefusedError, check_request, current_book, quote_checked
 from pricing.estimates.rendering import input_error, render_error, render_quote
@@ -59,6 +60,7 @@ def estimate_many(items: list[Asked | ApiError], asking: Asking) -> list[dict[st
     """An estimate or `{"model", "error"}` for each item, in their order; items that are no questions come as errors."""
     entries = [_found(item, asking) for item in items]
     facts = facts_of_many(entry.pk for entry in entries if isinstance(entry, published.Entry))
+    look_up(facts)
     return [_answer(item, entry, facts, asking) for item, entry in zip(items, entries, strict=True)]
 
 

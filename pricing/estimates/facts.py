@@ -5,15 +5,15 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cached_property
 from itertools import batched
 from typing import Any
 
 from django.db.models import F
 
 from catalog import published
+from catalog.model_input import NOTHING, Understood, understood, understood_before
 from catalog.models import AIModel, SchemaVersion
-from catalog.validation import Validator, compile_validator
+from catalog.validation import Validator
 from pricing.models import ExistingModel, ModelPricing, PricePoint, PriceRule
 from pricing.rules.check import Rule
 
@@ -35,9 +35,7 @@ class Facts:
     enabled: bool
     held_reason: str
     schema_version: int
-    inputs: list[dict[str, Any]]
-    outputs: list[dict[str, Any]]
-    input_schema: dict[str, Any]
+    schema: Understood = field(repr=False)
     capabilities: list[str]
     limits: dict[str, Any]
     metadata: dict[str, Any]
@@ -56,10 +54,22 @@ class Facts:
     # The owner's own prices of a model of the existing collection, where they stand: legacy names, USD as texts.
     kept: dict[str, str] = field(default_factory=dict)
 
-    @cached_property
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        return self.schema.inputs
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        return self.schema.outputs
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        return self.schema.input_schema
+
+    @property
     def validator(self) -> Validator:
         """The compiled input schema."""
-        return compile_validator(self.input_schema)
+        return self.schema.validator
 
 
 _cache: OrderedDict[int, Facts] = OrderedDict()
@@ -81,7 +91,7 @@ def facts_of(pk: int) -> Facts:
         found = _cache.get(pk)
     if found is not None:
         return found
-    found = next(load_facts([pk]), None)
+    found = next(load_facts([pk], remember=True), None)
     if found is None:
         raise AIModel.DoesNotExist(f"There is no model with key {pk}.")
     with _lock:
@@ -107,7 +117,7 @@ def facts_of_many(keys: Iterable[int]) -> dict[int, Facts]:
         found = {key: _cache[key] for key in wanted if key in _cache}
     lacking = [key for key in wanted if key not in found]
     # In slices: databases bound the parameters of one query.
-    read = {facts.pk: facts for part in batched(lacking, 500) for facts in load_facts(part)}
+    read = {facts.pk: facts for part in batched(lacking, 500) for facts in load_facts(part, remember=True)}
     with _lock:
         if revision == _cached_revision:
             _cache.update(read)
@@ -124,8 +134,11 @@ def forget() -> None:
         _cached_revision = -1
 
 
-def load_facts(keys: Iterable[int] | None = None) -> Iterator[Facts]:
-    """The facts of the models with these keys (None: of all), in seven queries however many there are."""
+def load_facts(keys: Iterable[int] | None = None, *, remember: bool = False) -> Iterator[Facts]:
+    """The facts of the models with these keys (None: of all), in seven queries however many there are.
+
+    `remember`: schemas are kept unpacked and compiled for the next time; for what is asked about again and again.
+    """
     chosen = None if keys is None else list(keys)
 
     def of_models(queryset: Any, field_name: str = "model") -> Any:
@@ -137,17 +150,18 @@ def load_facts(keys: Iterable[int] | None = None) -> Iterator[Facts]:
     standings = {row.model_id: row for row in of_models(ModelPricing.objects.all())}
     kept = dict(of_models(ExistingModel.objects.filter(keeps_price=True)).values_list("model_id", "pricing"))
     versions = of_models(SchemaVersion.objects.filter(number=F("model__schema_version")))
-    contents = {version.model_id: version for version in versions}
+    contents = dict(versions.values_list("model_id", "content"))
+    read = understood_before if remember else understood
     for row in of_models(AIModel.objects.select_related("provider"), "pk").order_by("pk"):
-        version = contents.get(row.pk)
-        content = version.unpacked if version else {}
-        found = _facts(row, content, points.get(row.pk), rules.get(row.pk), proposed.get(row.pk), standings.get(row.pk))
+        content = contents.get(row.pk)
+        schema = NOTHING if content is None else read(bytes(content))
+        found = _facts(row, schema, points.get(row.pk), rules.get(row.pk), proposed.get(row.pk), standings.get(row.pk))
         yield replace(found, kept=kept[row.pk]) if kept.get(row.pk) else found
 
 
 def _facts(
     row: AIModel,
-    content: dict[str, Any],
+    schema: Understood,
     point: PricePoint | None,
     rule: PriceRule | None,
     proposed: PriceRule | None,
@@ -169,9 +183,7 @@ def _facts(
         enabled=row.enabled,
         held_reason=row.held_reason,
         schema_version=row.schema_version,
-        inputs=content.get("inputs", []),
-        outputs=content.get("outputs", []),
-        input_schema=content.get("input_schema", {}),
+        schema=schema,
         capabilities=row.capabilities,
         limits=row.limits,
         metadata=row.metadata,

@@ -14,8 +14,10 @@ from statistics import median, quantiles
 from typing import Any
 
 import orjson
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from catalog.models import AIModel
 from pricing.counting.requests import as_number
 from pricing.estimates.costs import History
 from pricing.estimates.facts import Facts
@@ -50,7 +52,8 @@ class _Past:
     provider_cost: int | None
 
 
-_cache: OrderedDict[int, tuple[float, _Past]] = OrderedDict()
+# None: there are jobs, which are read once somebody asks about them.
+_cache: OrderedDict[int, tuple[float, _Past | None]] = OrderedDict()
 _latencies: tuple[float, dict[int, float]] | None = None
 _lock = threading.Lock()
 
@@ -141,13 +144,21 @@ def forget() -> None:
     _latencies = None
 
 
-def _past(key: int) -> _Past:
+def look_up(keys: Iterable[int]) -> None:
+    """Learns in two queries which of these models have no jobs to learn from, so that not each is asked about."""
     now = time.monotonic()
     with _lock:
-        known = _cache.get(key)
-    if known and now - known[0] < REMEMBER_SECONDS:
-        return known[1]
-    rows = UsageRecord.objects.filter(
+        wanted = {key for key in keys if key not in _cache or now - _cache[key][0] >= REMEMBER_SECONDS}
+    if not wanted:
+        return
+    used = set(AIModel.objects.filter(Exists(_jobs(OuterRef("pk"))), pk__in=wanted).values_list("pk", flat=True))
+    estimates = dict(ProviderEstimate.objects.filter(model__in=wanted - used).values_list("model_id", "cost"))
+    for key in wanted:
+        _remember(key, None if key in used else _Past((), estimates.get(key)), now)
+
+
+def _jobs(key: int | OuterRef) -> QuerySet[UsageRecord]:
+    return UsageRecord.objects.filter(
         model=key,
         outcome=UsageRecord.Outcome.SUCCEEDED,
         cost_source__in=_BILLED,
@@ -155,15 +166,27 @@ def _past(key: int) -> _Past:
         cost__gt=0,
         created_at__gt=timezone.now() - WINDOW,
     )
-    jobs = tuple((_key(features), cost) for features, cost in rows.values_list("features", "cost")[:NEWEST])
+
+
+def _past(key: int) -> _Past:
+    now = time.monotonic()
+    with _lock:
+        known = _cache.get(key)
+    if known and known[1] and now - known[0] < REMEMBER_SECONDS:
+        return known[1]
+    jobs = tuple((_key(features), cost) for features, cost in _jobs(key).values_list("features", "cost")[:NEWEST])
     estimate = ProviderEstimate.objects.filter(model=key).values_list("cost", flat=True).first()
     past = _Past(jobs, estimate)
+    _remember(key, past, now)
+    return past
+
+
+def _remember(key: int, past: _Past | None, now: float) -> None:
     with _lock:
         _cache[key] = (now, past)
         _cache.move_to_end(key)
         if len(_cache) > _REMEMBERED:
             _cache.popitem(last=False)
-    return past
 
 
 def _key(features: Mapping[str, Any]) -> bytes:

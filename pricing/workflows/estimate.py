@@ -14,6 +14,7 @@ from pricing.estimates.addressing import find_model
 from pricing.estimates.asking import Asking
 from pricing.estimates.costs import CONFIDENCES
 from pricing.estimates.facts import Facts, facts_of_many
+from pricing.estimates.history import look_up
 from pricing.estimates.quotes import InputRefusedError, Quote, check_request, quote_checked, times
 from pricing.estimates.rendering import problems_error, render_quote, usd
 from pricing.workflows.handing_on import handed_count, handed_facts
@@ -86,6 +87,7 @@ def _facts_of_steps(steps: Sequence[Step], asking: Asking) -> dict[str, Facts]:
             details = {**(error.details or {}), "step": step.name}
             raise ApiError(error.code, f"Step {step.name!r}: {error.message}", error.hint, details=details) from None
     facts = facts_of_many(keys.values())
+    look_up(facts)
     return {name: facts[key] for name, key in keys.items()}
 
 

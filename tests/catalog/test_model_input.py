@@ -44,7 +44,7 @@ def test_a_version_is_compiled_once(monkeypatch: Any) -> None:
     compiled: list[Any] = []
     compile_validator = model_input.compile_validator
     monkeypatch.setattr(model_input, "compile_validator", lambda it: compiled.append(it) or compile_validator(it))
-    model_input._compiled.cache_clear()
+    model_input.understood_before.cache_clear()
     model = make_model()
     for _ in range(3):
         validate(model, {"prompt": "a cat"})

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client as HttpClient
 
+from catalog import model_input
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.existing.duplicates import link
@@ -294,6 +295,27 @@ def test_a_hundred_questions_cost_few_queries(asker: HttpClient, django_assert_m
         post(asker, PATH, {"items": items})
     with django_assert_max_num_queries(2):
         post(asker, PATH, {"items": items})
+
+
+def test_opaque_models_are_asked_about_together(asker: HttpClient, django_assert_max_num_queries: Any) -> None:
+    for number in range(30):
+        make_sold(f"fal-ai/m{number}", unit="units")
+    items = [{"model": f"fal-ai/m{number}", "input": {"prompt": "a"}} for number in range(30)]
+
+    with django_assert_max_num_queries(16):
+        found = post(asker, PATH, {"items": items})
+
+    assert {item["confidence"] for item in found["items"]} == {"unknown"}
+
+
+def test_a_new_revision_compiles_no_schema_again(asker: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sold()
+    post(asker, PATH, ONE)
+    monkeypatch.setattr(model_input, "compile_validator", None)
+
+    publish_now()
+
+    assert post(asker, PATH, ONE)["confidence"] == "exact"
 
 
 @pytest.mark.parametrize(("name", "values"), [("duration", ["5", "10"]), ("resolution", ["480p", "720p", "1080p"])])

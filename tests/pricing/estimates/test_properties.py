@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.examples import example_input
+from catalog.model_input import Understood
 from pricing.counting.requests import MEDIA_FACTS, as_number
 from pricing.counting.units import is_derivable
 from pricing.estimates.facts import Facts
@@ -26,13 +27,14 @@ def facts(**changes: Any) -> Facts:
     values: dict[str, Any] = {
         "pk": 1, "endpoint_id": "m/any", "provider": "fal", "provider_id": 1, "name": "Any", "category": "c",
         "media_type": "image", "kind": "inference", "enabled": True, "held_reason": "", "schema_version": 1,
-        "inputs": [PROMPT, NUM_IMAGES, DURATION], "outputs": [], "input_schema": {}, "capabilities": [], "limits": {},
+        "inputs": [PROMPT, NUM_IMAGES, DURATION], "capabilities": [], "limits": {},
         "metadata": {}, "unit": "images", "unit_price": Decimal("0.01"), "price_source": "advertised", "is_free": False,
         "rule": None, "rule_source": "", "proposed": None, "billed_in": "", "machine_type": "", "quality": "",
         "legacy_pricing": {}, "price": {},
     }  # fmt: skip
     values |= changes
-    return Facts(**(values | {"input_schema": schema_of(values["inputs"])}))
+    inputs = values.pop("inputs")
+    return Facts(schema=Understood(inputs, [], schema_of(inputs)), **values)
 
 
 def quoted(
