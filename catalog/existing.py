@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from catalog import availability
-from catalog.models import AIModel, Provider
+from catalog.models import AIModel, Provider, unknown_price
+from catalog.offers import Offer, OfferChange, announce
 from catalog.reporting import model_event
 from catalog.revisions import publish
 from catalog.understanding import derived_columns
@@ -25,13 +26,15 @@ _IDS_A_QUERY = 500
 
 @dataclass(frozen=True)
 class Wanted:
-    """A model as its owner has it; an empty category leaves the provider's."""
+    """A model as its owner has it; an empty category leaves the provider's. `offer`: what a new row is offered for; one
+    that is known has an offer already, which pricing brings up to date."""
 
     provider: Provider
     endpoint_id: str
     name: str
     category: str
     enabled: bool
+    offer: Offer | None = None
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,16 @@ def find_models(addresses: Iterable[tuple[int, str]]) -> dict[tuple[int, str], A
 
 
 def keep_models(wanted: Iterable[Wanted], *, reason: str) -> list[Kept]:
-    """Takes models into the catalog, or marks those that are there as kept, in one revision. Writes no price.
+    """Takes models into the catalog, or marks those that are there as kept, in one revision.
 
-    Call it inside the transaction that also writes their offers and the audit.
+    Call it inside the transaction that also writes the offers of known ones, and the audit. Locks those, then the
+    revision.
     """
     wanted = list(wanted)
     if not wanted:
         return []
     with transaction.atomic():
-        known = find_models((model.provider.pk, model.endpoint_id) for model in wanted)
+        known = _locked((model.provider.pk, model.endpoint_id) for model in wanted)
         kept = [_keep(model, known.get((model.provider.pk, model.endpoint_id))) for model in wanted]
         revision = publish(reason)
         for one in kept:
@@ -79,7 +83,17 @@ def keep_models(wanted: Iterable[Wanted], *, reason: str) -> list[Kept]:
         new = [one.row for one in kept if not one.was_known]
         AIModel.objects.bulk_create(new, batch_size=200)
         OutboxEvent.objects.bulk_create([model_event("model.added", row) for row in new], batch_size=500)
+        nothing = Offer(unknown_price(), {}, priced=False)
+        announce([OfferChange(row, nothing) for row in new], reason=reason)
     return kept
+
+
+def _locked(addresses: Iterable[tuple[int, str]]) -> dict[tuple[int, str], AIModel]:
+    """The known models as they are once nobody else writes them, in the order in which all writers lock them."""
+    addresses = list(addresses)
+    keys = [row.pk for row in find_models(addresses).values()]
+    list(AIModel.objects.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk"))
+    return find_models(addresses) if keys else {}
 
 
 def _keep(model: Wanted, row: AIModel | None) -> Kept:
@@ -95,6 +109,10 @@ def _keep(model: Wanted, row: AIModel | None) -> Kept:
             schema_problem="Of the existing collection; its provider has not been asked for a schema.",
             **derived_columns(model.category, None, None),
         )
+        if model.offer:
+            row.price, row.legacy_pricing, row.priced = (
+                model.offer.price, model.offer.legacy_pricing, model.offer.priced,
+            )  # fmt: skip
         availability.refresh(row)
         return Kept(row, was_known=False, after={"switch": switch, "enabled": row.enabled})
     old = _values(row)

@@ -42,8 +42,8 @@ _WRITTEN = ["price", "legacy_pricing", "priced", "enabled", "held_reason", "revi
 def write_offers(offers: Mapping[int, Offer], *, reason: str) -> list[OfferChange]:
     """Writes the offers that differ (by model key), settles availability, and publishes one revision for all.
 
-    Each new selling price makes one `model.price_changed` event; this is the only place that makes them. Call it once
-    in the transaction of the change that the offers follow from. Returns what changed.
+    Each new selling price makes one `model.price_changed` event; `announce` is the only place that makes them. Call it
+    once in the transaction of the change that the offers follow from. Returns what changed.
     """
     with transaction.atomic():
         rows = AIModel.objects.select_for_update(of=("self",)).select_related("provider").order_by("pk")
@@ -54,7 +54,7 @@ def write_offers(offers: Mapping[int, Offer], *, reason: str) -> list[OfferChang
         for change in changes:
             change.row.revision, change.row.changed_at = revision.number, revision.at
         _write(change.row for change in changes)
-        _announce(changes, reason)
+        announce(changes, reason=reason)
     return changes
 
 
@@ -69,7 +69,8 @@ def _write(rows: Iterable[AIModel]) -> None:
     AIModel.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN)
 
 
-def _announce(changes: list[OfferChange], reason: str) -> None:
+def announce(changes: Iterable[OfferChange], *, reason: str) -> None:
+    """Tells clients of new selling prices, in the transaction that writes them."""
     events = [
         reporting.model_event(
             "model.price_changed", change.row, price=change.row.price, previous=change.before.price, reason=reason

@@ -159,6 +159,11 @@ def load_facts(keys: Iterable[int] | None = None, *, remember: bool = False) -> 
         yield replace(found, kept=kept[row.pk]) if kept.get(row.pk) else found
 
 
+def bare_facts(row: AIModel) -> Facts:
+    """The facts of a model of which neither schema nor price nor rule is known yet."""
+    return _facts(row, NOTHING, None, None, None, None)
+
+
 def _facts(
     row: AIModel,
     schema: Understood,

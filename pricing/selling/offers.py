@@ -9,10 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.examples import example_input
-from catalog.models import AIModel
+from catalog.models import AIModel, unknown_price
 from catalog.offers import Offer, OfferChange, write_offers
 from pricing.estimates.costs import Estimate
-from pricing.estimates.facts import Facts, load_facts
+from pricing.estimates.facts import Facts, bare_facts, load_facts
 from pricing.estimates.history import history_of
 from pricing.existing.kept_offers import kept_offers
 from pricing.margins.book import RuleBook, load_book
@@ -53,6 +53,16 @@ def recompute(keys: Iterable[int] | None, *, reason: str) -> int:
         rows = [_estimated(facts, now, past) for facts in load_facts(chosen)]
         ModelPricing.objects.bulk_create(rows, update_conflicts=True, unique_fields=["model"], update_fields=_ESTIMATED)
         return reprice(chosen, reason=reason)
+
+
+def begin(rows: Iterable[AIModel], *, reason: str) -> None:
+    """Writes for new models, of which nothing is known but the offer that they came with, what `recompute` would.
+
+    Call it in the transaction that made them: nobody else knows them, so nothing is locked and nothing read again.
+    """
+    rows, now = list(rows), timezone.now()
+    ModelPricing.objects.bulk_create([_estimated(bare_facts(row), now, set()) for row in rows], batch_size=500)
+    _write_history([row for row in rows if row.price != unknown_price()], {}, reason)
 
 
 def reprice(keys: Iterable[int] | None = None, *, reason: str) -> int:
@@ -134,6 +144,10 @@ def _remember(changes: Iterable[OfferChange], reason: str) -> None:
     costs: Mapping[int, Any] = ModelPricing.objects.filter(model__in=[row.pk for row in changed]).in_bulk(
         field_name="model_id"
     )
+    _write_history(changed, costs, reason)
+
+
+def _write_history(rows: Iterable[AIModel], costs: Mapping[int, Any], reason: str) -> None:
     SellingPrice.objects.bulk_create(
         [
             SellingPrice(
@@ -144,7 +158,7 @@ def _remember(changes: Iterable[OfferChange], reason: str) -> None:
                 default_cost=costs[row.pk].default_cost if row.pk in costs else None,
                 reason=reason[:200],
             )
-            for row in changed
+            for row in rows
         ],
         batch_size=500,
     )

@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from catalog import published
 from catalog.models import AIModel
 from genfeed.journal.models import AuditEvent, OutboxEvent
-from pricing.models import ExistingModel
+from pricing.models import ExistingModel, ModelPricing
+from pricing.selling import offers
 from pricing.selling.offers import recompute
 from tests.factories import make_model, publish_now
 from tests.pricing.collection.rows import COLUMNS, give_price, imported, legacy, whole_database
@@ -150,6 +151,24 @@ def test_clients_hear_of_new_models_and_of_new_prices() -> None:
         ("model.added", "acme:acme/a"),
         ("model.price_changed", "fal:fal-ai/flux/dev"),
     }
+
+
+def test_new_rows_are_priced_without_reading_them_back(monkeypatch: Any) -> None:
+    monkeypatch.setattr(offers, "load_facts", None)
+    imported(legacy("acme/a", provider="acme"))
+    assert shown("acme/a")["pricing"] == {"image": 0.05}
+
+
+def test_new_rows_stand_as_a_recomputation_would_leave_them() -> None:
+    imported(legacy("acme/a", provider="acme"), legacy("acme/b", provider="acme", pricing={}, category="training"))
+    told = ("pricing_modelpricing", "pricing_sellingprice", "catalog_aimodel", "journal_outboxevent")
+    ModelPricing.objects.update(computed_at=None)
+    before = whole_database()
+    recompute(None, reason="again")
+    ModelPricing.objects.update(computed_at=None)
+    after = whole_database()
+    assert {name: after[name] for name in told} == {name: before[name] for name in told}
+    assert len(before["pricing_modelpricing"]) == 2
 
 
 def test_ten_thousand_rows_are_imported(file: Any) -> None:
