@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.db.models import F, Q
 
@@ -14,8 +13,17 @@ from pricing.budgets.periods import period_at
 from pricing.models import Budget, BudgetPeriod
 from pricing.money import format_usd
 
-if TYPE_CHECKING:
-    from pricing.ledger.holds import Reservation
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a job needs reserved: `amount` in nano-USD, the quote's upper bound. `model_id` is the row's primary key."""
+
+    client_id: int
+    key_id: int | None
+    job: str
+    model_id: int
+    category: str
+    amount: int
 
 
 def reserve(wanted: Reservation, *, now: datetime) -> list[int]:

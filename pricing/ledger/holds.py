@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -11,23 +10,11 @@ from django.utils import timezone
 
 from genfeed.clients.errors import ApiError
 from genfeed.journal.audit import SYSTEM
-from pricing.budgets.reserving import reserve
+from pricing.budgets.reserving import Reservation, reserve
 from pricing.ledger.accounts import account_of
 from pricing.ledger.posting import Movement, post
 from pricing.models import Account, Hold, LedgerTransaction
 from pricing.money import format_usd
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """What a job needs reserved: `amount` in nano-USD, the quote's upper bound. `model_id` is the row's primary key."""
-
-    client_id: int
-    key_id: int | None
-    job: str
-    model_id: int
-    category: str
-    amount: int
 
 
 def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now: datetime | None = None) -> Hold:
