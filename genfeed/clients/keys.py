@@ -26,7 +26,10 @@ class UnknownScopeError(ValueError):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whom an API key speaks for, and what bounds it: limits of the key, else of its client, else of the settings."""
+    """Whom an API key speaks for, and what bounds it: limits of the key, else of its client, else of the settings.
+
+    Limits that begin with `client_` are for all keys of the client together.
+    """
 
     key_id: int
     key_name: str
@@ -38,6 +41,8 @@ class Caller:
     restriction: Restriction | None
     jobs_per_minute: int
     reads_per_minute: int
+    client_jobs_per_minute: int
+    client_reads_per_minute: int
     max_in_flight: int
     max_queued: int
 
@@ -129,6 +134,8 @@ def _look_up(digest: str) -> Caller | None:
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USED_EVERY)
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
     client = key.client
+    client_jobs = _first(client.jobs_per_minute, settings.JOBS_PER_MINUTE)
+    client_reads = _first(client.reads_per_minute, settings.READS_PER_MINUTE)
     return Caller(
         key_id=key.pk,
         key_name=key.name,
@@ -140,8 +147,10 @@ def _look_up(digest: str) -> Caller | None:
         restriction=restriction_of(
             [client.allowed_models, key.allowed_models], [client.denied_models, key.denied_models]
         ),
-        jobs_per_minute=_first(key.jobs_per_minute, client.jobs_per_minute, settings.JOBS_PER_MINUTE),
-        reads_per_minute=_first(key.reads_per_minute, client.reads_per_minute, settings.READS_PER_MINUTE),
+        jobs_per_minute=_first(key.jobs_per_minute, client_jobs),
+        reads_per_minute=_first(key.reads_per_minute, client_reads),
+        client_jobs_per_minute=client_jobs,
+        client_reads_per_minute=client_reads,
         max_in_flight=_first(client.max_in_flight, settings.MAX_IN_FLIGHT),
         max_queued=_first(client.max_queued, settings.MAX_QUEUED),
     )

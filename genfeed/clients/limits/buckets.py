@@ -48,7 +48,7 @@ def take(name: str, *, per_minute: int, count: int = 1, back: int = 0) -> Taken:
     if per_minute <= 0 or count > per_minute:
         return Taken(granted=False, left=0, wait=_MINUTE)
     cost, refund = _cost(count, per_minute), _cost(back, per_minute)
-    values = {"name": name, "cost": cost, "back": refund}
+    values: dict[str, int | str] = {"name": name, "cost": cost, "back": refund}
     clock = _CLOCKS[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute(_TAKE.format(now=clock), values)

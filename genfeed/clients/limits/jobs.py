@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.db import connection
 
-from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.buckets import take
+from genfeed.clients.limits.of_callers import limits_of, too_many
 
 
 def limit_jobs(caller: Caller, *, count: int = 1) -> None:
@@ -19,21 +18,7 @@ def limit_jobs(caller: Caller, *, count: int = 1) -> None:
     """
     if not connection.in_atomic_block:
         raise RuntimeError("Tokens of a job are taken in the transaction that accepts it.")
-    for name in (f"key:{caller.key_id}:jobs", f"client:{caller.client_id}:jobs"):
-        per_minute = settings.JOBS_PER_MINUTE
-        taken = take(name, per_minute=per_minute, count=count)
+    for limit in limits_of(caller, "jobs"):
+        taken = take(limit.bucket, per_minute=limit.per_minute, count=count)
         if not taken.granted:
-            raise too_many("jobs", per_minute=per_minute, wait=taken.wait)
-
-
-def too_many(limit: str, *, per_minute: int, wait: int) -> ApiError:
-    """The refusal by a limit (`jobs` or `reads`); `wait` in µs is rounded up to seconds."""
-    seconds = -(-wait // 1_000_000)
-    return ApiError(
-        "rate_limited",
-        f"Too many requests: {per_minute} {limit} a minute are allowed.",
-        f"Wait {seconds} s, then go on more slowly; the RateLimit header tells how many are left. "
-        "Ask the operator for a higher limit if you need one.",
-        details={"limit": limit, "per_minute": per_minute},
-        retry_after=seconds,
-    )
+            raise too_many(limit, wait=taken.wait)
