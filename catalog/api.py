@@ -1,17 +1,18 @@
 """The catalog over HTTP: for clients the models they may use, for admins all of them with their switches and syncs."""
 
+from collections import Counter
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import orjson
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Max, Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from catalog import api_shapes as shapes
-from catalog import discovery, listing, published
+from catalog import discovery, listing, narrowing, published
 from catalog.availability import SwitchResult, switch_models
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers import base
@@ -74,7 +75,7 @@ def list_fal_models(request: HttpRequest) -> HttpResponse:
 )  # fmt: skip
 def get_model(request: HttpRequest, model_id: ModelId) -> HttpResponse:
     """A model with its input and output fields and schemas."""
-    return _detail(request, find_model(model_id, offered_only=not _identity(request).is_admin))
+    return _detail(request, find_model(model_id, _identity(request), offered_only=not _identity(request).is_admin))
 
 
 @models_router.get(
@@ -87,9 +88,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
     """The providers with the state of their catalogs."""
     succeeded = Max("sync_runs__finished_at", filter=Q(sync_runs__status=SyncRun.Status.SUCCEEDED))
     rows = {row.slug: row for row in Provider.objects.annotate(synced_at=succeeded)}
-    offered = dict(
-        AIModel.objects.filter(enabled=True).values_list("provider__slug").annotate(n=Count("pk")).order_by()
-    )
+    offered = Counter(entry.provider for entry in _catalog(request).entries if entry.enabled)
     newest = dict(
         SyncRun.objects.filter(pk__in=SyncRun.objects.values("provider").annotate(last=Max("pk")).values("last"))
         .values_list("provider__slug", "status")
@@ -104,7 +103,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
                 "id": entry.slug,
                 "name": entry.name,
                 "configured": provider.is_configured(),
-                "models": offered.get(entry.slug, 0),
+                "models": offered[entry.slug],
                 "last_synced_at": published.rfc3339(synced_at) if synced_at else None,
                 "sync_status": newest.get(entry.slug),
             }
@@ -119,7 +118,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
 def admin_list_models(request: HttpRequest, filters: Query[ModelFilters]) -> HttpResponse:
     """All models, those that clients are not offered too, each with the reason."""
     _identity(request).require("catalog.view_aimodel")
-    return _page(request, published.current(), filters)
+    return _page(request, narrowing.narrowed(published.current(), _identity(request).key), filters)
 
 
 @admin_router.post(
@@ -130,10 +129,11 @@ def bulk_toggle(request: HttpRequest, body: shapes.BulkToggleBody) -> HttpRespon
     """Switches models on or off: all of them or, where one id is unknown, none."""
     identity = _identity(request)
     identity.require("catalog.switch_aimodel")
+    catalog = narrowing.seen_by(identity.key)
     entries, unknown = [], []
     for model_id in dict.fromkeys(body.ids):
         try:
-            entries.append(published.find(model_id, offered_only=False))
+            entries.append(published.find(model_id, offered_only=False, within=catalog))
         except published.ModelNotFoundError:
             unknown.append(model_id)
         except published.ModelAmbiguousError as trouble:
@@ -154,7 +154,7 @@ def toggle(request: HttpRequest, model_id: ModelId, body: shapes.ToggleBody | No
     """Switches one model on or off, or, without `enabled`, over."""
     identity = _identity(request)
     identity.require("catalog.switch_aimodel")
-    entry = find_model(model_id, offered_only=False)
+    entry = find_model(model_id, identity, offered_only=False)
     body = body or shapes.ToggleBody(enabled=None, reason="")
     on = not AIModel.objects.get(pk=entry.pk).enabled if body.enabled is None else body.enabled
     return _switch(identity, [entry.pk], on=on, reason=body.reason)
@@ -208,9 +208,8 @@ def _identity(request: HttpRequest) -> Identity:
 
 
 def _catalog(request: HttpRequest) -> published.Published:
-    """The catalog with the prices of the client who asks."""
-    key = _identity(request).key
-    return published.for_client(key.client_id if key else None)
+    """The catalog with the prices and the models of whoever asks."""
+    return narrowing.seen_by(_identity(request).key)
 
 
 def _page(request: HttpRequest, catalog: published.Published, filters: ModelFilters) -> HttpResponse:
@@ -238,9 +237,10 @@ def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> No
         raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
 
 
-def find_model(model_id: str, *, offered_only: bool) -> published.Entry:
+def find_model(model_id: str, identity: Identity, *, offered_only: bool) -> published.Entry:
+    """The model of an id as the caller may see it: one that its lists bar looks unknown. Raises ApiError."""
     try:
-        return published.find(model_id, offered_only=offered_only)
+        return published.find(model_id, offered_only=offered_only, within=narrowing.seen_by(identity.key))
     except published.ModelNotFoundError as error:
         nearest = f"Did you mean {' or '.join(error.nearest)}?" if error.nearest else "List them at /api/v1/models."
         raise ApiError("model_not_found", str(error), nearest, details={"nearest": error.nearest}) from error
@@ -254,7 +254,9 @@ def _ambiguous(error: published.ModelAmbiguousError) -> ApiError:
 
 
 def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
-    catalog = _catalog(request)
+    # A model that may be seen looks the same under all lists.
+    key = _identity(request).key
+    catalog = published.for_client(key.client_id if key else None)
 
     def render() -> bytes:
         row = AIModel.objects.select_related("provider").get(pk=entry.pk)

@@ -77,7 +77,7 @@ class ProviderShape(Schema):
     id: str
     name: str
     configured: bool = Field(description="Whether a key is set; the catalog works without, generation does not.")
-    models: int = Field(description="Models offered to clients.")
+    models: int = Field(description="Models that are offered to you.")
     last_synced_at: datetime | None
     sync_status: str | None = Field(description="Outcome of the newest sync.")
 

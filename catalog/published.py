@@ -7,7 +7,7 @@ of the newest at most every second. A list costs no query in between, however ma
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -74,6 +74,7 @@ class Published:
     by_id: dict[str, tuple[Entry, ...]]
     scope: str = ""
     own_prices: Mapping[int, "OwnPrice"] = field(default_factory=dict)
+    rendered_at_most: int = _RENDERED_AT_MOST
     _rendered: "OrderedDict[Any, bytes]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -86,7 +87,7 @@ class Published:
         body = render()
         with self._lock:
             self._rendered[key] = body
-            if len(self._rendered) > _RENDERED_AT_MOST:
+            if len(self._rendered) > self.rendered_at_most:
                 self._rendered.popitem(last=False)
         return body
 
@@ -147,7 +148,7 @@ def for_client(client_id: int | None) -> Published:
     own = _own_prices(scope)
     made = Published(catalog.revision, catalog.published_at, (), {}, scope=scope, own_prices=own)
     made.entries = tuple(_repriced(entry, own[entry.pk]) if entry.pk in own else entry for entry in catalog.entries)
-    made.by_id = _by_id(made.entries)
+    made.by_id = by_id(made.entries)
     with _lock:
         _scoped[scope] = (catalog, made)
         if len(_scoped) > _SCOPES_AT_MOST:
@@ -193,13 +194,13 @@ def forget() -> None:
         _scoped.clear()
 
 
-def find(address: str, *, offered_only: bool = True) -> Entry:
+def find(address: str, *, offered_only: bool = True, within: Published | None = None) -> Entry:
     """The model at `provider:endpoint_id`, or at a bare endpoint id that only one provider has.
 
     Raises ModelNotFoundError with the nearest known ids, ModelAmbiguousError with the candidates.
-    With `offered_only`, models that clients are not offered count as unknown.
+    With `offered_only`, models that clients are not offered count as unknown; with `within`, all that are not in it.
     """
-    catalog = current()
+    catalog = within or current()
     entries = catalog.by_id.get(address, ())
     if not entries:
         provider, separator, endpoint_id = address.partition(":")
@@ -218,14 +219,15 @@ def find(address: str, *, offered_only: bool = True) -> Entry:
 def _build(number: int, at: datetime | None) -> Published:
     # Sorted here, as cursors compare: a database's collation may see letters and punctuation otherwise.
     entries = tuple(sorted(_entries(), key=lambda entry: (entry.id, entry.provider)))
-    return Published(number, at, entries, _by_id(entries))
+    return Published(number, at, entries, by_id(entries))
 
 
-def _by_id(entries: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
-    by_id: dict[str, tuple[Entry, ...]] = {}
+def by_id(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
+    """The entries of each endpoint id; several where providers have one of the same id."""
+    found: dict[str, tuple[Entry, ...]] = {}
     for entry in entries:
-        by_id[entry.id] = (*by_id.get(entry.id, ()), entry)
-    return by_id
+        found[entry.id] = (*found.get(entry.id, ()), entry)
+    return found
 
 
 def _entries() -> Iterator[Entry]:

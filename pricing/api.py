@@ -74,7 +74,7 @@ def estimate_a_workflow(request: HttpRequest, body: shapes.WorkflowBody) -> Http
 def select_model(request: HttpRequest, body: shapes.SelectBody) -> HttpResponse:
     """The models that meet requirements, ranked, each with the reason, and the nearest ones that do not."""
     asking = _asking(request)
-    return _json(select(read_needs(body), asking, limit=body.limit))
+    return _json(select(read_needs(body, asking.catalog), asking, limit=body.limit))
 
 
 def _asking(request: HttpRequest) -> Asking:

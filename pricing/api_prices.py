@@ -58,7 +58,7 @@ def get_price_history(request: HttpRequest, model_id: ModelId, page: Query[Histo
     """What one unit of a model has cost you over time, newest first."""
     refuse_unknown_parameters(request, HistoryPage)
     identity: Identity = request.auth  # type: ignore[attr-defined]
-    entry = find_model(model_id, offered_only=not identity.is_admin)
+    entry = find_model(model_id, identity, offered_only=not identity.is_admin)
     row = AIModel.objects.get(pk=entry.pk)
     periods = periods_of(row, identity.key.client_id if identity.key else None)
     before = _decode(page.cursor) if page.cursor is not None else None

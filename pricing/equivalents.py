@@ -22,10 +22,10 @@ def equivalents_of(keys: Iterable[int]) -> dict[int, list[int]]:
     return found
 
 
-def offered_equivalents(key: int, *, kind: str) -> list[published.Entry]:
-    """The offered models of a kind that are confirmed to be this one, the surest first."""
+def offered_equivalents(key: int, *, kind: str, within: published.Published) -> list[published.Entry]:
+    """The offered models of a catalog and kind that are confirmed to be this one, the surest first."""
     keys = equivalents_of([key]).get(key)
     if not keys:
         return []
-    entries = {entry.pk: entry for entry in published.current().entries if entry.enabled and entry.kind == kind}
+    entries = {entry.pk: entry for entry in within.entries if entry.enabled and entry.kind == kind}
     return [entries[other] for other in keys if other in entries]

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from catalog import published
 from pricing.choosing.fitting import fit
 from pricing.counting.requests import Request
 from pricing.equivalents import offered_equivalents
@@ -42,7 +41,7 @@ class Alternatives:
         return self._found[key]
 
     def _search(self, facts: Facts, request: Request, own: Quote, given: Mapping[str, Any]) -> dict[str, Any] | None:
-        same = {entry.pk for entry in offered_equivalents(facts.pk, kind=facts.kind)}
+        same = {entry.pk for entry in offered_equivalents(facts.pk, kind=facts.kind, within=self._asking.catalog)}
         keys = [key for key in self._candidates(facts) if key != facts.pk and key not in same][:MOST_TRIED]
         # What has another length or size is no alternative.
         decisive = {item["name"] for item in facts.inputs if item["name"] in given and may_change_price(item)}
@@ -85,7 +84,7 @@ class Alternatives:
         if task not in self._by_task:
             entries = {
                 entry.pk: entry
-                for entry in published.current().entries
+                for entry in self._asking.catalog.entries
                 if entry.enabled and (entry.category, entry.kind) == task
             }
             prices = default_prices(self._asking.book, self._asking.client_id, category=facts.category)

@@ -19,13 +19,13 @@ _PAIR = re.compile(r"(\d{2,5})\s*[x×*]\s*(\d{2,5})", re.I)
 _LARGEST = 32_768
 
 
-def read_needs(body: SelectBody) -> Needs:
-    """The requirements of a request. Raises ApiError naming what is missing or makes no sense."""
+def read_needs(body: SelectBody, catalog: published.Published) -> Needs:
+    """What a request to choose from a catalog requires. Raises ApiError naming what is missing or makes no sense."""
     task, media_type, exclude, kind = body.task, body.media_type, tuple(body.exclude), body.kind
     instead_of, same_models = None, frozenset[int]()
     if body.instead_of is not None:
         # One that clients may no longer call is the very reason to ask for another.
-        entry = find_model(body.instead_of, is_admin=True)
+        entry = find_model(body.instead_of, within=catalog, is_admin=True)
         kind = entry.kind  # type: ignore[assignment]
         instead_of = f"{entry.provider}:{entry.id}"
         exclude = (*exclude, instead_of)
@@ -33,13 +33,13 @@ def read_needs(body: SelectBody) -> Needs:
         if task in (None, entry.category):
             task, media_type = entry.category or None, media_type or entry.media_type  # type: ignore[assignment]
             if media_type == entry.media_type:
-                same_models = frozenset(one.pk for one in offered_equivalents(entry.pk, kind=kind))
+                same_models = frozenset(one.pk for one in offered_equivalents(entry.pk, kind=kind, within=catalog))
     if task is None and media_type is None:
         raise _refused("task", "neither a task nor a media type is named", "Send task, media_type or instead_of.")
     if task is not None:
-        _check_task(task)
+        _check_task(task, catalog)
     if body.provider is not None:
-        _check_provider(body.provider)
+        _check_provider(body.provider, catalog)
     limits = [budget(body.budget)] if body.budget else []
     limits += [_max_price(body.max_price)] if body.max_price is not None else []
     return Needs(
@@ -50,7 +50,7 @@ def read_needs(body: SelectBody) -> Needs:
         max_price=min(limits, default=None),
         max_latency=body.max_latency,
         min_tier=tier_of(body.quality) if body.quality else None,
-        min_lines=_min_lines(body.min_resolution, media_type or _made_by(task)),
+        min_lines=_min_lines(body.min_resolution, media_type or _made_by(task, catalog)),
         inputs=tuple(dict.fromkeys(body.inputs)),
         capabilities=tuple(dict.fromkeys(body.capabilities)),
         exclude=exclude,
@@ -60,20 +60,20 @@ def read_needs(body: SelectBody) -> Needs:
     )
 
 
-def _made_by(task: str | None) -> str | None:
+def _made_by(task: str | None, catalog: published.Published) -> str | None:
     """What models of a task make."""
-    made = (entry.media_type for entry in published.current().entries if entry.enabled and entry.category == task)
+    made = (entry.media_type for entry in catalog.entries if entry.enabled and entry.category == task)
     return next(made, None)
 
 
-def _check_task(task: str) -> None:
-    known = sorted({entry.category for entry in published.current().entries if entry.enabled and entry.category})
+def _check_task(task: str, catalog: published.Published) -> None:
+    known = sorted({entry.category for entry in catalog.entries if entry.enabled and entry.category})
     if task not in known:
         raise _refused("task", f"there is no task {task!r}", f"Tasks are: {', '.join(known) or 'none yet'}.")
 
 
-def _check_provider(slug: str) -> None:
-    known = sorted({entry.provider for entry in published.current().entries})
+def _check_provider(slug: str, catalog: published.Published) -> None:
+    known = sorted({entry.provider for entry in catalog.entries})
     if slug not in known:
         hint = f"Providers are: {', '.join(known) or 'none yet'}."
         raise _refused("provider", f"there is no provider {slug!r}", hint)

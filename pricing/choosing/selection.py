@@ -64,7 +64,7 @@ def _candidates(needs: Needs, asking: Asking) -> list[Candidate]:
     """Offered models of the task, with what is known of each."""
     entries = [
         entry
-        for entry in published.current().entries
+        for entry in asking.catalog.entries
         if entry.enabled
         and entry.kind == needs.kind
         and (_of_task(entry, needs) or entry.pk in needs.same_models)

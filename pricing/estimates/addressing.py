@@ -12,22 +12,21 @@ from pricing.equivalents import offered_equivalents
 _ASKABLE = "unpriced"
 
 
-def find_model(address: str, *, is_admin: bool) -> published.Entry:
-    """The model of an id, or of provider:id. Raises ApiError: unknown, ambiguous, retired, or not offered.
+def find_model(address: str, *, within: published.Published, is_admin: bool) -> published.Entry:
+    """A catalog's model by its id, or by provider:id. Raises ApiError: unknown, ambiguous, retired, or not offered.
 
     Admins find all models; clients those that they are offered, and those that only lack a price.
     """
     try:
-        return published.find(address, offered_only=not is_admin)
+        return published.find(address, offered_only=not is_admin, within=within)
     except published.ModelAmbiguousError as error:
         hint = f"Name the provider: {' or '.join(error.candidates)}."
         raise ApiError("model_ambiguous", str(error), hint, details={"candidates": error.candidates}) from None
     except published.ModelNotFoundError as error:
-        return _not_offered(address, error)
+        return _not_offered(address, within, error)
 
 
-def _not_offered(address: str, error: published.ModelNotFoundError) -> published.Entry:
-    catalog = published.current()
+def _not_offered(address: str, catalog: published.Published, error: published.ModelNotFoundError) -> published.Entry:
     provider, _, bare = address.rpartition(":")
     known = catalog.by_id.get(address) or tuple(
         entry for entry in catalog.by_id.get(bare, ()) if entry.provider == provider
@@ -40,7 +39,11 @@ def _not_offered(address: str, error: published.ModelNotFoundError) -> published
     details = {"nearest": error.nearest}
     if not entries:
         raise ApiError("model_not_found", str(error), hint, details=details)
-    same = [f"{one.provider}:{one.id}" for entry in entries for one in offered_equivalents(entry.pk, kind=entry.kind)]
+    same = [
+        f"{one.provider}:{one.id}"
+        for entry in entries
+        for one in offered_equivalents(entry.pk, kind=entry.kind, within=catalog)
+    ]
     hint = f"The same model is offered as {' and '.join(same)}." if same else f"Choose another model. {hint}"
     details = {**details, "equivalents": same}
     if all(entry.status == AIModel.Status.RETIRED for entry in entries):

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from catalog import published
+from catalog import narrowing, published
 from genfeed.clients.auth import Identity
 from genfeed.clients.errors import ApiError
 from pricing.estimates.addressing import find_model
@@ -38,11 +38,17 @@ class Asking:
     client_id: int | None
     book: RuleBook = field(default_factory=current_book)
     budget: Budget = field(default_factory=Budget.start)
+    # The models that there are for whoever asks.
+    catalog: published.Published = field(default_factory=published.current)
 
     @classmethod
     def of(cls, identity: Identity) -> Asking:
         """The caller of an API request."""
-        return cls(identity.is_admin, identity.key.client_id if identity.key else None)
+        return cls(
+            identity.is_admin,
+            identity.key.client_id if identity.key else None,
+            catalog=narrowing.narrowed(published.current(), identity.key),
+        )
 
     @property
     def shows_cost(self) -> bool:
@@ -52,7 +58,7 @@ class Asking:
 
 def estimate(asked: Asked, asking: Asking) -> dict[str, Any]:
     """One estimate as JSON. Raises ApiError."""
-    entry = find_model(asked.model, is_admin=asking.is_admin)
+    entry = find_model(asked.model, within=asking.catalog, is_admin=asking.is_admin)
     return _estimate(asked, facts_of(entry.pk), asking)
 
 
@@ -81,7 +87,7 @@ def _found(item: Asked | ApiError, asking: Asking) -> published.Entry | ApiError
     if isinstance(item, ApiError):
         return item
     try:
-        return find_model(item.model, is_admin=asking.is_admin)
+        return find_model(item.model, within=asking.catalog, is_admin=asking.is_admin)
     except ApiError as error:
         return error
 

@@ -91,7 +91,7 @@ def test_the_number_of_queries_does_not_grow_with_the_syncs(api: HttpClient, dja
     for day in range(1, 20):
         make_run("succeeded", day)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         api.get(PROVIDERS)
 
 
