@@ -6,6 +6,7 @@ provider happens nowhere else.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -120,6 +121,43 @@ class PriceText:
 
 
 @dataclass(frozen=True)
+class BillingEvent:
+    """One line of a provider's bill, amounts exact and in USD. `unit` is "" where the provider does not name it.
+
+    `total` is what is owed, after discounts; `subtotal` the same before them.
+    """
+
+    request_id: str
+    endpoint_id: str
+    at: datetime
+    units: Decimal | None
+    unit: str
+    unit_price: Decimal | None
+    percent_discount: Decimal | None
+    subtotal: Decimal
+    discount: Decimal
+    total: Decimal
+    raw: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class BillingPage:
+    """One page of a bill; `problems` are lines that can't be read, each with the reason."""
+
+    events: list[BillingEvent]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class AccountBalance:
+    """What is left of the operator's credit at a provider, exact."""
+
+    account: str
+    balance: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
 class KeyCheck:
     """`state` is one of catalog.models.Provider.KeyState; `detail` a sentence."""
 
@@ -180,6 +218,22 @@ class ProviderInterface(Protocol):
 
         Tried once only, because such calls are limited hard; raises ProviderError, NotOfferedError.
         """
+        ...
+
+    def can_read_bills(self) -> bool:
+        """Whether there is a key that may read the account's bills."""
+        ...
+
+    def billing_events(self, start: datetime, end: datetime) -> Iterator[BillingPage]:
+        """The bill from `start` to before `end`, page by page, in the provider's order, as it reads at this moment.
+
+        Bills come late and are revised: what was read before may be shown again with other amounts. Raises
+        ProviderError, perhaps after some pages; ProviderNotConfiguredError without a key that may read bills.
+        """
+        ...
+
+    def account_balance(self) -> AccountBalance:
+        """What is left of the operator's credit; raises ProviderError, ProviderNotConfiguredError, NotOfferedError."""
         ...
 
     def check_key(self) -> KeyCheck:

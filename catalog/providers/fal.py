@@ -1,13 +1,16 @@
 """fal.ai: its Platform API (`GET /models`), as its own OpenAPI document and recorded answers describe it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
-from catalog.providers import base, fal_prices
+from catalog.providers import base, fal_bills, fal_prices
 from catalog.providers.base import (
+    AccountBalance,
+    BillingPage,
     FetchedSchema,
     KeyCheck,
     ListedModel,
@@ -20,10 +23,9 @@ from catalog.providers.base import (
     ProviderNotConfiguredError,
     ProviderRejectedError,
 )
+from catalog.providers.fal_pages import pages
 from catalog.providers.reading import Backoff, JsonReader, Params
 
-# A page of the listing is about 100 models whatever is asked for; nothing real comes near this many pages.
-MOST_PAGES = 2_000
 MODELS = "/models"
 
 
@@ -34,8 +36,18 @@ class FalProvider:
     name = "fal.ai"
     needs_key_for_catalog = False
 
-    def __init__(self, *, platform_url: str, key: str, reader: JsonReader, web: JsonReader, concurrency: int) -> None:
+    def __init__(
+        self,
+        *,
+        platform_url: str,
+        key: str,
+        reader: JsonReader,
+        web: JsonReader,
+        concurrency: int,
+        bills: JsonReader | None = None,
+    ) -> None:
         self.source = platform_url
+        self._bills = bills
         self._key = key
         self._reader = reader
         self._web = web
@@ -47,6 +59,8 @@ class FalProvider:
     def close(self) -> None:
         self._reader.close()
         self._web.close()
+        if self._bills:
+            self._bills.close()
 
     def list_models(
         self, *, category: str | None = None, status: str | None = None, query: str | None = None
@@ -55,7 +69,7 @@ class FalProvider:
         asked = {"category": category, "status": status, "q": query}
         params = {name: value for name, value in asked.items() if value}
         earlier: set[frozenset[str]] = set()
-        for number, rows in self._pages(params):
+        for number, rows in pages(self._reader, MODELS, "models", params):
             page = _read_page(number, rows)
             ids = frozenset(model.endpoint_id for model in page.models)
             # The same page, not merely known models: one that is added while we read pushes the last of a page, which
@@ -69,7 +83,7 @@ class FalProvider:
 
     def get_model(self, endpoint_id: str) -> ListedModel | None:
         try:
-            for number, rows in self._pages({"endpoint_id": [endpoint_id]}):
+            for number, rows in pages(self._reader, MODELS, "models", {"endpoint_id": [endpoint_id]}):
                 for model in _read_page(number, rows).models:
                     if model.endpoint_id == endpoint_id:
                         return model
@@ -84,7 +98,7 @@ class FalProvider:
         found: dict[str, FetchedSchema] = {}
         # The repeated form: fal ignores `expand[]` silently.
         params: Params = {"endpoint_id": list(endpoint_ids), "expand": ["openapi-3.0"], "limit": len(endpoint_ids)}
-        for _, rows in self._pages(params):
+        for _, rows in pages(self._reader, MODELS, "models", params):
             for row in rows:
                 endpoint_id = row.get("endpoint_id") if isinstance(row, dict) else None
                 if endpoint_id in asked:
@@ -109,6 +123,23 @@ class FalProvider:
         self._need_key("tells past costs")
         return fal_prices.historical_cost(self._reader, endpoint_id, calls)
 
+    def can_read_bills(self) -> bool:
+        return self._bills is not None
+
+    def billing_events(self, start: datetime, end: datetime) -> Iterator[BillingPage]:
+        return fal_bills.billing_events(self._need_bills(), start, end)
+
+    def account_balance(self) -> AccountBalance:
+        return fal_bills.account_balance(self._need_bills())
+
+    def _need_bills(self) -> JsonReader:
+        if self._bills is None:
+            raise ProviderNotConfiguredError(
+                f"{self.name} shows bills to a key of scope ADMIN only, and none is set. Put FAL_ADMIN_KEY=… into the "
+                "environment or into .env and restart."
+            )
+        return self._bills
+
     def _need_key(self, what: str) -> None:
         if not self._key:
             raise ProviderNotConfiguredError(f"{self.name} {what} only with a key, and none is set.")
@@ -127,30 +158,6 @@ class FalProvider:
         except ProviderError as error:
             return KeyCheck("unreachable", f"The key could not be checked. {error}")
         return KeyCheck("valid", "fal accepts the key.")
-
-    def _pages(self, params: Params) -> Iterator[tuple[int, list[Any]]]:
-        """Follows the opaque cursor to its end; raises ProviderBadAnswerError where the pages make no sense."""
-        cursor: str | None = None
-        seen: set[str] = set()
-        for number in range(1, MOST_PAGES + 1):
-            body = self._reader.get(MODELS, params if cursor is None else {**params, "cursor": cursor})
-            rows = body.get("models")
-            if not isinstance(rows, list):
-                raise ProviderBadAnswerError(f"{self.name} answered page {number} without a list of models.")
-            yield number, rows
-            cursor = body.get("next_cursor")
-            if cursor is None:
-                if body.get("has_more"):
-                    raise ProviderBadAnswerError(
-                        f"{self.name} says that page {number} is not the last, but not what follows."
-                    )
-                return
-            if not isinstance(cursor, str) or cursor in seen:
-                raise ProviderBadAnswerError(
-                    f"{self.name} sends us in a circle: page {number} leads back to an earlier one."
-                )
-            seen.add(cursor)
-        raise ProviderBadAnswerError(f"{self.name} listed {MOST_PAGES} pages without an end.")
 
 
 def _read_page(number: int, rows: list[Any]) -> ListingPage:
@@ -202,7 +209,7 @@ def _text(metadata: dict[str, Any], name: str, longest: int) -> str:
 
 def open_fal() -> FalProvider:
     """fal as the settings describe it."""
-    key = settings.FAL_KEY
+    key, admin_key = settings.FAL_KEY, settings.FAL_ADMIN_KEY
     reader = _reader(settings.FAL_PLATFORM_URL, {"Authorization": f"Key {key}"} if key else {})
     # The web site is public: the key has no business there.
     web = _reader(settings.FAL_WEB_URL, {})
@@ -212,6 +219,8 @@ def open_fal() -> FalProvider:
         reader=reader,
         web=web,
         concurrency=settings.CATALOG_SYNC_CONCURRENCY,
+        # A reader of its own: the key that reads bills is sent with nothing else.
+        bills=_reader(settings.FAL_PLATFORM_URL, {"Authorization": f"Key {admin_key}"}) if admin_key else None,
     )
 
 

@@ -332,9 +332,9 @@ def test_a_listing_in_trouble_fails_in_words_and_leaves_the_last_good_catalog(fa
 
 
 def test_a_listing_that_never_ends_in_empty_pages_is_given_up(fal, sync, monkeypatch):
-    from catalog.providers import fal as fal_module
+    from catalog.providers import fal_pages
 
-    monkeypatch.setattr(fal_module, "MOST_PAGES", 20)
+    monkeypatch.setattr(fal_pages, "MOST_PAGES", 20)
     fal.faults(never_ending="empty")
     run = sync()
     assert run.status == "failed"
