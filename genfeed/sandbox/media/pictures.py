@@ -30,32 +30,17 @@ def _is_second(row: int, height: int) -> bool:
 
 
 def gif(width: int, height: int, first: Colour, second: Colour, *, comment: str = "") -> bytes:
-    """A GIF of two colours. Its codes are never compressed: clear codes keep them three bits wide."""
+    """A GIF of two colours. Nothing is compressed: a clear code before every point keeps the codes three bits wide."""
     width, height = min(width, 65535), min(height, 65535)
     note = comment.encode("latin-1", "replace")[:255]
     head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(first + second)
     head += b"\x21\xfe" + (bytes([len(note)]) + note if note else b"") + b"\x00"
     head += b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02"
-    # Minimum code size 2: codes 0-3 are colours, 4 clears, 5 ends. Two pixels between clears keep the width at 3 bits.
-    bits, count = 0, 0
-    out = bytearray()
-
-    def put(code: int) -> None:
-        nonlocal bits, count
-        bits |= code << count
-        count += 3
-        while count >= 8:
-            out.append(bits & 255)
-            bits, count = bits >> 8, count - 8
-
-    for at in range(width * height):
-        if at % 2 == 0:
-            put(4)
-        put(1 if _is_second(at // width, height) else 0)
-    put(5)
-    if count:
-        out.append(bits & 255)
-    blocks = b"".join(bytes([len(out[at : at + 255])]) + bytes(out[at : at + 255]) for at in range(0, len(out), 255))
+    # Codes 0 and 1 are the colours, 4 clears, 5 ends. The first bit is the lowest, so the text is written backwards.
+    points = ("001100" if _is_second(row, height) else "000100" for row in reversed(range(height)))
+    bits = "101" + "".join(point * width for point in points)
+    out = int(bits, 2).to_bytes(-(-len(bits) // 8), "little")
+    blocks = b"".join(bytes([len(piece := out[at : at + 255])]) + piece for at in range(0, len(out), 255))
     return head + blocks + b"\x00\x3b"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from genfeed.sandbox.media.making import Wish
+from genfeed.sandbox.media.making import Wish, make
 from genfeed.sandbox.outputs.contract import Contract, Schema
 from genfeed.sandbox.outputs.kinds import kind_of
 from genfeed.sandbox.outputs.measures import Measures
@@ -35,6 +35,9 @@ class Filling:
         schema = self.contract.resolve(self.contract.outputs or {})
         properties: dict[str, Schema] = schema.get("properties") or {}
         if not properties:
+            made = self.value("output", schema, 0)
+            if isinstance(made, dict) and made:
+                return made
             return {"output": f"Made by the sandbox from {self.measures.text[:80]!r}."}
         required = set(schema.get("required", ()))
         output: dict[str, Any] = {}
@@ -62,12 +65,12 @@ class Filling:
             return None
         if choices := schema.get("anyOf") or schema.get("oneOf"):
             return self.value(name, next((one for one in choices if one.get("type") != "null"), {}), depth)
-        if name in self.plain:
+        if name in self.plain and not schema.get("properties"):
             return self.plain[name]()
         if _is_file(schema):
             return self._file(name, component, schema)
-        if "enum" in schema:
-            return schema["enum"][0]
+        if "const" in schema or "enum" in schema:
+            return schema["const"] if "const" in schema else schema["enum"][0]
         kind = schema.get("type")
         if kind == "array":
             return self._list(name, schema, depth)
@@ -90,6 +93,7 @@ class Filling:
             "timings": lambda: {"inference": self.inference_time},
             "duration": lambda: self.measures.seconds,
             "duration_ms": lambda: round(self.measures.seconds * 1000),
+            "file_size": lambda: len(make(self.files[-1])),
         }
 
     def _seed(self) -> int:
@@ -155,7 +159,6 @@ class Filling:
             "url": url,
             "content_type": wish.content_type,
             "file_name": url.rsplit("/", 1)[-1][:120] if not url.startswith("data:") else f"output.{wish.kind}",
-            "file_size": None,
             "width": wish.width,
             "height": wish.height,
             "duration": wish.seconds,
@@ -163,13 +166,14 @@ class Filling:
             "num_frames": wish.frames,
             "sample_rate": 22050 if wish.kind == "mp3" else 8000,
             "channels": 1,
-            "bitrate": None,
         }
-        room = schema.get("properties") or dict.fromkeys(("url", "content_type", "width", "height"))
+        room: dict[str, Schema] = schema.get("properties") or {name: {} for name in ("url", "content_type")}
         required = schema.get("required", ())
-        return {
-            inner: facts[inner] for inner in room if inner in facts and (facts[inner] is not None or inner in required)
-        }
+        made = {inner: facts[inner] for inner in room if inner in facts}
+        for inner in required:
+            if made.get(inner) is None and not _is_nullable(room.get(inner) or {}):
+                made[inner] = self.value(inner, room.get(inner) or {}, 1)
+        return made
 
 
 def _component(schema: Schema) -> str:

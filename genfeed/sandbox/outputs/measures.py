@@ -26,6 +26,7 @@ RATES = ("fps", "frames_per_second", "frame_rate", "output_fps", "target_fps")
 FRAMES = ("num_frames", "number_of_frames", "frames")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 RATIO = re.compile(r"(\d+):(\d+)")
+TEXTS = ("text", "gen_text", "text_input", "prompt", "script", "lyrics", "input", "inputs", "dialogue")
 USUAL_SECONDS, USUAL_FPS, USUAL_EDGE = 5.0, 24, 1024
 MOST = 64
 
@@ -57,11 +58,19 @@ def measure(given: Input, *, is_film: bool, input_seconds: float | None) -> Meas
         count=min(MOST, next((count for name in COUNTS if (count := _whole(given.get(name)))), 1)),
         seconds=_seconds(given, fps) or input_seconds or USUAL_SECONDS,
         fps=min(fps, 240),
-        text=next((value for name in TEXTS if isinstance(value := given.get(name), str)), ""),
+        text=_text(given),
     )
 
 
-TEXTS = ("text", "gen_text", "prompt", "script", "lyrics", "input")
+def _text(given: Input) -> str:
+    """The text that is spoken or drawn; a dialogue is a list of objects with a text each."""
+    for name in TEXTS:
+        value = given.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, list):
+            return " ".join(str(one.get("text", "")) for one in value if isinstance(one, dict))
+    return ""
 
 
 def _whole(value: Any) -> int | None:
