@@ -10,9 +10,11 @@ import orjson
 import pytest
 
 from genfeed.sandbox.app import create_app
+from genfeed.sandbox.effects import EFFECTS
+from genfeed.sandbox.faults import SWITCHES
 from genfeed.sandbox.keys import keys_from_environment
 from genfeed.sandbox.state import Sandbox
-from tests.sandbox_server import RunningSandbox, recorded_catalog
+from tests.sandbox_server import ROOT, RunningSandbox, recorded_catalog
 
 DEV = "fal-ai/flux/dev"
 
@@ -202,3 +204,8 @@ def test_another_machine_is_not_let_in() -> None:
 def test_faults_do_not_touch_the_control_api(builtin: RunningSandbox) -> None:
     builtin.faults(fail=[{"match": ".*", "drop": True}], error_rate=1, rate_limit={"requests": 0, "per_seconds": 99})
     assert builtin.state()["models"] > 0
+
+
+@pytest.mark.parametrize("name", sorted(SWITCHES.keys() | EFFECTS.keys()))
+def test_the_documentation_names_every_switch_and_effect(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "sandbox.md").read_text()
