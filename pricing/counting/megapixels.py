@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
 from pricing.counting.amounts import Amount, add, known, missing, multiply
@@ -25,8 +26,15 @@ def output_megapixels(request: Request, *, binary: bool = False) -> Amount:
 
 
 def video_megapixels(request: Request) -> Amount:
-    """Width × height × frames of the generated video in decimal megapixels."""
-    return multiply(output_megapixels(request), output_frames(request), _words(request))
+    """Width × height × frames of the generated video in decimal megapixels.
+
+    A range where frames of the input serve as context: who counts those says so, and uses the next quantity.
+    """
+    alone = multiply(output_megapixels(request), output_frames(request), _words(request))
+    context = as_number(request.value(CONTEXT_FIELD)) if request.has(CONTEXT_FIELD) else None
+    if not context or alone.high is None:
+        return alone
+    return replace(alone, high=context_video_megapixels(request).high, missing=(f"whether {CONTEXT_FIELD} are billed",))
 
 
 def context_video_megapixels(request: Request) -> Amount:

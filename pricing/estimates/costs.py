@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pricing.counting.requests import Field, Request, make_request
 from pricing.counting.units import normalise_unit
 from pricing.estimates.gpu_prices import second_price
-from pricing.estimates.silence import dearer_choices, is_moved, rests_on_row, spoken_of
+from pricing.estimates.silence import is_doubtful, rests_on_row, unsaid_choices
 from pricing.money import format_decimal
 from pricing.rules.check import Rule
 from pricing.rules.interpreter import RuleResult, evaluate_request
@@ -86,7 +86,7 @@ def estimate_cost(
         answer = _by_row(unit, unit_price, price, request)
         if proposed is not None:
             answer = _beside_proposal(answer, evaluate_request(proposed, request, unit_price=price))
-    if answer.confidence != "unknown":
+    if answer.confidence not in ("unknown", "bounded"):
         return answer
     if history is not None and history.cost > 0:
         return replace(
@@ -98,7 +98,7 @@ def estimate_cost(
             basis=history.basis,
             reasons=history.basis,
         )
-    if rule is None and unit is not None and normalise_unit(unit) == COMPUTE_SECONDS:
+    if answer.confidence == "unknown" and rule is None and normalise_unit(unit or "") == COMPUTE_SECONDS:
         return _bounded(answer, second_price(machine_type, price), machine_type, deadline_seconds)
     return answer
 
@@ -141,22 +141,22 @@ def _by_row(unit: str | None, stated: Decimal | None, price: Decimal | None, req
 def _beside_silence(answer: Estimate, rule: Rule, request: Request) -> Estimate:
     """A row, where the model has choices that change prices elsewhere and no text says what they do here.
 
-    It is the price of one of the choices: most likely of the default. Of another one it is only an order of magnitude;
-    what is switched off makes nothing dearer.
+    Where the row may be another choice's price, it is only an order of magnitude; what is switched off makes nothing
+    dearer.
     """
-    unsaid = [name for name in dearer_choices(request.fields) if name not in spoken_of(rule)]
+    unsaid = unsaid_choices(request.fields, rule)
     if answer.cost is None or answer.confidence not in ("exact", "derived") or not unsaid:
         return answer
-    moved = [name for name in unsaid if is_moved(request, name)]
-    words = f"no text says whether {' and '.join(moved or unsaid)} changes the price"
-    if not moved:
+    doubtful = [name for name in unsaid if is_doubtful(request, name)]
+    words = f"no text says whether {' and '.join(doubtful or unsaid)} changes the price"
+    if not doubtful:
         return replace(_with_words(answer, words), confidence="derived")
     return replace(
         _with_words(answer, words),
         low=answer.cost * _LEAST_SHARE,
-        high=answer.cost * (1 if all(request.given[name] is False for name in moved) else _MOST_TIMES),
+        high=answer.cost * (1 if all(request.value(name) is False for name in doubtful) else _MOST_TIMES),
         confidence="bounded",
-        missing=(f"price of {' and '.join(moved)}",),
+        missing=(f"price of {' and '.join(doubtful)}",),
     )
 
 

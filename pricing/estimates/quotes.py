@@ -14,7 +14,7 @@ from catalog.validation import apply_defaults, validate_input
 from catalog.validation_problems import Problem
 from pricing.counting.requests import MEDIA_FACTS, Request, make_request
 from pricing.counting.units import normalise_unit
-from pricing.estimates.costs import COMPUTE_SECONDS, Estimate, estimate_cost
+from pricing.estimates.costs import Estimate, estimate_cost
 from pricing.estimates.deadlines import deadline_seconds
 from pricing.estimates.facts import Facts
 from pricing.estimates.history import history_of
@@ -190,7 +190,7 @@ def _estimate(facts: Facts, request: Request, *, history: bool) -> Estimate:
     }
     answer = estimate_cost(**asked)
     # History costs a query: it is asked only where it can say more, and it says more than a bound by the deadline.
-    if history and (answer.confidence == "unknown" or answer.unit == COMPUTE_SECONDS):
+    if history and answer.confidence in ("unknown", "bounded"):
         past = history_of(facts, request.given)
         return estimate_cost(**asked, history=past) if past else answer
     return answer

@@ -7,7 +7,7 @@ import pytest
 
 from pricing.counting.quantities import measure
 from pricing.counting.requests import Field, make_request
-from pricing.estimates.costs import Estimate, estimate_cost
+from pricing.estimates.costs import Estimate, History, estimate_cost
 from pricing.notes.reading import NoteReading, PriceRow, read_note
 
 SEGMENTS = "How many segments. The first segment is ~6s, additional segments are 4s each."
@@ -27,6 +27,7 @@ def field(name: str, default: Any = None, **more: Any) -> Field:
 AUDIO = field("audio_url", media="audio", required=True)
 CLIPS = field("num_segments", 1, type="integer", description=SEGMENTS)
 SOUND = field("generate_audio", True, type="boolean")
+QUALITY = field("quality", "fine", enum=["fast", "fine"])
 SPEED = field("rendering_speed", "FINE", enum=["FAST", "FINE"])
 
 
@@ -91,19 +92,58 @@ def test_a_price_by_begun_seconds_is_no_price_of_one_block_where_the_schema_is_n
     assert (found.cost, found.confidence) == (None, "unknown")
 
 
-@pytest.mark.parametrize("choice", [SPEED, SOUND, field("resolution", "1K", enum=["1K", "4K"])])
+@pytest.mark.parametrize("choice", [QUALITY, SOUND, field("resolution", "720p", enum=["480p", "720p"])])
 def test_the_default_of_a_choice_nobody_speaks_of_is_derived(choice: Field) -> None:
     assert by_row([choice], {}).confidence == "derived"
 
 
 def test_another_value_of_a_choice_nobody_speaks_of_is_only_bounded() -> None:
-    found = by_row([SPEED], {"rendering_speed": "FAST"})
+    found = by_row([QUALITY], {"quality": "fast"})
     assert (found.confidence, found.low, found.high) == ("bounded", Decimal("0.05"), Decimal("0.40"))
-    assert found.missing == ("price of rendering_speed",)
+    assert found.missing == ("price of quality",)
 
 
 def test_naming_the_default_is_not_moving_from_it() -> None:
-    assert by_row([SPEED], {"rendering_speed": "FINE"}).confidence == "derived"
+    assert by_row([QUALITY], {"quality": "fine"}).confidence == "derived"
+
+
+@pytest.mark.parametrize("dear", [SPEED, field("resolution", "1080p", enum=["720p", "1080p"])])
+def test_a_default_that_is_a_dear_choice_is_only_bounded_by_the_row(dear: Field) -> None:
+    assert by_row([dear], {}).confidence == "bounded"
+
+
+def test_the_smallest_resolution_as_default_is_what_the_row_prices() -> None:
+    assert by_row([field("resolution", "1080p", enum=["1080p", "1440p"])], {}).confidence == "derived"
+
+
+def test_a_resolution_that_is_counted_is_not_a_choice_apart() -> None:
+    size = field("resolution", "720p", enum=["480p", "720p", "1080p"])
+    fields = [size, field("duration", "5", enum=["5", "10"])]
+    found = estimate_cost(
+        unit="1m tokens", unit_price=Decimal(2), rule=None, inputs=fields, input={"resolution": "1080p"}
+    )
+    assert (found.cost, found.confidence) == (Decimal("0.486"), "exact")
+
+
+def test_context_frames_that_nobody_speaks_of_leave_a_range() -> None:
+    fields = [
+        field("video_url", media="video", required=True),
+        field("num_frames", 100, type="integer"),
+        field("num_context_frames", 20, type="integer"),
+    ]
+    media = {"input_width": 1000, "input_height": 1000}
+    found = estimate_cost(
+        unit="megapixels", unit_price=Decimal("0.01"), rule=None, inputs=fields, input={"video_url": "v"}, media=media
+    )
+    assert (found.confidence, found.low, found.high) == ("unknown", 1, Decimal("1.2"))
+
+
+def test_what_jobs_have_cost_outranks_a_bound_by_the_row() -> None:
+    history = History(Decimal("0.25"), None, None, "median of 6 jobs")
+    found = estimate_cost(
+        unit="images", unit_price=Decimal("0.10"), rule=None, inputs=[SPEED], input={}, history=history
+    )
+    assert (found.confidence, found.cost) == ("historical", Decimal("0.25"))
 
 
 def test_sound_that_is_switched_off_makes_nothing_dearer() -> None:
