@@ -25,7 +25,8 @@ from pricing.rules.check import BadRule, Rule, check_rule
 from pricing.rules.rows import row_rule
 
 _READERS: tuple[tuple[Any, Reader], ...] = (*counting.READERS, *specials.READERS, *changes.READERS, *counting.LAST)
-_LONGEST_TEXT = 20_000
+# Eight times the longest text that was ever seen. What is longer is no price text, and reading takes the square of it.
+_LONGEST_TEXT = 4_000
 _OPAQUE = ("compute seconds", "output tokens")
 
 
@@ -64,6 +65,8 @@ def read_note(texts: Sequence[str | None], fields: Sequence[Field], row: PriceRo
     by_name = {item["name"]: item for item in fields}
     draft = Draft()
     whole = " ".join(clean(text[:_LONGEST_TEXT]) for text in texts if text)
+    if any(len(text or "") > _LONGEST_TEXT for text in texts):
+        draft.problems.append(f"the text is longer than {_LONGEST_TEXT} characters; the rest was not read")
     for text in texts:
         for sentence in sentences((text or "")[:_LONGEST_TEXT]):
             _read_sentence(sentence, draft, by_name, whole, row)

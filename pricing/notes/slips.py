@@ -9,13 +9,20 @@ from pricing.money import format_decimal
 from pricing.notes.draft import Draft
 
 _FEWEST = 3
+# A table of more prices than this is no list of steps that somebody mistyped.
+_MOST = 50
 _MOST_UNITS = 20
 
 
 def mend(draft: Draft, unit_price: Decimal | None) -> None:
     """Mend tiers that are whole multiples of the row's price but for a slip; each mending is a remark."""
     amounts = [tier.amount for tier in draft.tiers if tier.amount is not None]
-    if unit_price is None or unit_price <= 0 or len(amounts) < _FEWEST or len(amounts) != len(draft.tiers):
+    if (
+        unit_price is None
+        or unit_price <= 0
+        or not _FEWEST <= len(amounts) <= _MOST
+        or len(amounts) != len(draft.tiers)
+    ):
         return
     if _mend_zero(draft, amounts, unit_price):
         return

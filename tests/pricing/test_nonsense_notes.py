@@ -71,5 +71,7 @@ def test_shuffled_words_of_prices_are_read_without_harm(parts: list[str]) -> Non
     read_note([" ".join(parts)], FIELDS, ROW)
 
 
-def test_an_endless_text_is_cut() -> None:
-    assert read_note(["$0.1 per second, " * 100_000], FIELDS, ROW).state == "proposed"
+def test_of_an_endless_text_the_rest_is_said_to_be_unread() -> None:
+    reading = read_note(["Your request will cost $0.10 per second. " + "\n" * 5_000 + "Nights cost more."], FIELDS, ROW)
+    assert reading.state == "proposed"
+    assert any("longer than 4000 characters" in problem for problem in reading.problems)
