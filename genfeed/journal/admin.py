@@ -37,8 +37,8 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    list_display = ["last_seen_at", "level", "linked_title", "subject", "times", "acknowledged_by"]
-    list_display_links = ["last_seen_at"]
+    list_display = ["level", "linked_title", "subject", "seen", "acknowledged_by"]
+    list_display_links = ["level"]
     list_filter = [OpenFilter, "level", "code"]
     list_select_related = ["acknowledged_by"]
     search_fields = ["subject", "title"]
@@ -47,6 +47,10 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description="title", ordering="title")
     def linked_title(self, alert: Alert) -> SafeString | str:
         return format_html('<a href="{}">{}</a>', alert.url, alert.title) if alert.url.startswith("/") else alert.title
+
+    @admin.display(description="last seen (UTC)", ordering="last_seen_at")
+    def seen(self, alert: Alert) -> str:
+        return f"{alert.last_seen_at:%Y-%m-%d %H:%M}{f', {alert.times} times' if alert.times > 1 else ''}"
 
     @admin.action(description="Acknowledge selected alerts", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:

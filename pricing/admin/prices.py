@@ -21,6 +21,7 @@ from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.money import NotMoney
 from pricing.prices.decisions import DecisionError, accept, confirm_free, reject, release_manual, set_manual
+from pricing.prices.guards import FIXED_SOURCES
 from pricing.prices.refresh import refresh_price
 
 _OUTCOMES = {
@@ -135,7 +136,7 @@ class PricePointAdmin(ReadOnlyAdmin):
             "rules": PriceRule.objects.filter(model=row).exclude(state=PriceRule.State.RETIRED),
             "may_decide": self.has_decide_permission(request),
             "may_confirm": current is not None and current.unit_price == "0" and not current.is_free,
-            "may_release": current is not None and current.source == PricePoint.Source.MANUAL,
+            "may_release": current is not None and current.source in FIXED_SOURCES,
             "opts": self.opts,
             **self.admin_site.each_context(request),
         }

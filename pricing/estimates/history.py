@@ -136,6 +136,12 @@ def latencies() -> dict[int, float]:
     return found
 
 
+def forget_model(key: int) -> None:
+    """Forgets what was remembered of one model, of which the caller has just learned more."""
+    with _lock:
+        _cache.pop(key, None)
+
+
 def forget() -> None:
     """Forgets what was remembered; for tests."""
     global _latencies

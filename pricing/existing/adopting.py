@@ -10,7 +10,7 @@ from django.db import transaction
 
 from genfeed.journal.audit import Actor, Change, record
 from pricing.models import ExistingModel
-from pricing.selling.offers import recompute
+from pricing.selling.offers import lock, recompute
 
 
 @dataclass
@@ -48,8 +48,11 @@ def why_not_adoptable(row: ExistingModel) -> str:
 
 def _set(rows: Iterable[ExistingModel], *, keeps_price: bool, actor: Actor, reason: str) -> AdoptionResult:
     result = AdoptionResult()
+    rows = list(rows)
     keys = [row.pk for row in rows]
     with transaction.atomic():
+        # The models first, as everything that changes prices does: an import that waits for us can't hold us up.
+        lock(row.model_id for row in rows)
         locked = ExistingModel.objects.select_for_update(of=("self",)).select_related(
             "model__pricing", "model__provider"
         )

@@ -12,7 +12,7 @@ from genfeed.journal.audit import Actor, Change, record
 from pricing.models import PricePoint
 from pricing.money import format_decimal
 from pricing.prices import alerts as price_alerts
-from pricing.prices.guards import offered
+from pricing.prices.guards import FIXED_SOURCES, offered
 from pricing.selling.publishing import lock_models, settle
 
 
@@ -78,6 +78,8 @@ def confirm_free(model: AIModel, *, actor: Actor, reason: str = "") -> PricePoin
     current = PricePoint.objects.filter(model=model, standing=PricePoint.Standing.CURRENT).first()
     if current is None or current.unit_price != "0":
         raise DecisionError("Only a current price of 0 can be confirmed as free.")
+    if current.is_free:
+        raise DecisionError(f"That it is free was confirmed by {current.decided_by} already.")
     return _replace(
         model, "price.confirmed_free", actor, reason,
         source=current.source, raw_unit=current.raw_unit, unit=current.unit, unit_price="0", is_free=True,
@@ -86,10 +88,10 @@ def confirm_free(model: AIModel, *, actor: Actor, reason: str = "") -> PricePoin
 
 
 def release_manual(model: AIModel, *, actor: Actor, reason: str = "") -> PricePoint:
-    """Gives a price set by hand back to the provider: the last one that its price list said counts again."""
+    """Gives a price set by hand or learned from bills back to the provider: the last one of its list counts again."""
     current = PricePoint.objects.filter(model=model, standing=PricePoint.Standing.CURRENT).first()
-    if current is None or current.source != PricePoint.Source.MANUAL:
-        raise DecisionError("This price was not set by hand.")
+    if current is None or current.source not in FIXED_SOURCES:
+        raise DecisionError("The provider's own price counts already: this one was neither set by hand nor learned.")
     last = (
         PricePoint.objects.filter(model=model, source=PricePoint.Source.ADVERTISED, effective_from__isnull=False)
         .order_by("-effective_from", "-pk")

@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from catalog.models import AIModel
 from catalog.providers import base
+from pricing.estimates import history
 from pricing.models import ProviderEstimate
 from pricing.money import to_nano
+from pricing.selling.publishing import lock_models, settle
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,17 @@ def _refresh(provider: base.ProviderInterface, budget: int) -> str:
             logger.warning("no past cost of %s: %s", model.endpoint_id, error)
             total = None
         cost = None if total is None else to_nano(total / CALLS) or None
-        ProviderEstimate.objects.update_or_create(model=model, defaults={"cost": cost, "asked_at": timezone.now()})
+        _remember(model, cost)
         asked, known = asked + 1, known + (cost is not None)
     return f"{asked} asked, {known} known"
+
+
+def _remember(model: AIModel, cost: int | None) -> None:
+    """Keeps what was answered; a default request is estimated anew where that says something else than before."""
+    with transaction.atomic():
+        lock_models([model.pk])
+        before = ProviderEstimate.objects.filter(model=model).values_list("cost", flat=True).first()
+        ProviderEstimate.objects.update_or_create(model=model, defaults={"cost": cost, "asked_at": timezone.now()})
+        if cost != before:
+            history.forget_model(model.pk)
+            settle([model.pk], reason=f"past costs of {model} learned")

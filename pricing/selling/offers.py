@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from catalog.examples import example_input
@@ -49,7 +50,7 @@ def recompute(keys: Iterable[int] | None, *, reason: str) -> int:
     with transaction.atomic():
         lock(chosen)
         now = timezone.now()
-        past = _with_past()
+        past = _with_past(chosen)
         rows = [_estimated(facts, now, past) for facts in load_facts(chosen)]
         ModelPricing.objects.bulk_create(rows, update_conflicts=True, unique_fields=["model"], update_fields=_ESTIMATED)
         return reprice(chosen, reason=reason)
@@ -109,11 +110,13 @@ def offers_of(
     }
 
 
-def _with_past() -> set[int]:
-    """The models that somebody has called before; only of these a history is worth a query."""
-    ours = UsageRecord.objects.order_by().values_list("model_id", flat=True).distinct()
-    theirs = ProviderEstimate.objects.exclude(cost=None).values_list("model_id", flat=True)
-    return {*ours, *theirs}
+def _with_past(keys: list[int] | None) -> set[int]:
+    """The models (None: of all) that somebody has called before; only of these a history is worth a query."""
+    ours = Exists(UsageRecord.objects.filter(model=OuterRef("pk")))
+    theirs = Exists(ProviderEstimate.objects.filter(model=OuterRef("pk"), cost__isnull=False))
+    # Asked model by model: to look through all jobs for the models among them takes as long as there are jobs.
+    models = AIModel.objects.filter(ours | theirs).order_by()
+    return set((models if keys is None else models.filter(pk__in=keys)).values_list("pk", flat=True))
 
 
 def _estimated(facts: Facts, now: datetime, past: set[int]) -> ModelPricing:

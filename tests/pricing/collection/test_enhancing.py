@@ -2,16 +2,20 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client as HttpClient
+from django.test.utils import CaptureQueriesContext
 
 from catalog import discovery, published, sync_runs
 from catalog.models import AIModel, SyncRun
 from genfeed.journal.models import AuditEvent
+from pricing.existing.adopting import adopt_prices
 from pricing.existing.costs import sync_existing_pricing
 from pricing.existing.enhancing import EnhancementResult, enhance
 from pricing.models import Equivalence, ExistingModel
@@ -243,6 +247,17 @@ def test_an_adopted_price_follows_from_cost_and_margin_and_is_audited() -> None:
     assert row.price["amount"] == "0.083333333"
     event = AuditEvent.objects.get(action="existing.price_adopted")
     assert (event.before["price"]["amount"], event.after["price"]["amount"]) == ("0.05", "0.083333333")
+
+
+@pytest.mark.usefixtures("collection")
+def test_adopting_locks_the_models_before_the_existing_rows() -> None:
+    """As importing does; the other way round, the two could wait for each other."""
+    rows = list(ExistingModel.objects.all())
+    with CaptureQueriesContext(connection) as queries:
+        adopt_prices(rows, actor=TESTER)
+    tables = [re.search(r'FROM "(\w+)"', query["sql"]) for query in queries]
+    first = [found[1] for found in tables if found][:2]
+    assert first == ["catalog_aimodel", "pricing_existingmodel"]
 
 
 @pytest.mark.usefixtures("collection")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.models import Schedule
 
-from catalog.models import AIModel
+from catalog.models import AIModel, CatalogState
 from catalog.providers import base, fal_prices
 from pricing.models import ModelPricing, ProviderEstimate
 from pricing.prices.provider_estimates import refresh_some, waiting
@@ -130,6 +130,30 @@ def test_without_a_key_nothing_is_asked(settings: Any) -> None:
     unsure("fal-ai/a")
 
     assert refresh_some() == "fal: no key"
+
+
+def test_what_is_learned_reaches_the_default_estimate_at_once(answers: Any) -> None:
+    model = make_sold("fal-ai/opaque", unit="units")
+    pricing = ModelPricing.objects.get(model=model)
+    assert (pricing.default_cost, pricing.default_confidence) == (None, "unknown")
+    answers(lambda _, calls: fal_prices.Decimal(calls) / 4)
+
+    refresh_some()
+
+    pricing.refresh_from_db()
+    assert (pricing.default_cost, pricing.default_confidence) == (250_000_000, "historical")
+
+
+def test_the_same_answer_again_publishes_nothing(answers: Any) -> None:
+    make_sold("fal-ai/opaque", unit="units")
+    answers(lambda _, calls: fal_prices.Decimal(calls) / 4)
+    refresh_some()
+    ProviderEstimate.objects.update(asked_at=timezone.now() - timedelta(days=31))
+    revision = CatalogState.objects.get().revision
+
+    assert refresh_some() == "fal: 1 asked, 1 known"
+
+    assert CatalogState.objects.get().revision == revision
 
 
 def test_no_request_ever_asks_the_provider(answers: Any, asker: Any) -> None:

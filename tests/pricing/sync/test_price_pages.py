@@ -118,7 +118,7 @@ def test_nothing_is_confirmed_as_free(root, model):
         ({"do": "set", "unit_price": "-1"}, "negative"), ({"do": "set", "unit_price": "NaN"}, "finite"),
         ({"do": "set", "unit_price": "0"}, "0 means unknown"), ({"do": "set"}, "no number"),
         ({"do": "accept", "point": "99999"}, "gone"), ({"do": "accept", "point": "²"}, "gone"),
-        ({"do": "free"}, "Only a current price of 0"), ({"do": "release"}, "not set by hand"),
+        ({"do": "free"}, "Only a current price of 0"), ({"do": "release"}, "neither set by hand"),
         ({"do": "explode"}, "No such decision"), ({}, "No such decision"),
     ],
 )  # fmt: skip

@@ -225,9 +225,17 @@ def test_the_providers_price_counts_again_when_the_manual_one_is_released(model)
     assert take(model, "0.11").kind == "changed"
 
 
+def test_the_providers_price_counts_again_when_the_one_of_our_bills_is_released(model):
+    take(model, "0.1")
+    take(model, "0.12", source="observed")
+    assert current(FLUX).source == "observed"
+    release_manual(model, actor=PERSON)
+    assert said(FLUX) == ("0.1", "images")
+
+
 def test_a_price_that_was_not_set_by_hand_cannot_be_released(model):
     take(model, "0.1")
-    with pytest.raises(DecisionError, match="not set by hand"):
+    with pytest.raises(DecisionError, match="neither set by hand nor learned"):
         release_manual(model, actor=PERSON)
 
 
@@ -260,6 +268,14 @@ def test_a_confirmed_free_model_stays_free_at_the_next_sync_and_a_new_price_wait
     assert take(model, "0").kind == "unchanged"
     assert take(model, "0.1").kind == "held"
     assert current(FLUX).is_free
+
+
+def test_what_is_confirmed_as_free_is_not_confirmed_again(model):
+    take(model, "0")
+    confirm_free(model, actor=PERSON)
+    with pytest.raises(DecisionError, match="confirmed by a person already"):
+        confirm_free(model, actor=PERSON)
+    assert PricePoint.objects.count() == 2
 
 
 def test_only_nothing_can_be_confirmed_as_free(model):
