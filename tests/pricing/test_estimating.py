@@ -33,6 +33,16 @@ def test_a_flat_row_is_multiplied_by_its_units() -> None:
     )
 
 
+def test_the_megapixels_of_each_image_are_paid_for() -> None:
+    size = {"width": 1000, "height": 1000}
+    fields = [*IMAGES, {"name": "image_size", "type": "object", "required": False, "nullable": False}]
+    costs = [
+        estimate(unit="megapixels", inputs=fields, input={"image_size": size, "num_images": count}).cost
+        for count in (1, 3)
+    ]
+    assert costs == [Decimal("0.04"), Decimal("0.12")]
+
+
 def test_an_active_rule_outranks_the_row() -> None:
     assert estimate(rule=RULE).cost == Decimal("0.20")
 

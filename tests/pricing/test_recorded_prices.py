@@ -11,6 +11,7 @@ import pytest
 from pricing.counting.requests import Field
 from pricing.counting.units import is_derivable
 from pricing.notes.reading import read_note
+from pricing.rules.matching import never_met
 from tests.pricing.recorded_prices import estimate, fields_of, is_right, mapped_june, price_row, reading, recorded
 from tests.recorded import FOLDER, requires_recorded
 
@@ -54,6 +55,19 @@ def test_ninety_five_of_a_hundred_hand_worked_cases_are_right(path: Path) -> Non
         pytest.skip("the hand-worked sample is expected in ../shared/fal, beside the checkout")
     right = [case for case in found if is_right(case, estimate(case["endpoint_id"], case["input"], case.get("media")))]
     assert len(right) >= 0.95 * len(found)
+
+
+def test_a_picture_of_flux_in_twenty_steps_costs_something_and_less_than_a_dollar() -> None:
+    answer = estimate("fal-ai/flux/dev", {"prompt": "a fox", "num_inference_steps": 20})
+    assert answer.cost is not None
+    assert 0 < answer.cost < 1
+
+
+def test_no_rule_that_was_read_has_a_condition_that_its_model_can_never_meet() -> None:
+    rules = {one: rule for one in recorded() if (rule := reading(one).rule)}
+    never = {one: found for one, rule in rules.items() if (found := never_met(rule, fields_of(one)))}
+    assert len(rules) > 200
+    assert never == {}
 
 
 @SETS
