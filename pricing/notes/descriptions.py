@@ -16,6 +16,7 @@ from pricing.notes.wording import Condition, choices, duration_condition, resolu
 
 _Reader = Callable[[re.Match[str], Field, Draft, Mapping[str, Field]], None]
 
+_SAME = Decimal("0.01")
 _RAISES = re.compile(r"(?:increases|will increase) (?:the )?[a-z ]*price\b(?! by)")
 _SPEAKS_OF_PRICE = re.compile(r"\$|\bcosts?\b|\bpric|\bbill|\bmultiplier\b|\bpremium\b")
 
@@ -26,14 +27,53 @@ def read_descriptions(draft: Draft, fields: Mapping[str, Field]) -> None:
     for item in fields.values():
         _read_parts(draft, item)
     for name, item in fields.items():
-        text = _plain(str(item.get("description", "")))
-        if name in settled or not _SPEAKS_OF_PRICE.search(text):
-            continue
-        for pattern, reader in _READERS:
-            match = pattern.search(text)
-            if match:
-                reader(match, item, draft, fields)
-                break
+        if name in settled:
+            said = Draft()
+            _read(item, said, fields)
+            _refuse_contradiction(draft, said, item)
+        else:
+            _read(item, draft, fields)
+
+
+def _read(item: Field, draft: Draft, fields: Mapping[str, Field]) -> None:
+    text = _plain(str(item.get("description", "")))
+    if not _SPEAKS_OF_PRICE.search(text):
+        return
+    for pattern, reader in _READERS:
+        match = pattern.search(text)
+        if match:
+            reader(match, item, draft, fields)
+            return
+
+
+def _refuse_contradiction(draft: Draft, said: Draft, item: Field) -> None:
+    """A note that makes a choice so many times dearer, and a description that makes it so many other times dearer."""
+    prices = _prices_by_value(draft, item)
+    factors = {
+        str(value): Decimal(multiplier["factor"])
+        for multiplier in said.multipliers
+        for condition in multiplier.get("when", [])
+        for value in condition.get("is", [])
+        if multiplier["factor"] != "unknown"
+    }
+    plain = [price for value, price in prices.items() if value not in factors]
+    for value, factor in factors.items():
+        if value in prices and len(set(plain)) == 1 and abs(prices[value] / plain[0] - factor) > factor * _SAME:
+            times = format_decimal(round(prices[value] / plain[0], 4).normalize())
+            draft.problems.append(
+                f"the note makes {item['name']} {value} {times} times as dear, the field's description "
+                f"{format_decimal(factor)} times"
+            )
+
+
+def _prices_by_value(draft: Draft, item: Field) -> dict[str, Decimal]:
+    """What each resolution costs by the note, where it costs one thing only."""
+    found: dict[str, set[Decimal]] = {}
+    for tier in draft.tiers:
+        condition, _lost = resolution_condition(tier.resolutions, {item["name"]: item})
+        for value in condition["is"] if condition and tier.amount and not tier.added else []:
+            found.setdefault(str(value), set()).add(tier.amount or Decimal(0))
+    return {value: prices.pop() for value, prices in found.items() if len(prices) == 1}
 
 
 def _read_parts(draft: Draft, item: Field) -> None:

@@ -226,3 +226,12 @@ def test_a_row_that_is_none_of_the_texts_prices_is_pointed_out_and_does_not_bloc
 def test_no_texts_make_no_rule() -> None:
     reading = read_note([None, ""], FIELDS, ROW)
     assert (reading.rule, reading.problems) == (None, [])
+
+
+@pytest.mark.parametrize(("units", "state"), [("2", "active"), ("4", "proposed")])
+def test_a_note_and_a_description_that_disagree_leave_the_rule_proposed(units: str, state: str) -> None:
+    words = f"Billed by size: 480p is 1 unit per second and 720p is {units} units per second."
+    fields = [field("resolution", "480p", enum=["480p", "720p"], description=words), field("duration", "5")]
+    reading = read("Your request will cost $0.20 per second for 720p, $0.10 per second for 480p.", fields)
+    assert reading.state == state
+    assert ["720p 2 times as dear" in problem for problem in reading.problems] == [True] * (state == "proposed")
