@@ -10,7 +10,7 @@ from django.test import Client as HttpClient
 
 from catalog import discovery, published, sync_runs
 from catalog.models import SyncRun
-from genfeed.clients import keys
+from genfeed.clients import keys, uses
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
@@ -32,19 +32,25 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _forget_caches() -> Iterator[None]:
-    """Processes remember keys and the catalog for a second or two; a test must not remember the one before."""
+def _forget_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Processes remember keys and the catalog for a second or two; a test must not remember the one before.
+
+    What a test wants to see counted, it flushes: a thread would wait for the transaction that the test runs in.
+    """
+    monkeypatch.setattr(uses, "_start_timer", lambda: None)
     published.forget()
     facts.forget()
     history.forget()
     quotes.forget()
     keys._cache.clear()
+    uses.forget()
     yield
     published.forget()
     facts.forget()
     history.forget()
     quotes.forget()
     keys._cache.clear()
+    uses.forget()
 
 
 @pytest.fixture(scope="session")

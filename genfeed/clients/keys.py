@@ -5,19 +5,18 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
+from genfeed.clients import uses
 from genfeed.clients.models import SCOPES, ApiKey, Client
 from genfeed.clients.restrictions import Restriction, restriction_of
 from genfeed.journal.audit import Actor, Change, record
 
 CACHE_SECONDS = 2.0
-_LAST_USED_EVERY = timedelta(minutes=1)
 
 
 class UnknownScopeError(ValueError):
@@ -122,6 +121,7 @@ def find_caller(text: str) -> Caller | None:
         _cache[digest] = (now, caller)
     if caller.expires_at and caller.expires_at <= timezone.now():
         return None
+    uses.count(caller.key_id)
     return caller
 
 
@@ -129,10 +129,6 @@ def _look_up(digest: str) -> Caller | None:
     key = ApiKey.objects.filter(digest=digest, revoked_at=None, client__is_active=True).select_related("client").first()
     if key is None:
         return None
-    now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at > _LAST_USED_EVERY:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _LAST_USED_EVERY)
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
     client = key.client
     client_jobs = _first(client.jobs_per_minute, settings.JOBS_PER_MINUTE)
     client_reads = _first(client.reads_per_minute, settings.READS_PER_MINUTE)

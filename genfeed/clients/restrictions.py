@@ -30,16 +30,29 @@ class Patterns:
         return frozenset(text for text in self.texts if not text.endswith("*"))
 
     @cached_property
-    def _beginnings(self) -> tuple[str, ...]:
-        return tuple(text[:-1] for text in self.texts if text.endswith("*"))
+    def _beginnings(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What ids may begin with: bare ones, and those with their provider. A bare one says nothing of providers."""
+        starts = [text[:-1] for text in self.texts if text.endswith("*")]
+        return tuple(text for text in starts if ":" not in text), tuple(text for text in starts if ":" in text)
 
     def match(self, provider: str, endpoint_id: str) -> bool:
         """Whether one of them names this model."""
         full = f"{provider}:{endpoint_id}"
-        exact, beginnings = self._exact, self._beginnings
+        bare, with_provider = self._beginnings
         return (
-            endpoint_id in exact or full in exact or endpoint_id.startswith(beginnings) or full.startswith(beginnings)
+            endpoint_id in self._exact
+            or full in self._exact
+            or endpoint_id.startswith(bare)
+            or full.startswith(with_provider)
         )
+
+    def cover(self, text: str) -> bool:
+        """Whether all that an entry names is named by one of these."""
+        bare, with_provider = self._beginnings
+        _provider, separator, endpoint = text.partition(":")
+        if separator and (endpoint in self._exact or endpoint.startswith(bare)):
+            return True
+        return text in self._exact or text.startswith(with_provider if separator else bare)
 
 
 @dataclass(frozen=True)

@@ -202,41 +202,6 @@ def test_revoking_one_key_leaves_the_others(acme: Client) -> None:
     assert ApiKey.objects.filter(revoked_at=None).count() == 1
 
 
-def test_the_first_use_is_written_down(acme: Client, clock: Clock) -> None:
-    row, text = create_key(acme, actor=SYSTEM)
-
-    find_caller(text)
-
-    row.refresh_from_db()
-    assert row.last_used_at == clock.now
-
-
-def test_the_last_use_is_written_at_most_once_a_minute(acme: Client, clock: Clock) -> None:
-    row, text = create_key(acme, actor=SYSTEM)
-    first_use = clock.now
-    find_caller(text)
-
-    clock.move(59)
-    find_caller(text)
-    row.refresh_from_db()
-    assert row.last_used_at == first_use
-
-    clock.move(2)
-    find_caller(text)
-    row.refresh_from_db()
-    assert row.last_used_at == clock.now == first_use + timedelta(seconds=61)
-
-
-def test_a_refused_key_is_not_marked_as_used(acme: Client) -> None:
-    row, text = create_key(acme, actor=SYSTEM)
-    revoke_key(row, actor=SYSTEM)
-
-    find_caller(text)
-
-    row.refresh_from_db()
-    assert row.last_used_at is None
-
-
 def test_keys_of_an_inactive_client_are_refused(acme: Client) -> None:
     _, text = create_key(acme, actor=SYSTEM)
     Client.objects.filter(pk=acme.pk).update(is_active=False)

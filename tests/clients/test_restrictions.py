@@ -32,6 +32,7 @@ def caller_with(client: dict[str, Any], key: dict[str, Any]) -> Caller:
         ("fal-ai/flux*", "fal-ai/flux-pro", True),
         ("fal:fal-ai/flux/*", "fal-ai/flux/dev", True),
         ("fal:*", "anything/at/all", True),
+        ("fal*", "anything/at/all", False),
         ("other:*", "fal-ai/flux/dev", False),
         ("*", "anything/at/all", True),
     ],
