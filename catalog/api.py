@@ -18,6 +18,7 @@ from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers import base
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
+from genfeed.clients.parameters import refuse_unknown_parameters
 from genfeed.journal.audit import Change, record
 
 models_router = Router(auth=RequireScope("models:read"), tags=["Models"])
@@ -227,14 +228,6 @@ def _page(request: HttpRequest, catalog: published.Published, filters: ModelFilt
         )  # fmt: skip
     except listing.BadCursorError as error:
         raise ApiError("invalid_request", str(error), "Start again without a cursor.") from error
-
-
-def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
-    """A misspelt filter must not look like a list that holds everything."""
-    unknown = sorted(set(request.GET) - set(filters.model_fields))
-    if unknown:
-        known = ", ".join(filters.model_fields)
-        raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
 
 
 def find_model(model_id: str, identity: Identity, *, offered_only: bool) -> published.Entry:

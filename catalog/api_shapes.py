@@ -6,13 +6,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-
-class ErrorShape(Schema):
-    code: str = Field(description="One of a closed list; branch on this.")
-    message: str = Field(description="What is wrong.")
-    hint: str = Field(description="What to do about it.")
-    requestId: str = Field(description="Names this request in our logs.")
-    details: Any = None
+from genfeed.clients.api_shapes import ErrorShape as ErrorShape
 
 
 class PriceShape(Schema):

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
@@ -21,6 +21,7 @@ from catalog import revisions
 from catalog.legacy import convert_to_existing_schema
 from catalog.models import AIModel
 from catalog.reporting import held_words
+from genfeed.journal.times import rfc3339 as rfc3339
 
 CHECK_EVERY_SECONDS = 1.0
 # Rendered answers kept a revision: the pages that clients really ask for, over and over.
@@ -278,8 +279,3 @@ def render_model(row: AIModel) -> dict[str, Any]:
 
 def _amount(price: dict[str, Any]) -> Decimal | None:
     return Decimal(price["amount"]) if price.get("amount") is not None else None
-
-
-def rfc3339(moment: datetime) -> str:
-    """`2026-11-20T16:00:00.123Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 
 from catalog.api import admin_router, models_router
+from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
 from pricing.api import estimates_router
@@ -48,6 +49,7 @@ api = NinjaAPI(
 api.add_router("", prices_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)
+api.add_router("", keys_router)
 api.add_router("/admin", admin_router)
 
 

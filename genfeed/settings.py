@@ -71,6 +71,10 @@ BUDGET_HIGH = env.amount("BUDGET_HIGH", "0.20")
 DEADLINE_TRAINING_SECONDS = env.integer("DEADLINE_TRAINING_SECONDS", 7200, minimum=60, maximum=86_400)
 DEADLINE_OTHER_SECONDS = env.integer("DEADLINE_OTHER_SECONDS", 600, minimum=10, maximum=86_400)
 
+# --- API keys --------------------------------------------------------------------------------------------------------
+KEY_ROTATION_DAYS = env.integer("KEY_ROTATION_DAYS", 90, minimum=0, maximum=3650)
+MAX_KEYS = env.integer("MAX_KEYS", 50, minimum=1, maximum=10_000)
+
 # --- Limits of clients that have none of their own -------------------------------------------------------------------
 JOBS_PER_MINUTE = env.integer("JOBS_PER_MINUTE", 60, minimum=0, maximum=1_000_000)
 READS_PER_MINUTE = env.integer("READS_PER_MINUTE", 6000, minimum=0, maximum=10_000_000)

@@ -11,12 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from catalog.api import ModelId, find_model, refuse_unknown_parameters
+from catalog.api import ModelId, find_model
 from catalog.api_shapes import ErrorShape, PriceShape
 from catalog.models import AIModel
 from catalog.published import rfc3339
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
+from genfeed.clients.parameters import refuse_unknown_parameters
 from pricing.money import format_usd
 from pricing.selling.history import Period, periods_of
 

@@ -35,6 +35,16 @@ class Identity:
         assert self.user is not None  # noqa: S101 - one of both is set
         return Actor.of(self.user)
 
+    def require_client(self) -> Caller:
+        """The key of a client; refuses staff, whose session belongs to none."""
+        if self.key:
+            return self.key
+        raise ApiError(
+            "forbidden_scope",
+            "Your session belongs to no client.",
+            "Send an API key of the client; staff find the same in the admin.",
+        )
+
     def require(self, permission: str) -> None:
         """Refuses staff without a Django permission; keys with scope `admin` have them all."""
         if self.key or self.user.has_perm(permission):  # type: ignore[union-attr]

@@ -3,9 +3,10 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,10 +14,12 @@ from django.utils import timezone
 
 from genfeed.clients import uses
 from genfeed.clients.models import SCOPES, ApiKey, Client
-from genfeed.clients.restrictions import Restriction, restriction_of
+from genfeed.clients.restrictions import Restriction, check_list, restriction_of
+from genfeed.journal import alerts
 from genfeed.journal.audit import Actor, Change, record
 
 CACHE_SECONDS = 2.0
+ROTATION_ALERT = "key_rotation_due"
 
 
 class UnknownScopeError(ValueError):
@@ -50,6 +53,22 @@ class Caller:
         return scope in self.scopes or "admin" in self.scopes
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What narrows a key beyond its client: lists of models (restrictions.py), and limits a minute (None: no own)."""
+
+    allowed_models: Sequence[str] = ()
+    denied_models: Sequence[str] = ()
+    jobs_per_minute: int | None = None
+    reads_per_minute: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Only what is set, for the audit."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, (), [])}
+
+
+UNBOUNDED = Bounds()
+
 # digest -> (monotonic time of the look-up, caller). Only successes: a revocation is seen within CACHE_SECONDS,
 # and unknown keys can't fill the memory.
 _cache: dict[str, tuple[float, Caller]] = {}
@@ -78,8 +97,12 @@ def create_key(
     name: str = "default",
     is_test: bool = False,
     expires_at: datetime | None = None,
+    bounds: Bounds = UNBOUNDED,
 ) -> tuple[ApiKey, str]:
-    """Makes a key and returns it with its secret text, which is nowhere stored and can't be shown again."""
+    """Makes a key and returns it with its secret text, which is nowhere stored and can't be shown again.
+
+    Raises UnknownScopeError, and BadListError for lists that make no sense.
+    """
     text = f"gf_{'test_' if is_test else ''}{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
         client=client,
@@ -89,9 +112,20 @@ def create_key(
         scopes=check_scopes(scopes),
         is_test=is_test,
         expires_at=expires_at,
+        created_by=actor.name[:200],
+        allowed_models=check_list(bounds.allowed_models),
+        denied_models=check_list(bounds.denied_models),
+        jobs_per_minute=bounds.jobs_per_minute,
+        reads_per_minute=bounds.reads_per_minute,
     )
-    record("api_key.created", [Change(key, after={"client": client.name, "scopes": key.scopes})], actor=actor)
+    after = {"client": client.name, "scopes": key.scopes} | bounds.as_json()
+    record("api_key.created", [Change(key, after=after)], actor=actor)
     return key, text
+
+
+def alert_subject(key: ApiKey) -> str:
+    """What alerts about a key are about."""
+    return f"key:{key.pk}"
 
 
 def revoke_key(key: ApiKey, *, actor: Actor) -> bool:
@@ -100,8 +134,14 @@ def revoke_key(key: ApiKey, *, actor: Actor) -> bool:
         changed = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
         if changed:
             record("api_key.revoked", [Change(key)], actor=actor)
-    _cache.pop(key.digest, None)
+            alerts.resolve(ROTATION_ALERT, alert_subject(key))
+    forget(key)
     return bool(changed)
+
+
+def forget(key: ApiKey) -> None:
+    """Makes this process look the key up anew; the others do within CACHE_SECONDS."""
+    _cache.pop(key.digest, None)
 
 
 def find_caller(text: str) -> Caller | None:

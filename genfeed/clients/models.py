@@ -89,6 +89,11 @@ class ApiKey(models.Model):
         return f"{self.prefix}… ({self.name})"
 
     @property
+    def public_id(self) -> str:
+        """Its name in the API: the beginning of the digest, which tells neither the key nor how many there are."""
+        return f"key_{self.digest[:16]}"
+
+    @property
     def state(self) -> str:
         """`active`, `revoked` or `expired`."""
         if self.revoked_at:

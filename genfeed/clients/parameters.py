@@ -1,0 +1,33 @@
+"""What addresses of lists say after the question mark."""
+
+import base64
+import binascii
+
+from django.http import HttpRequest
+from ninja import Schema
+
+from genfeed.clients.errors import ApiError
+
+
+def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
+    """A misspelt filter must not look like a list that holds everything."""
+    unknown = sorted(set(request.GET) - set(filters.model_fields))
+    if unknown:
+        known = ", ".join(filters.model_fields)
+        raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
+
+
+def encode_cursor(number: int) -> str:
+    """A cursor that names the row of this number as the last of its page."""
+    return base64.urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> int:
+    """The number in a cursor; raises ApiError for what no list gave out."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        if text.isdecimal() and len(text) <= 18:
+            return int(text)
+    except (binascii.Error, ValueError):
+        pass
+    raise ApiError("invalid_request", "The cursor is not one that this list gave out.", "Start again without a cursor.")
