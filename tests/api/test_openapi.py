@@ -12,6 +12,7 @@ from django.test import Client as HttpClient
 
 from catalog import discovery
 from catalog.models import SyncRun
+from genfeed.clients.models import ApiKey
 from pricing.models import SellingPrice
 from tests.factories import make_model, make_provider, publish_now
 
@@ -152,6 +153,14 @@ ANSWERS = [
     ),
     ("get", "/api/v1/models/{model_id}/price-history", "/api/v1/models/fal-ai/none/price-history", None, 404),
     ("get", "/api/v1/providers", "/api/v1/providers", None, 200),
+    ("get", "/api/v1/keys", "/api/v1/keys", None, 200),
+    ("get", "/api/v1/keys", "/api/v1/keys?cursor=x", None, 400),
+    ("post", "/api/v1/keys", "/api/v1/keys", {"scopes": ["keys"], "expires_at": "2090-01-01T00:00:00Z"}, 201),
+    ("post", "/api/v1/keys", "/api/v1/keys", {"scopes": ["admin"]}, 403),
+    ("get", "/api/v1/keys/{key_id}", "/api/v1/keys/KEY", None, 200),
+    ("get", "/api/v1/keys/{key_id}", "/api/v1/keys/key_0", None, 404),
+    ("post", "/api/v1/keys/{key_id}/rotate", "/api/v1/keys/KEY/rotate", {"overlap_seconds": 60}, 201),
+    ("post", "/api/v1/keys/{key_id}/revoke", "/api/v1/keys/KEY/revoke", None, 200),
     ("get", "/api/v1/admin/models", "/api/v1/admin/models", None, 200),
     ("post", "/api/v1/admin/models/{model_id}/toggle", "/api/v1/admin/models/fal-ai/flux/dev/toggle", {}, 200),
     ("post", "/api/v1/admin/models/{model_id}/toggle", "/api/v1/admin/models/fal-ai/retired/toggle", {}, 200),
@@ -182,7 +191,8 @@ def test_a_real_answer_is_as_the_document_says(
     document: dict[str, Any], catalog: SyncRun, admin_api: HttpClient,
     method: str, path: str, address: str, body: Any, status: int,
 ) -> None:  # fmt: skip
-    answer = call(admin_api, method, address.replace("RUN", str(catalog.pk)), body)
+    address = address.replace("RUN", str(catalog.pk)).replace("KEY", ApiKey.objects.get().public_id)
+    answer = call(admin_api, method, address, body)
 
     assert answer.status_code == status, answer.content
     problems = [error.message for error in validator(document, method, path, status).iter_errors(answer.json())]
