@@ -23,6 +23,9 @@ COMPUTE_SECONDS = "compute seconds"
 # Where a text speaks of this unit, the first one is dearer than the others; a flat row is silent about that.
 FIRST_DEARER = "processed megapixels"
 _SAME = Decimal("0.01")
+# What is missing where a person has to read a text first.
+PRICE_TEXT = "price text"
+WAITS = "price text not fully understood, waits for review"
 # What four of five of the provider's texts say of a choice that is not the default, against the flat row.
 _LEAST_SHARE = Decimal("0.5")
 _MOST_TIMES = Decimal(4)
@@ -171,12 +174,11 @@ def _unknown(unit: str, why: str, names: tuple[str, ...]) -> Estimate:
 def _beside_proposal(row: Estimate, result: RuleResult) -> Estimate:
     """A proposed rule that agrees with the row changes nothing; one that does not makes the answer a range."""
     if result.cost is None:
-        return replace(row, cost=None, confidence="unknown", missing=row.missing or result.missing)
+        return _unsettled(row, result)
     if row.cost is not None and abs(row.cost - result.cost) <= _SAME * result.cost:
         return row
     ends = [cost for cost in (row.cost, result.cost) if cost is not None]
-    waits = "price text not fully understood, waits for review"
-    words = f"{waits}: {result.basis}"
+    words = f"{WAITS}: {result.basis}"
     if row.cost is not None:
         words += f"; the row alone says {format_decimal(row.cost.normalize())} USD"
     return Estimate(
@@ -189,7 +191,24 @@ def _beside_proposal(row: Estimate, result: RuleResult) -> Estimate:
         confidence="bounded",
         basis=words,
         missing=result.missing,
-        reasons=f"{waits}: {result.reasons}",
+        reasons=f"{WAITS}: {result.reasons}",
+    )
+
+
+def _unsettled(row: Estimate, result: RuleResult) -> Estimate:
+    """Beside a proposed rule without a price for the request: the text says something else, and nobody knows what."""
+    if row.cost is None:
+        return replace(row, confidence="unknown", missing=row.missing or result.missing)
+    return replace(
+        row,
+        cost=None,
+        low=None,
+        high=None,
+        units=None,
+        confidence="unknown",
+        basis=f"{WAITS}: {result.basis}; the row alone says {format_decimal(row.cost.normalize())} USD",
+        missing=result.missing or (PRICE_TEXT,),
+        reasons=f"{WAITS}: {result.reasons}",
     )
 
 

@@ -52,6 +52,16 @@ def test_a_proposed_rule_that_disagrees_with_the_row_only_bounds() -> None:
     assert (answer.confidence, answer.low, answer.high) == ("bounded", Decimal("0.08"), Decimal("0.20"))
 
 
+def test_a_proposed_rule_without_a_price_for_the_request_leaves_it_unknown_and_says_so() -> None:
+    never = {"version": 1, "charges": [{"name": "x", "price": "1", "when": [{"field": "num_images", "above": "5"}]}]}
+    answer = estimate(proposed=never)
+    assert (answer.cost, answer.low, answer.high, answer.confidence) == (None, None, None, "unknown")
+    assert answer.missing == ("price text",)
+    assert "waits for review" in answer.basis
+    assert "the row alone says 0.08 USD" in answer.basis
+    assert "0.08" not in answer.reasons
+
+
 def test_a_proposed_rule_that_agrees_with_the_row_changes_nothing() -> None:
     answer = estimate(proposed=RULE, unit_price=Decimal("0.10"))
     assert (answer.confidence, answer.cost) == ("exact", Decimal("0.20"))
