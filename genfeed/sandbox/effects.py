@@ -61,6 +61,9 @@ class Effects(TypedDict, total=False):
     file_type: str
     file_cut: bool
     file_html: bool
+    file_url: str
+    file_redirect: str
+    listed_after: float
 
 
 def _error(name: str, value: Any) -> ErrorEnding:
@@ -118,6 +121,9 @@ EFFECTS: dict[str, Callable[[str, Any], Any]] = {
     "file_type": reading.text,
     "file_cut": reading.flag,
     "file_html": reading.flag,
+    "file_url": reading.text,
+    "file_redirect": reading.text,
+    "listed_after": reading.number,
 }
 if EFFECTS.keys() != Effects.__annotations__.keys():
     raise AssertionError("every effect needs a reader")

@@ -62,7 +62,7 @@ class Sandbox:
         self.windows.clear()
         self.line.close()
         self.courier.close()
-        self.line, self.bills, self.courier = Line(), Bills(), Courier(client=self.courier.client)
+        self.line, self.bills, self.courier = Line(), Bills(), Courier()
         self.files, self.uploads = Files(), Uploads()
 
     def apps(self) -> frozenset[str]:

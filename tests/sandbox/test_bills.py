@@ -1,12 +1,14 @@
 """What is billed, when it shows up, and that it adds up; all of it against fal's own document."""
 
 import time
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from genfeed.sandbox.media.making import Wish, make
 from tests.sandbox.caller import FLUX, FOX, Caller
 from tests.sandbox.conftest import PlatformContract
 from tests.sandbox_server import RunningSandbox
@@ -59,6 +61,26 @@ def test_a_catalog_of_rows_is_billed_by_unit_and_quantity(
 ) -> None:
     fal.sandbox.add_model({"endpoint_id": "acme/any", "price": {"unit_price": 0.1, "unit": unit}})
     assert fal.run("acme/any", given).headers["x-fal-billable-units"] == units
+
+
+def test_seconds_of_a_machine_are_those_of_the_metrics(fal: Caller) -> None:
+    fal.sandbox.add_model({"endpoint_id": "acme/any", "price": {"unit_price": 0.1, "unit": "compute seconds"}})
+    request = fal.submit("acme/any", {})
+    units = fal.result(request).headers["x-fal-billable-units"]
+    assert float(units) == fal.wait(request)["metrics"]["inference_time"] > 1
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp4"])
+@pytest.mark.parametrize("inline", [True, False])
+def test_the_length_of_an_uploaded_file_is_billed(fal: Caller, kind: str, inline: bool) -> None:
+    fal.sandbox.add_model({"endpoint_id": "acme/any", "price": {"unit_price": 0.1, "unit": "seconds"}})
+    content = make(Wish(kind, "a seed", seconds=7.5))
+    url = f"data:;base64,{b64encode(content).decode()}"
+    if not inline:
+        asked = fal.client.post("/rest/storage/upload/initiate", json={"file_name": f"a.{kind}"}).json()
+        fal.client.put(asked["upload_url"], content=content)
+        url = asked["file_url"]
+    assert fal.run("acme/any", {"video_url": url}).headers["x-fal-billable-units"] == "7.50000000"
 
 
 def test_an_app_without_a_price_is_billed_by_the_machine_without_a_header(fal: Caller) -> None:

@@ -93,6 +93,15 @@ def test_a_file_can_be_slow(fal: Caller) -> None:
     assert time.monotonic() - start >= 0.4
 
 
+def test_a_file_can_lie_elsewhere(fal: Caller) -> None:
+    assert broken(fal, file_url="http://169.254.169.254/latest") == "http://169.254.169.254/latest"
+
+
+def test_a_file_can_lead_elsewhere(fal: Caller) -> None:
+    answer = fal.client.get(broken(fal, file_redirect="http://10.0.0.1/"))
+    assert (answer.status_code, answer.headers["location"]) == (302, "http://10.0.0.1/")
+
+
 def test_sync_mode_gives_data_uris(fal: Caller) -> None:
     url = fal.run(given=FOX | {"sync_mode": True, "output_format": "png"}).json()["images"][0]["url"]
     assert url.startswith("data:image/png;base64,iVBOR")

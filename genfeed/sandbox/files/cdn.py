@@ -28,6 +28,8 @@ async def serve(request: Request) -> Response:
     effects = file.effects
     if status := effects.get("file_status"):
         return PlainTextResponse("The sandbox was told to fail this file", status_code=status)
+    if target := effects.get("file_redirect"):
+        return Response(status_code=302, headers={"location": target})
     headers = {
         "content-type": effects.get("file_type", file.content_type),
         "accept-ranges": "bytes",

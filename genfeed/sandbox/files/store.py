@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 
 from genfeed.sandbox.effects import Effects
+from genfeed.sandbox.media.lengths import seconds_of
 from genfeed.sandbox.media.making import Wish, make
 
 KEPT = 50_000
@@ -63,9 +64,13 @@ class Files:
         return file is not None
 
     def seconds_of(self, path: str) -> float | None:
-        """The length of a film or sound that was made here."""
+        """The length of a film or sound that lies here; None where it is neither, or not understood."""
         file = self.files.get(path)
-        return file.wish.seconds if file and file.wish and file.wish.kind in TIMED else None
+        if file is None:
+            return None
+        if file.wish is not None:
+            return file.wish.seconds if file.wish.kind in TIMED else None
+        return seconds_of(file.content)
 
     def _put(self, path: str, file: File) -> None:
         self.remove(path)

@@ -28,7 +28,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 RATIO = re.compile(r"(\d+):(\d+)")
 TEXTS = ("text", "gen_text", "text_input", "prompt", "script", "lyrics", "input", "inputs", "dialogue")
 USUAL_SECONDS, USUAL_FPS, USUAL_EDGE = 5.0, 24, 1024
-MOST = 64
+MOST, LONGEST_SECONDS = 64, 36_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def measure(given: Input, *, is_film: bool, input_seconds: float | None) -> Meas
         width=width,
         height=height,
         count=min(MOST, next((count for name in COUNTS if (count := _whole(given.get(name)))), 1)),
-        seconds=_seconds(given, fps) or input_seconds or USUAL_SECONDS,
+        seconds=min(_seconds(given, fps) or input_seconds or USUAL_SECONDS, LONGEST_SECONDS),
         fps=min(fps, 240),
         text=_text(given),
     )

@@ -66,7 +66,12 @@ async def delete_payloads(request: Request) -> Response:
 
 def _of_period(sandbox: Sandbox, request: Request, request_id: str | None) -> list[QueuedRequest]:
     start, end = period_of(request, days=1 if request_id is None else 90)
-    return [one for one in sandbox.line.requests.values() if start <= one.sent_at < end]
+    now = time.time()
+    return [
+        one
+        for one in sandbox.line.requests.values()
+        if start <= one.sent_at < end and one.sent_at + one.effects.get("listed_after", 0) <= now
+    ]
 
 
 def _uuid(text: str | None) -> str | None:

@@ -61,6 +61,7 @@ class QueuedRequest:
     started_at: float | None = None
     ended_at: float | None = None
     attempts: int = 0
+    machine_seconds: float = 0.0
     outcome: Outcome | None = None
     is_cancelled: bool = False
     is_direct: bool = False

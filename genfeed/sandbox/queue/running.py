@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -68,11 +69,20 @@ def leave_runner(sandbox: Sandbox, request: QueuedRequest) -> None:
     """The runner is done, or has given up: then the queue tries again by itself, ten times at most."""
     fails = request.attempts <= request.effects.get("requeue", 0)
     if not fails:
-        complete(sandbox, request, make_outcome(sandbox, request, time.time()))
+        complete(sandbox, request, _run(sandbox, request))
     elif not request.options.retries or request.is_direct or request.attempts >= MOST_ATTEMPTS:
         complete(sandbox, request, platform_outcome("runner_disconnected"))
     else:
         put_back(sandbox, request)
+
+
+def _run(sandbox: Sandbox, request: QueuedRequest) -> Outcome:
+    """A mistake of this server must not leave the request running for ever: it ends it, and is shown."""
+    try:
+        return make_outcome(sandbox, request, time.time())
+    except Exception:
+        traceback.print_exc()
+        return platform_outcome("internal_error")
 
 
 def put_back(sandbox: Sandbox, request: QueuedRequest) -> None:
@@ -109,7 +119,7 @@ def cancel(sandbox: Sandbox, request: QueuedRequest) -> bool:
         request.is_cancelled = True
         complete(sandbox, request, platform_outcome("client_cancelled"))
     elif wish == "too_late":
-        complete(sandbox, request, make_outcome(sandbox, request, time.time()))
+        complete(sandbox, request, _run(sandbox, request))
     return True
 
 

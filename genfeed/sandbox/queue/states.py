@@ -25,7 +25,7 @@ def state_of(sandbox: Sandbox, request: QueuedRequest, *, with_logs: bool) -> di
     state["logs"] = _logs(sandbox, request) if with_logs else None
     if request.status == IN_PROGRESS:
         return state
-    state["metrics"] = {} if request.seconds is None else {"inference_time": round(request.seconds, 4)}
+    state["metrics"] = {"inference_time": request.machine_seconds} if request.machine_seconds else {}
     outcome = request.outcome
     if outcome is not None and outcome.error_type is not None:
         state |= {"error": outcome.error, "error_type": outcome.error_type}

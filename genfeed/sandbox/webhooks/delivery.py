@@ -9,17 +9,18 @@ from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import orjson
 
 from genfeed.sandbox.effects import Effects
 from genfeed.sandbox.queue.request import QueuedRequest
+from genfeed.sandbox.webhooks.posting import Poster, PostError
 from genfeed.sandbox.webhooks.signing import USER_ID
 
 if TYPE_CHECKING:
     from genfeed.sandbox.state import Sandbox
 
 FIRST_TIMEOUT, LATER_TIMEOUT = 15.0, 120.0
+JSON_HEADERS = {"content-type": "application/json", "user-agent": "sandbox"}
 KEPT = 5_000
 AT_ONCE = 64
 NOT_JSON = (
@@ -43,7 +44,7 @@ class Attempt:
 class Courier:
     """Delivers in the background. `held` are those that wait to be sent in another order."""
 
-    client: httpx.AsyncClient | None = None
+    poster: Poster = field(default_factory=Poster)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=KEPT))
     held: list[QueuedRequest] = field(default_factory=list)
@@ -108,17 +109,11 @@ class Courier:
             user_id=effects.get("webhook_account", USER_ID),
             is_forged=effects.get("webhook_forged", False),
         )
-        if self.client is None:
-            limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=16)
-            self.client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
         timeout = FIRST_TIMEOUT if attempt.number == 0 else LATER_TIMEOUT
         try:
-            answer = await self.client.post(
-                attempt.url, content=body, headers=headers | {"content-type": "application/json"}, timeout=timeout
-            )
-            attempt.status = answer.status_code
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            attempt.error = type(error).__name__
+            attempt.status = await self.poster.post(attempt.url, body, headers | JSON_HEADERS, timeout=timeout)
+        except PostError as error:
+            attempt.error = str(error)
 
 
 def webhook_body(request: QueuedRequest, effects: Effects) -> bytes:
