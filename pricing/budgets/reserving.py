@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Q
-
 from genfeed.clients.errors import ApiError
+from pricing import sql
 from pricing.budgets.periods import period_at
 from pricing.models import Budget, BudgetPeriod
 from pricing.money import format_usd
@@ -26,40 +25,43 @@ class Reservation:
     amount: int
 
 
-def reserve(wanted: Reservation, *, now: datetime) -> list[int]:
+# The active budgets that a job falls under, of its client, key, model, category, each with its period of now.
+_COVERING = """
+SELECT b.id, b."limit", b.is_hard, b.period, p.id
+FROM pricing_budget b LEFT JOIN pricing_budgetperiod p
+    ON p.budget_id = b.id AND p.starts_at = CASE b.period WHEN 'day' THEN %s WHEN 'month' THEN %s ELSE %s END
+WHERE b.client_id = %s AND b.is_active AND (b.key_id IS NULL OR b.key_id = %s)
+    AND (b.model_id IS NULL OR b.model_id = %s) AND (b.category = '' OR b.category = %s)
+ORDER BY b.id
+"""
+_RESERVE = "UPDATE pricing_budgetperiod SET reserved = reserved + %s WHERE id = %s AND reserved + spent <= %s"
+_SPEND = "UPDATE pricing_budgetperiod SET reserved = reserved - %s, spent = spent + %s WHERE id = %s"
+_NO_LIMIT = 2**63 - 1
+
+
+def reserve(wanted: Reservation, *, timezone: str, now: datetime) -> list[int]:
     """Reserves the amount in every budget that covers the job; returns the ids of their periods, in the order taken.
 
     Raises ApiError `budget_exceeded`, which must undo the caller's transaction, where a hard one has too little left.
     Rows are taken in the order of the budgets' ids, here and in `spend`, so that no two jobs wait for each other.
     """
+    spans = {period: period_at(period, now, timezone) for period in Budget.Period.values}
+    starts = [spans[period][0] for period in (Budget.Period.DAY, Budget.Period.MONTH, Budget.Period.TOTAL)]
+    scope = (wanted.client_id, wanted.key_id, wanted.model_id, wanted.category)
     found = []
-    for budget in covering(wanted):
-        row = _period(budget, now)
-        periods = BudgetPeriod.objects.filter(pk=row.pk)
-        if budget.is_hard:
-            # The limit as it was read: the UPDATE sees the newest amounts of the row, whoever wrote them.
-            periods = periods.filter(reserved__lte=budget.limit - wanted.amount - F("spent"))
-        if not periods.update(reserved=F("reserved") + wanted.amount):
-            row.refresh_from_db()
-            raise _exceeded(budget, row, wanted.amount)
-        found.append(row.pk)
+    for budget_id, limit, is_hard, period, period_id in sql.rows(_COVERING, *starts, *scope):
+        row_id = period_id or _open_period(budget_id, *spans[period])
+        # The limit as it was read: the UPDATE sees the newest amounts of the row, whoever wrote them.
+        most = limit - wanted.amount if is_hard else _NO_LIMIT
+        if not sql.changed(_RESERVE, wanted.amount, row_id, most):
+            raise _exceeded(row_id, wanted.amount)
+        found.append(row_id)
     return found
 
 
-def covering(wanted: Reservation) -> list[Budget]:
-    """The active budgets that a job falls under, by id: of its client, key, model, category."""
-    key = Q(key=None) | Q(key_id=wanted.key_id) if wanted.key_id else Q(key=None)
-    return list(
-        Budget.objects.filter(
-            key,
-            Q(model=None) | Q(model_id=wanted.model_id),
-            Q(category="") | Q(category=wanted.category),
-            client_id=wanted.client_id,
-            is_active=True,
-        )
-        .select_related("client", "key", "model")
-        .order_by("pk")
-    )
+def _open_period(budget_id: int, starts_at: datetime, ends_at: datetime | None) -> int:
+    row, _ = BudgetPeriod.objects.get_or_create(budget_id=budget_id, starts_at=starts_at, defaults={"ends_at": ends_at})
+    return row.pk
 
 
 def lock_periods(period_ids: Iterable[int]) -> None:
@@ -70,15 +72,7 @@ def lock_periods(period_ids: Iterable[int]) -> None:
 def spend(period_ids: Iterable[int], *, reserved: int, spent: int) -> None:
     """Ends a reservation: gives `reserved` back and counts what was `spent` (nano-USD; below 0 for a refund)."""
     for period_id in period_ids:
-        BudgetPeriod.objects.filter(pk=period_id).update(reserved=F("reserved") - reserved, spent=F("spent") + spent)
-
-
-def _period(budget: Budget, now: datetime) -> BudgetPeriod:
-    starts_at, ends_at = period_at(budget.period, now, budget.client.timezone)
-    row = BudgetPeriod.objects.filter(budget=budget, starts_at=starts_at).first()
-    if row is None:
-        row, _ = BudgetPeriod.objects.get_or_create(budget=budget, starts_at=starts_at, defaults={"ends_at": ends_at})
-    return row
+        sql.changed(_SPEND, reserved, spent, period_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +104,9 @@ def describe(budget: Budget) -> str:
     return words + (f" of key {budget.key.prefix}…" if budget.key else "")
 
 
-def _exceeded(budget: Budget, row: BudgetPeriod, amount: int) -> ApiError:
+def _exceeded(period_id: int, amount: int) -> ApiError:
+    row = BudgetPeriod.objects.select_related("budget__key", "budget__model").get(pk=period_id)
+    budget = row.budget
     left = max(0, budget.limit - row.reserved - row.spent)
     until = f"It begins anew at {row.ends_at.isoformat()}. " if row.ends_at else ""
     return ApiError(

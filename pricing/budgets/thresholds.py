@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert, OutboxEvent
+from pricing import sql
 from pricing.budgets.reserving import describe
 from pricing.models import BudgetPeriod
 from pricing.money import format_usd
 
+_STANDING = """
+SELECT p.spent, p.told, b."limit", b.thresholds
+FROM pricing_budgetperiod p JOIN pricing_budget b ON b.id = p.budget_id WHERE p.id = %s
+"""
+_MARK = "UPDATE pricing_budgetperiod SET told = %s WHERE id = %s AND told < %s"
+
 
 def tell_thresholds(period_ids: Iterable[int]) -> None:
     """Tells staff and client what thresholds were reached, in the caller's transaction, right after `spend`."""
-    for row in BudgetPeriod.objects.filter(pk__in=list(period_ids)).select_related("budget__client", "budget__key"):
-        limit = row.budget.limit
-        # Whole numbers: spent * 100 >= limit * threshold.
-        reached = max((one for one in row.budget.thresholds if row.spent * 100 >= limit * one), default=0)
-        if reached <= row.told:
-            continue
-        # Whoever raises the mark tells.
-        if BudgetPeriod.objects.filter(pk=row.pk, told__lt=reached).update(told=reached):
-            _tell(row, reached)
+    for period_id in period_ids:
+        for spent, told, limit, thresholds in sql.rows(_STANDING, period_id):
+            reached = reached_of(json.loads(thresholds), spent=spent, limit=limit)
+            # Whoever raises the mark tells.
+            if reached > told and sql.changed(_MARK, reached, period_id, reached):
+                _tell(BudgetPeriod.objects.select_related("budget__client", "budget__key").get(pk=period_id), reached)
+
+
+def reached_of(thresholds: Iterable[int], *, spent: int, limit: int) -> int:
+    """The highest threshold in percent that `spent` has reached; 0: none. In whole numbers, exact at the nano."""
+    return max((one for one in thresholds if spent * 100 >= limit * one), default=0)
 
 
 def _tell(row: BudgetPeriod, reached: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from genfeed.journal.audit import Actor, Change, record
-from pricing.ledger.posting import Movement, post
+from pricing.ledger.posting import Movement, OnlyIf, post
 from pricing.models import Account, LedgerTransaction
 from pricing.money import NANO_PER_USD, NotMoney, format_usd
 
@@ -114,7 +114,7 @@ def _fund(
         with transaction.atomic(durable=True):
             account = account_of(client_id)
             movement = Movement(kind, available=amount, funded=amount, reason=reason, reference=reference.strip())
-            room = Q(available__lte=LARGEST - amount) if amount > 0 else Q(available__gte=-amount - F("credit_line"))
+            room = OnlyIf(available=LARGEST - amount) if amount > 0 else OnlyIf(usable=-amount)
             booked = post(account.pk, movement, actor=actor, only_if=room)
             if booked is None:
                 account.refresh_from_db()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from django.db.models import F
 from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
+from pricing import sql
 from pricing.models import Account
 from pricing.money import format_usd
+
+_TELL = """
+UPDATE pricing_account SET low_balance_told_at = %s
+WHERE id = %s AND low_balance > available AND low_balance_told_at IS NULL
+"""
 
 
 def tell_low_balance(account_id: int) -> bool:
     """Writes the notice for the client in the caller's transaction, where `available` is below the threshold."""
-    fallen = Account.objects.filter(pk=account_id, low_balance__gt=F("available"), low_balance_told_at=None)
-    if not fallen.update(low_balance_told_at=timezone.now()):
+    if not sql.changed(_TELL, timezone.now(), account_id):
         return False
     account = Account.objects.get(pk=account_id)
     assert account.low_balance is not None  # noqa: S101 - the condition above

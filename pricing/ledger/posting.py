@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.utils import timezone
 
 from genfeed.journal.audit import Actor
-from pricing.models import Account, LedgerTransaction
+from pricing import sql
+from pricing.models import LedgerTransaction
 
 
 class UnbalancedError(Exception):
@@ -31,41 +32,68 @@ class Movement:
     reason: str = ""
 
 
+# No amount is ever near it, and no sum with it leaves 64 bits.
+_NO_BOUND = 2**62
+_MOVE = """
+UPDATE pricing_account SET
+    available = available + %s, held = held + %s, spent = spent + %s, funded = funded + %s, open_holds = open_holds + %s
+WHERE id = %s AND available >= %s - credit_line AND available <= %s AND open_holds < %s
+"""
+_EXPLAIN = """
+INSERT INTO pricing_ledgertransaction
+    (account_id, at, kind, job, reference, available, held, spent, funded, cost, loss, reason, actor_name)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyIf:
+    """What must hold of an account for a movement to be booked, checked by the very UPDATE that books it.
+
+    `usable`: at least so much is available, the credit line included; `available`: at most so much is; `open_holds`:
+    fewer than so many are open.
+    """
+
+    usable: int = -_NO_BOUND
+    available: int = _NO_BOUND
+    open_holds: int = _NO_BOUND
+
+
+ALWAYS = OnlyIf()
+
+
 def post(
-    account_id: int, movement: Movement, *, actor: Actor, only_if: Q | None = None, open_holds: int = 0
+    account_id: int, movement: Movement, *, actor: Actor, only_if: OnlyIf = ALWAYS, open_holds: int = 0
 ) -> LedgerTransaction | None:
     """Books a movement in the caller's transaction; None, and nothing written, where `only_if` does not hold.
 
-    The condition is checked by the UPDATE itself, so no other process can come between. Raises IntegrityError where
-    the same cause was booked before (job, kind and reference), which undoes the caller's transaction.
+    No other process can come between the condition and the change. Raises IntegrityError where the same cause was
+    booked before (job, kind and reference), which undoes the caller's transaction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A movement of money belongs in a transaction.")
     if movement.available + movement.held + movement.spent != movement.funded:
         raise UnbalancedError(f"{movement} does not sum to zero")
-    accounts = Account.objects.filter(pk=account_id)
-    if only_if is not None:
-        accounts = accounts.filter(only_if)
-    changed = accounts.update(
-        available=F("available") + movement.available,
-        held=F("held") + movement.held,
-        spent=F("spent") + movement.spent,
-        funded=F("funded") + movement.funded,
-        open_holds=F("open_holds") + open_holds,
-    )
-    if not changed:
+    amounts = (movement.available, movement.held, movement.spent, movement.funded)
+    bounds = (only_if.usable, only_if.available, only_if.open_holds)
+    if not sql.changed(_MOVE, *amounts, open_holds, account_id, *bounds):
         return None
-    return LedgerTransaction.objects.create(
+    row = LedgerTransaction(
         account_id=account_id,
+        at=timezone.now(),
         kind=movement.kind,
+        job=movement.job,
+        reference=movement.reference[:120],
         available=movement.available,
         held=movement.held,
         spent=movement.spent,
         funded=movement.funded,
         cost=movement.cost,
         loss=movement.loss,
-        job=movement.job,
-        reference=movement.reference[:120],
         reason=movement.reason[:500],
         actor_name=actor.name[:200],
     )
+    said = (account_id, row.at, str(row.kind), row.job, row.reference)
+    ((row.pk,),) = sql.rows(_EXPLAIN, *said, *amounts, row.cost, row.loss, row.reason, row.actor_name)
+    row._state.adding = False
+    return row

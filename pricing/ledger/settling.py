@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -10,6 +11,7 @@ from django.utils import timezone
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert
+from pricing import sql
 from pricing.budgets.reserving import spend
 from pricing.budgets.thresholds import tell_thresholds
 from pricing.ledger.low_balance import tell_low_balance
@@ -25,6 +27,18 @@ class Ended:
     held: int
     charge: int
     loss: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    account_id: int
+    amount: int
+    budget_periods: list[int]
+
+
+_CLOSE = """
+UPDATE pricing_hold SET closed_at = %s WHERE job = %s AND closed_at IS NULL RETURNING account_id, amount, budget_periods
+"""
 
 
 def settle(job: str, *, charge: int, cost: int) -> Ended | None:
@@ -88,13 +102,15 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
     return Ended(hold.amount, 0, cost)
 
 
-def _close(job: str) -> Hold | None:
+def _close(job: str) -> _Closed | None:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("The end of a hold belongs in a transaction.")
-    if not Hold.objects.filter(job=job, closed_at=None).update(closed_at=timezone.now()):
-        Hold.objects.get(job=job)
-        return None
-    return Hold.objects.get(job=job)
+    if found := sql.rows(_CLOSE, timezone.now(), job):
+        account_id, amount, periods = found[0]
+        return _Closed(account_id, amount, json.loads(periods))
+    # Closed before; or there never was one, which raises.
+    Hold.objects.get(job=job)
+    return None
 
 
 def _tell_loss(job: str, why: str, loss: int) -> None:

@@ -90,7 +90,12 @@ class LedgerTransaction(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["account", "at"]), models.Index(fields=["kind", "at"])]
+        # The constraints' own indexes are partial, and SQLite uses those for no question with parameters.
+        indexes = [
+            models.Index(fields=["account", "at"]),
+            models.Index(fields=["kind", "at"]),
+            models.Index(fields=["job"], name="ledger_of_a_job"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(funded=F("available") + F("held") + F("spent")), name="m1_transaction_sums_to_zero"
