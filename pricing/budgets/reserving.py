@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,28 +36,43 @@ WHERE b.client_id = %s AND b.is_active AND (b.key_id IS NULL OR b.key_id = %s)
 ORDER BY b.id
 """
 _RESERVE = "UPDATE pricing_budgetperiod SET reserved = reserved + %s WHERE id = %s AND reserved + spent <= %s"
-_SPEND = "UPDATE pricing_budgetperiod SET reserved = reserved - %s, spent = spent + %s WHERE id = %s"
+_SPEND = """
+UPDATE pricing_budgetperiod SET reserved = reserved - %s, spent = spent + %s WHERE id = %s
+RETURNING id, spent, told, (SELECT b."limit" FROM pricing_budget b WHERE b.id = budget_id),
+    (SELECT b.thresholds FROM pricing_budget b WHERE b.id = budget_id)
+"""
 _NO_LIMIT = 2**63 - 1
 
 
-def reserve(wanted: Reservation, *, timezone: str, now: datetime) -> list[int]:
-    """Reserves the amount in every budget that covers the job; returns the ids of their periods, in the order taken.
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """A budget that a job falls under, by its period of now. `most`: what may be reserved and spent beside the job."""
+
+    period_id: int
+    most: int
+
+
+def budgets_of(wanted: Reservation, *, timezone: str, now: datetime) -> list[Covering]:
+    """The active budgets that a job falls under, in the order in which everybody takes them; opens their periods."""
+    spans = {period: period_at(period, now, timezone) for period in Budget.Period.values}
+    starts = [spans[period][0] for period in (Budget.Period.DAY, Budget.Period.MONTH, Budget.Period.TOTAL)]
+    scope = (wanted.client_id, wanted.key_id, wanted.model_id, wanted.category)
+    return [
+        Covering(period_id or _open_period(budget_id, *spans[period]), limit - wanted.amount if is_hard else _NO_LIMIT)
+        for budget_id, limit, is_hard, period, period_id in sql.rows(_COVERING, *starts, *scope)
+    ]
+
+
+def reserve(covering: Iterable[Covering], amount: int) -> None:
+    """Reserves the amount (nano-USD) in every budget that covers a job.
 
     Raises ApiError `budget_exceeded`, which must undo the caller's transaction, where a hard one has too little left.
     Rows are taken in the order of the budgets' ids, here and in `spend`, so that no two jobs wait for each other.
     """
-    spans = {period: period_at(period, now, timezone) for period in Budget.Period.values}
-    starts = [spans[period][0] for period in (Budget.Period.DAY, Budget.Period.MONTH, Budget.Period.TOTAL)]
-    scope = (wanted.client_id, wanted.key_id, wanted.model_id, wanted.category)
-    found = []
-    for budget_id, limit, is_hard, period, period_id in sql.rows(_COVERING, *starts, *scope):
-        row_id = period_id or _open_period(budget_id, *spans[period])
+    for one in covering:
         # The limit as it was read: the UPDATE sees the newest amounts of the row, whoever wrote them.
-        most = limit - wanted.amount if is_hard else _NO_LIMIT
-        if not sql.changed(_RESERVE, wanted.amount, row_id, most):
-            raise _exceeded(row_id, wanted.amount)
-        found.append(row_id)
-    return found
+        if not sql.changed(_RESERVE, amount, one.period_id, one.most):
+            raise _exceeded(one.period_id, amount)
 
 
 def _open_period(budget_id: int, starts_at: datetime, ends_at: datetime | None) -> int:
@@ -69,10 +85,21 @@ def lock_periods(period_ids: Iterable[int]) -> None:
     list(BudgetPeriod.objects.select_for_update().filter(pk__in=list(period_ids)).order_by("budget_id"))
 
 
-def spend(period_ids: Iterable[int], *, reserved: int, spent: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a period has spent now (nano-USD), and what its budget says of that: limit and thresholds in percent."""
+
+    period_id: int
+    spent: int
+    told: int
+    limit: int
+    thresholds: list[int]
+
+
+def spend(period_ids: Iterable[int], *, reserved: int, spent: int) -> list[Spent]:
     """Ends a reservation: gives `reserved` back and counts what was `spent` (nano-USD; below 0 for a refund)."""
-    for period_id in period_ids:
-        sql.changed(_SPEND, reserved, spent, period_id)
+    found = [row for period_id in period_ids for row in sql.rows(_SPEND, reserved, spent, period_id)]
+    return [Spent(row_id, now, told, limit, json.loads(thresholds)) for row_id, now, told, limit, thresholds in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert, OutboxEvent
 from pricing import sql
-from pricing.budgets.reserving import describe
+from pricing.budgets.reserving import Spent, describe
 from pricing.models import BudgetPeriod
 from pricing.money import format_usd
 
-_STANDING = """
-SELECT p.spent, p.told, b."limit", b.thresholds
-FROM pricing_budgetperiod p JOIN pricing_budget b ON b.id = p.budget_id WHERE p.id = %s
-"""
 _MARK = "UPDATE pricing_budgetperiod SET told = %s WHERE id = %s AND told < %s"
 
 
-def tell_thresholds(period_ids: Iterable[int]) -> None:
-    """Tells staff and client what thresholds were reached, in the caller's transaction, right after `spend`."""
-    for period_id in period_ids:
-        for spent, told, limit, thresholds in sql.rows(_STANDING, period_id):
-            reached = reached_of(json.loads(thresholds), spent=spent, limit=limit)
-            # Whoever raises the mark tells.
-            if reached > told and sql.changed(_MARK, reached, period_id, reached):
-                _tell(BudgetPeriod.objects.select_related("budget__client", "budget__key").get(pk=period_id), reached)
+def tell_thresholds(periods: Iterable[Spent]) -> None:
+    """Tells staff and client what thresholds were reached, in the caller's transaction, after `spend` said so."""
+    for one in periods:
+        reached = reached_of(one.thresholds, spent=one.spent, limit=one.limit)
+        # Whoever raises the mark tells.
+        if reached > one.told and sql.changed(_MARK, reached, one.period_id, reached):
+            _tell(BudgetPeriod.objects.select_related("budget__client", "budget__key").get(pk=one.period_id), reached)
 
 
 def reached_of(thresholds: Iterable[int], *, spent: int, limit: int) -> int:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from genfeed.clients.errors import ApiError
 from genfeed.journal.audit import SYSTEM
 from pricing import sql
-from pricing.budgets.reserving import Reservation, reserve
+from pricing.budgets.reserving import Reservation, budgets_of, reserve
 from pricing.ledger.accounts import account_of
 from pricing.ledger.posting import Movement, OnlyIf, post
 from pricing.models import Account, Hold, LedgerTransaction
@@ -29,9 +29,11 @@ INSERT INTO pricing_hold (job, account_id, amount, budget_periods, opened_at) VA
 def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now: datetime | None = None) -> Hold:
     """Reserves money and budgets for a job, in the caller's transaction, which an ApiError must undo.
 
-    1. Reserve in every budget that covers the job; a hard one that would be passed refuses it.
-    2. Move the amount from `available` to `held`, if it is there and the client has a place in flight or in the queue.
-    3. Write the hold, by which the job's end finds amount and budgets again.
+    1. Write the hold, by which the job's end finds amount and budgets again.
+    2. Reserve in every budget that covers the job; a hard one that would be passed refuses it.
+    3. Move the amount from `available` to `held`, if it is there and the client has a place in flight or in the queue.
+
+    From 2 on, other jobs of the client wait for this transaction to end: let this be the last thing that it does.
 
     Raises ApiError `budget_exceeded`, `insufficient_funds`, `queue_full` or `too_many_in_flight`. In core mode there is
     no balance to look at: the user pays the provider; budgets and places count all the same.
@@ -40,16 +42,18 @@ def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now:
     if wanted.amount < 0:
         raise ValueError(f"A hold can't be negative: {wanted.amount}")
     account_id, timezone_name = _account(wanted.client_id)
-    periods = reserve(wanted, timezone=timezone_name, now=now)
+    covering = budgets_of(wanted, timezone=timezone_name, now=now)
+    periods = [one.period_id for one in covering]
+    hold = Hold(job=wanted.job, account_id=account_id, amount=wanted.amount, budget_periods=periods, opened_at=now)
+    ((hold.pk,),) = sql.rows(_OPEN, hold.job, account_id, hold.amount, json.dumps(periods), now)
+    hold._state.adding = False
+    reserve(covering, wanted.amount)
     enough = OnlyIf(open_holds=max_in_flight + max_queued)
     if settings.GENFEED_MODE == "cloud":
         enough = replace(enough, usable=wanted.amount)
     movement = Movement(LedgerTransaction.Kind.HOLD, available=-wanted.amount, held=wanted.amount, job=wanted.job)
     if post(account_id, movement, actor=SYSTEM, only_if=enough, open_holds=1) is None:
         raise _refusal(wanted, max_in_flight=max_in_flight, max_queued=max_queued)
-    hold = Hold(job=wanted.job, account_id=account_id, amount=wanted.amount, budget_periods=periods, opened_at=now)
-    ((hold.pk,),) = sql.rows(_OPEN, hold.job, account_id, hold.amount, json.dumps(periods), now)
-    hold._state.adding = False
     return hold
 
 

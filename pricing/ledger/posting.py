@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from genfeed.journal.audit import Actor
 from pricing import sql
+from pricing.ledger.low_balance import tell_low_balance
 from pricing.models import LedgerTransaction
 
 
@@ -38,6 +39,7 @@ _MOVE = """
 UPDATE pricing_account SET
     available = available + %s, held = held + %s, spent = spent + %s, funded = funded + %s, open_holds = open_holds + %s
 WHERE id = %s AND available >= %s - credit_line AND available <= %s AND open_holds < %s
+RETURNING available, low_balance, low_balance_told_at
 """
 _EXPLAIN = """
 INSERT INTO pricing_ledgertransaction
@@ -67,8 +69,9 @@ def post(
 ) -> LedgerTransaction | None:
     """Books a movement in the caller's transaction; None, and nothing written, where `only_if` does not hold.
 
-    No other process can come between the condition and the change. Raises IntegrityError where the same cause was
-    booked before (job, kind and reference), which undoes the caller's transaction.
+    No other process can come between the condition and the change. A charge that leaves less than the client's
+    threshold is told, once. Raises IntegrityError where the same cause was booked before (job, kind and reference),
+    which undoes the caller's transaction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A movement of money belongs in a transaction.")
@@ -76,7 +79,8 @@ def post(
         raise UnbalancedError(f"{movement} does not sum to zero")
     amounts = (movement.available, movement.held, movement.spent, movement.funded)
     bounds = (only_if.usable, only_if.available, only_if.open_holds)
-    if not sql.changed(_MOVE, *amounts, open_holds, account_id, *bounds):
+    moved = sql.rows(_MOVE, *amounts, open_holds, account_id, *bounds)
+    if not moved:
         return None
     row = LedgerTransaction(
         account_id=account_id,
@@ -96,4 +100,8 @@ def post(
     said = (account_id, row.at, str(row.kind), row.job, row.reference)
     ((row.pk,),) = sql.rows(_EXPLAIN, *said, *amounts, row.cost, row.loss, row.reason, row.actor_name)
     row._state.adding = False
+    available, threshold, told_at = moved[0]
+    # A hold may come back; what was charged does not.
+    if movement.spent > 0 and threshold is not None and available < threshold and told_at is None:
+        tell_low_balance(account_id)
     return row

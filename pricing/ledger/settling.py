@@ -14,7 +14,6 @@ from genfeed.journal.models import Alert
 from pricing import sql
 from pricing.budgets.reserving import spend
 from pricing.budgets.thresholds import tell_thresholds
-from pricing.ledger.low_balance import tell_low_balance
 from pricing.ledger.posting import Movement, post
 from pricing.models import Hold, LedgerTransaction
 from pricing.money import format_usd
@@ -55,7 +54,7 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
         return None
     charged = min(charge, hold.amount)
     loss = max(0, cost - charged) if charge > hold.amount else 0
-    spend(hold.budget_periods, reserved=hold.amount, spent=charged)
+    budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     movement = Movement(
         LedgerTransaction.Kind.SETTLE,
         held=-hold.amount,
@@ -67,8 +66,7 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
     )
     post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
     if charged:
-        tell_thresholds(hold.budget_periods)
-        tell_low_balance(hold.account_id)
+        tell_thresholds(budgets)
     if charge > hold.amount:
         _tell_loss(
             job, f"it would be charged {format_usd(charge)} USD, and {format_usd(hold.amount)} USD were held", loss
