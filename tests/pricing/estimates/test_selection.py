@@ -250,6 +250,21 @@ def test_a_model_can_be_replaced_by_one_of_another_task(asker: HttpClient, four:
     assert [item["model"] for item in found["items"]] == ["m/video"]
 
 
+@pytest.mark.parametrize(("word", "most"), [("low", "0.01"), ("medium", "0.05"), ("high", "0.2")])
+def test_a_budget_is_met_to_the_cent_and_not_beyond(asker: HttpClient, word: str, most: str) -> None:
+    sell("m/just", most)
+    sell("m/above", f"{most}001")
+
+    assert chosen(asker, budget=word) == ["m/just"]
+
+
+def test_of_equal_quality_the_cheaper_comes_first(asker: HttpClient) -> None:
+    for name, price in (("m/dear", "0.09"), ("m/cheap", "0.01"), ("m/middle", "0.05")):
+        sell(name, price, "high")
+
+    assert chosen(asker, strategy="quality") == ["m/cheap", "m/middle", "m/dear"]
+
+
 def test_a_media_type_is_enough(asker: HttpClient, four: None) -> None:
     assert len(post(asker, PATH, {"media_type": "image"})["items"]) == 4
 
