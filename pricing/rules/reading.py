@@ -49,7 +49,8 @@ class Source:
 
     @property
     def row(self) -> PriceRow | None:
-        if self.unit is None or self.unit_price is None:
+        # A row of 0 is unknown, so no rule may take a price from it.
+        if self.unit is None or self.unit_price is None or not Decimal(self.unit_price):
             return None
         return PriceRow(Decimal(self.unit_price), self.unit)
 

@@ -83,6 +83,15 @@ def test_a_text_that_makes_no_rule_is_kept_for_a_person_and_out_of_estimates(mod
     assert (facts.proposed, facts.billed_in) == (None, "compute seconds")
 
 
+def test_a_text_about_a_row_of_nothing_makes_nothing_free(model):
+    row(model, "0", "megapixels")
+    text(model, "", "Images are billed by rounding up to the nearest megapixel.")
+    read_rules([model.pk])
+    assert "active" not in live(model)
+    assert price_of(model) is None
+    assert not model.enabled
+
+
 def test_a_model_without_texts_gets_no_rule(model):
     row(model)
     assert read(model, "") == {}
