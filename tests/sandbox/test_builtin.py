@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
+from catalog.mapping import map_openapi
 from genfeed.sandbox.builtin import builtin_rows
+from genfeed.sandbox.builtin.price_texts import price_text
 from genfeed.sandbox.builtin.prices import Pricing, Rate, read_pricing
 from genfeed.sandbox.builtin.tables import Sheet, Tables, read_tables
 from genfeed.sandbox.catalog import read_rows
+from pricing.notes.reading import PriceRow, read_note
 from tests.sandbox_server import recorded_catalog
 
 # Every unit fal was seen to use (recorded prices), trailing spaces and the empty one included.
@@ -223,16 +227,32 @@ def test_a_rule_reads_as_sentences(pricing: Pricing) -> None:
     def text(endpoint_id: str) -> str:
         rule = pricing.rule_of(endpoint_id, "seconds")
         assert rule is not None
-        return rule.to_text()
+        return price_text(rule)
 
     assert text("fal-ai/wan-25-preview/text-to-video") == (
         "This model costs **$0.05** per second of video at 480p, **$0.10** at 720p and **$0.15** at 1080p."
     )
     assert text("fal-ai/nano-banana-pro") == (
-        "This model costs **$0.15** per image. The price is multiplied by 2 at 4K. "
-        "An extra **$0.015** is added once with web search."
+        "This model costs **$0.15** per image. 4K outputs will be charged at double the standard rate. "
+        "If web search is used, an additional **$0.015** will be charged."
     )
-    assert text("fal-ai/stable-avatar") == "This model costs **$0.10** per second of video. At least 4 are charged."
+    assert text("fal-ai/stable-avatar") == (
+        "This model costs **$0.10** per second of video, with a minimum of 4 seconds."
+    )
+
+
+def test_every_price_text_is_in_the_grammar_that_real_texts_have(rows: dict[str, dict[str, Any]]) -> None:
+    """Those that the reader of the real texts leaves unread would stay proposed rules in every fresh installation."""
+    unread = {}
+    for endpoint_id, row in rows.items():
+        texts, price = [row["price_note"], row["billing_message"]], row["price"]
+        if any(texts):
+            inputs = map_openapi(row["openapi"], endpoint_id).inputs
+            flat = PriceRow(Decimal(str(price["unit_price"])), price["unit"]) if price else None
+            reading = read_note(texts, inputs, flat)
+            if reading.state != "active":
+                unread[endpoint_id] = reading.problems
+    assert unread == {}
 
 
 def test_trainers_and_the_models_they_train_name_each_other(rows: dict[str, dict[str, Any]]) -> None:

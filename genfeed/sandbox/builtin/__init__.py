@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genfeed.sandbox.builtin.documents import build_document
+from genfeed.sandbox.builtin.price_texts import price_text
 from genfeed.sandbox.builtin.prices import Pricing, read_pricing
 from genfeed.sandbox.builtin.tables import Sheet, read_tables
 from genfeed.sandbox.builtin.wording import describe_model, tags_of
@@ -42,7 +43,7 @@ def _price_texts(sheet: Sheet, pricing: Pricing) -> dict[str, str | None]:
     rule = pricing.rule_of(sheet.endpoint_id, sheet.price[1] if sheet.price else None)
     if rule is None:
         return {"price_note": None, "billing_message": None}
-    text = rule.to_text()
+    text = price_text(rule)
     return {
         "price_note": None if rule.is_billing_message else text,
         "billing_message": text if rule.is_billing_message else None,

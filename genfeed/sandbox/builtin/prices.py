@@ -1,4 +1,4 @@
-"""What variants of the built-in models cost, and the price texts made from it.
+"""What variants of the built-in models cost; `price_texts` puts it into words.
 
 This table is the sandbox's own truth. It knows nothing of how a client estimates, so the two can disagree.
 """
@@ -11,7 +11,6 @@ from typing import Any
 from genfeed.sandbox.builtin.tables import DATA
 
 When = dict[str, Any]
-RATE_WORDS = {"resolution": "at {}", "duration": "for a length of {}", "image_size": "at {}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +43,6 @@ class Rule:
         if unit in self.except_unit:
             return False
         return any(fnmatchcase(endpoint_id, pattern) for pattern in self.models)
-
-    def to_text(self) -> str:
-        """The rule in sentences, for the price text or the billing message."""
-        sentences = [self._rates_sentence()] if self.rates else []
-        if self.first:
-            sentences = [f"The first {self.per} costs **${self.first}**, each further one **${self.rates[0].price}**."]
-        if self.included:
-            count, price = self.included
-            sentences.insert(
-                0, f"Up to {count} seconds cost **${price}** together; longer results are charged in full."
-            )
-        if self.fps:
-            sentences.append(f"Seconds are counted at {self.fps} frames per second.")
-        if self.round_up:
-            sentences.append(f"The count is rounded up to the next {_multiple(self.round_up, self.per)}.")
-        if self.least:
-            sentences.append(f"At least {self.least} are charged.")
-        sentences += [f"The price is multiplied by {one.price} {_condition(one.when)}." for one in self.factors]
-        sentences += [f"An extra **${one.price}** is added once {_condition(one.when)}." for one in self.extras]
-        return " ".join(sentences)
-
-    def _rates_sentence(self) -> str:
-        first, *others = self.rates
-        parts = [f"**${first.price}** per {self.per} {_condition(first.when)}".rstrip()]
-        parts += [f"**${rate.price}** {_condition(rate.when) or 'otherwise'}" for rate in others]
-        listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        return f"This model costs {listed}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +83,3 @@ def _read_rule(entry: dict[str, Any]) -> Rule:
         except_unit=tuple(entry.get("except_unit", [])),
         is_billing_message=entry.get("billing_message", False),
     )
-
-
-def _condition(when: When) -> str:
-    """`{"resolution": "720p", "generate_audio": False}` as `at 720p without audio`."""
-    return " ".join(_one_condition(name, value) for name, value in when.items())
-
-
-def _one_condition(name: str, value: Any) -> str:
-    words = name.replace("_", " ").removeprefix("generate ").removeprefix("enable ").removesuffix(" switch")
-    if isinstance(value, bool):
-        return f"{'with' if value else 'without'} {words}"
-    if name in RATE_WORDS:
-        return RATE_WORDS[name].format(value)
-    return f"with {words} {value}"
-
-
-def _multiple(count: int, per: str) -> str:
-    kind = per.split(" ", 1)[0]
-    return f"whole {kind}" if count == 1 else f"{count} {kind}s"

@@ -315,7 +315,7 @@ def test_texts_are_kept_beside_the_model_and_read_into_rules(fal, sync_now):
     kept = ModelPricing.objects.get(model__endpoint_id=VEO)
     assert "at 4k" in kept.price_note
     assert kept.texts_at is not None
-    assert ModelPricing.objects.get(model__endpoint_id=FLUX).billing_message.startswith("The count is rounded up")
+    assert ModelPricing.objects.get(model__endpoint_id=FLUX).billing_message.startswith("Images are billed")
 
 
 @pytest.mark.parametrize("rule", [{"status": 500}, {"status": 200, "body": "html"}, {"drop": True}, {"status": 404}])
