@@ -311,7 +311,8 @@ def test_the_start_page_counts_what_waits_and_links_to_it(root: HttpClient) -> N
 def test_the_report_of_a_sync_tells_which_new_models_have_a_price(root: HttpClient) -> None:
     give_price(make_model("a/priced"))
     make_model("b/unpriced", enabled=False, held_reason="unpriced")
-    report = {"added": ["a/priced", "b/unpriced"], "totals": {}}
+    make_model("c/bare", schema_version=0, schema_state="missing")
+    report = {"added": ["a/priced", "b/unpriced", "c/bare"], "totals": {}}
     run = SyncRun.objects.create(provider=make_provider(), status="succeeded", trigger="test", report=report)
     page = read(root, f"/admin/catalog/syncrun/{run.pk}/change/")
     assert "2 with a schema that is understood, 1 with a known price, 1 enabled." in page.one("div", id="new").text
