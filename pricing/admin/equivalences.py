@@ -17,6 +17,7 @@ from catalog.models import AIModel
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.admin.addresses import BadAddressError, find_model
+from pricing.admin.deciding import decide_each
 from pricing.admin.existing import MAY_DECIDE
 from pricing.existing.duplicates import DecisionError, confirm, link, refresh_suggestions, reject
 from pricing.models import Equivalence
@@ -69,15 +70,11 @@ class EquivalenceAdmin(ReadOnlyAdmin):
         return request.user.has_perm(MAY_DECIDE)
 
     def _decide_all(self, request: HttpRequest, queryset: QuerySet[Equivalence], *, confirming: bool) -> None:
-        actor, done = Actor.of(request.user), 0
-        for pair in queryset.order_by("pk"):
-            try:
-                confirm(pair, actor=actor) if confirming else reject(pair, actor=actor)
-                done += 1
-            except DecisionError as error:
-                self.message_user(request, f"{pair}: {error}", messages.WARNING)
-        if done:
-            self.message_user(request, f"{done} {'confirmed' if confirming else 'rejected'}.", messages.SUCCESS)
+        actor, decide = Actor.of(request.user), confirm if confirming else reject
+        decide_each(
+            self, request, queryset.order_by("pk"), lambda pair: decide(pair, actor=actor),
+            refusal=DecisionError, done="confirmed" if confirming else "rejected",
+        )  # fmt: skip
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         context = {"may_decide": self.has_decide_permission(request), **(extra_context or {})}

@@ -18,6 +18,7 @@ from catalog.models import AIModel
 from catalog.providers.base import ProviderError
 from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
+from pricing.admin.deciding import decide_each
 from pricing.models import ModelPricing, PricePoint, PriceRule
 from pricing.money import NotMoney
 from pricing.prices.decisions import DecisionError, accept, confirm_free, reject, release_manual, set_manual
@@ -87,19 +88,14 @@ class PricePointAdmin(ReadOnlyAdmin):
         return request.user.has_perm("pricing.decide_price")
 
     def _decide_all(self, request: HttpRequest, queryset: QuerySet[PricePoint], *, accepting: bool) -> None:
-        actor, done = Actor.of(request.user), 0
-        for point in queryset.order_by("model_id", "pk"):
-            try:
-                if accepting:
-                    accept(point, actor=actor, reason="accepted in the list")
-                else:
-                    reject(point, actor=actor, reason="rejected in the list")
-                done += 1
-            except DecisionError as error:
-                self.message_user(request, f"{point.model}: {error}", messages.WARNING)
+        actor, decide = Actor.of(request.user), accept if accepting else reject
+        done = "accepted" if accepting else "rejected"
+        decide_each(
+            self, request, queryset.order_by("model_id", "pk"),
+            lambda point: decide(point, actor=actor, reason=f"{done} in the list"),
+            refusal=DecisionError, done=done, name=lambda point: point.model,
+        )  # fmt: skip
         published.forget()
-        if done:
-            self.message_user(request, f"{done} {'accepted' if accepting else 'rejected'}.", messages.SUCCESS)
 
     # --- the price of one model ---
 
