@@ -11,6 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 
 from catalog.api import admin_router, models_router
+from genfeed import metrics
 from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
@@ -55,6 +56,8 @@ api.add_router("/admin", admin_router)
 
 @api.exception_handler(ApiError)
 def _api_error(_request: HttpRequest, error: ApiError) -> HttpResponse:
+    if error.status == 429:
+        metrics.observe_refusal(error)
     return error_response(error)
 
 

@@ -1,4 +1,4 @@
-"""Around every request: its id, its log line, its metrics; and JSON for every error under /api/."""
+"""Around every request: its id, its limits, its log line, its metrics; and JSON for every error under /api/."""
 
 import logging
 import time
@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from genfeed import metrics
 from genfeed.clients.errors import ApiError, error_response
+from genfeed.clients.limits import telling
 from genfeed.journal import request_ids
 
 logger = logging.getLogger("genfeed.requests")
@@ -18,17 +19,19 @@ _UNLOGGED = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
 class RequestLogMiddleware:
-    """Takes `X-Request-Id` from the caller or makes one, answers with it, logs and counts the request."""
+    """Takes `X-Request-Id` from the caller or makes one, answers with it and the limits; logs and counts requests."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = request_ids.begin(request.headers.get("X-Request-Id"))
+        telling.begin()
         started = time.perf_counter()
         response = self.get_response(request)
         seconds = time.perf_counter() - started
         response.headers["X-Request-Id"] = request_id
+        telling.write_headers(response)
         metrics.observe_request(request.method or "", _route(request), response.status_code, seconds)
         if not request.path.startswith(_UNLOGGED):
             identity = getattr(request, "identity", None)

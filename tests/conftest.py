@@ -11,6 +11,7 @@ from django.test import Client as HttpClient
 from catalog import discovery, published, sync_runs
 from catalog.models import SyncRun
 from genfeed.clients import keys, uses
+from genfeed.clients.limits import reads, strangers
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
@@ -38,19 +39,15 @@ def _forget_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     What a test wants to see counted, it flushes: a thread would wait for the transaction that the test runs in.
     """
     monkeypatch.setattr(uses, "_start_timer", lambda: None)
-    published.forget()
-    facts.forget()
-    history.forget()
-    quotes.forget()
-    keys._cache.clear()
-    uses.forget()
+    _forget_all()
     yield
-    published.forget()
-    facts.forget()
-    history.forget()
-    quotes.forget()
+    _forget_all()
+
+
+def _forget_all() -> None:
+    for module in (published, facts, history, quotes, reads, strangers, uses):
+        module.forget()
     keys._cache.clear()
-    uses.forget()
 
 
 @pytest.fixture(scope="session")

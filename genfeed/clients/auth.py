@@ -8,8 +8,11 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
+from genfeed.clients import uses
 from genfeed.clients.errors import ApiError
-from genfeed.clients.keys import Caller, find_caller
+from genfeed.clients.keys import Caller, find_caller, was_known
+from genfeed.clients.limits.reads import limit_request
+from genfeed.clients.limits.strangers import check_stranger, count_stranger
 from genfeed.journal.audit import Actor
 
 
@@ -68,16 +71,21 @@ class RequireScope(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Any:
         text = presented_key(request)
-        identity = self._by_key(text) if text else self._by_session(request)
+        identity = self._by_key(request, text) if text else self._by_session(request)
         request.identity = identity  # type: ignore[attr-defined]
         return identity
 
-    def _by_key(self, text: str) -> Identity:
+    def _by_key(self, request: HttpRequest, text: str) -> Identity:
+        if not was_known(text):
+            check_stranger(request)
         caller = find_caller(text)
         if caller is None:
+            count_stranger(request)
             raise ApiError(
                 "unauthorized", "The API key is unknown, expired or revoked.", "Check the key, or ask for a new one."
             )
+        limit_request(caller)
+        uses.count(caller.key_id)
         if not caller.may(self.scope):
             raise ApiError(
                 "forbidden_scope",

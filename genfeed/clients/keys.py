@@ -12,7 +12,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from genfeed.clients import uses
 from genfeed.clients.models import SCOPES, ApiKey, Client
 from genfeed.clients.restrictions import Restriction, check_list, restriction_of
 from genfeed.journal import alerts
@@ -161,8 +160,12 @@ def find_caller(text: str) -> Caller | None:
         _cache[digest] = (now, caller)
     if caller.expires_at and caller.expires_at <= timezone.now():
         return None
-    uses.count(caller.key_id)
     return caller
+
+
+def was_known(text: str) -> bool:
+    """Whether this process knows a key from before: it was good when last looked up, however long ago."""
+    return digest_of(text) in _cache
 
 
 def _look_up(digest: str) -> Caller | None:

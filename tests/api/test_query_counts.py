@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog import published
 from genfeed.clients import keys
+from genfeed.clients.limits import reads
 from tests.factories import make_model, make_models, publish_now
 
 pytestmark = pytest.mark.django_db
@@ -24,9 +25,16 @@ def queries_of(client: HttpClient, address: str) -> int:
     return len(captured)
 
 
+@pytest.fixture(autouse=True)
+def _in_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process asks the key's bucket once a second; here no second passes."""
+    monkeypatch.setattr(reads, "_LEASE_SECONDS", 3600.0)
+
+
 def fresh_process() -> None:
     """What a process knows that has just started."""
     published.forget()
+    reads.forget()
     keys._cache.clear()
 
 
@@ -41,10 +49,10 @@ def catalog(request: pytest.FixtureRequest) -> int:
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("/api/v1/models", 4),  # the key, the revision, the models, who has margin rules of their own
-        ("/api/v1/models?limit=200&q=made", 4),
-        ("/api/v1/models/fal", 4),
-        (DETAIL, 6),  # and the model's row and schema
+        ("/api/v1/models", 5),  # the key, its limit, the revision, the models, who has margin rules of their own
+        ("/api/v1/models?limit=200&q=made", 5),
+        ("/api/v1/models/fal", 5),
+        (DETAIL, 7),  # and the model's row and schema
     ],
 )
 def test_the_first_answer_of_a_process_costs_a_fixed_number(
@@ -84,7 +92,7 @@ def test_the_admin_s_list_costs_a_fixed_number(admin_api: HttpClient, catalog: i
     admin_api.get("/api/v1/admin/models")
     fresh_process()
 
-    assert queries_of(admin_api, "/api/v1/admin/models?limit=200") == 3
+    assert queries_of(admin_api, "/api/v1/admin/models?limit=200") == 4
 
 
 def test_switching_many_costs_no_query_a_model(

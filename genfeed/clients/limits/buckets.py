@@ -32,9 +32,9 @@ _LOOK = "SELECT full_at - {now} FROM clients_ratebucket WHERE name = %(name)s"
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a bucket said: whether the tokens were taken, how many are left, and the wait in µs until one is there."""
+    """What a bucket said: tokens taken, tokens left, and the wait in µs for one more, or for those it did not have."""
 
-    granted: bool
+    count: int
     left: int
     wait: int
 
@@ -46,17 +46,26 @@ def take(name: str, *, per_minute: int, count: int = 1, back: int = 0) -> Taken:
     take from the same bucket wait for that. A limit of 0 refuses always, and no wait helps.
     """
     if per_minute <= 0 or count > per_minute:
-        return Taken(granted=False, left=0, wait=_MINUTE)
+        return Taken(count=0, left=0, wait=_MINUTE)
     cost, refund = _cost(count, per_minute), _cost(back, per_minute)
     values: dict[str, int | str] = {"name": name, "cost": cost, "back": refund}
     clock = _CLOCKS[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute(_TAKE.format(now=clock), values)
         if row := cursor.fetchone():
-            return Taken(granted=True, left=_left(row[0], per_minute), wait=0)
+            next_one = row[0] + _cost(1, per_minute) - _MINUTE
+            return Taken(count, _left(row[0], per_minute), max(next_one, 0))
         cursor.execute(_LOOK.format(now=clock), values)
-        owed = int(cursor.fetchone()[0]) - refund
-    return Taken(granted=False, left=_left(owed, per_minute), wait=max(owed + cost - _MINUTE, 1))
+        owed = cursor.fetchone()[0] - refund
+    return Taken(0, _left(owed, per_minute), max(owed + cost - _MINUTE, 1))
+
+
+def take_up_to(count: int, name: str, *, per_minute: int, back: int = 0) -> Taken:
+    """Takes `count` tokens or, where there are less, those; others who take at the same moment may leave none."""
+    taken = take(name, per_minute=per_minute, count=count, back=back)
+    if taken.count or count == 1 or not taken.left:
+        return taken
+    return take(name, per_minute=per_minute, count=taken.left, back=back)
 
 
 def _cost(count: int, per_minute: int) -> int:

@@ -6,7 +6,8 @@ from django.db import connection
 
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.buckets import take
-from genfeed.clients.limits.of_callers import limits_of, too_many
+from genfeed.clients.limits.of_callers import limits_of
+from genfeed.clients.limits.telling import note, too_many
 
 
 def limit_jobs(caller: Caller, *, count: int = 1) -> None:
@@ -20,5 +21,6 @@ def limit_jobs(caller: Caller, *, count: int = 1) -> None:
         raise RuntimeError("Tokens of a job are taken in the transaction that accepts it.")
     for limit in limits_of(caller, "jobs"):
         taken = take(limit.bucket, per_minute=limit.per_minute, count=count)
-        if not taken.granted:
+        if not taken.count:
             raise too_many(limit, wait=taken.wait)
+        note(limit, left=taken.left, wait=taken.wait)

@@ -19,7 +19,7 @@ def pass_time(seconds: float, name: str = "b") -> None:
 
 
 def granted(tries: int, per_minute: int) -> int:
-    return sum(take("b", per_minute=per_minute).granted for _ in range(tries))
+    return sum(take("b", per_minute=per_minute).count for _ in range(tries))
 
 
 # A seventh of a minute is no whole number of µs.
@@ -49,9 +49,9 @@ def test_the_wait_is_true() -> None:
     refused = take("b", per_minute=2)
 
     pass_time(refused.wait / 1e6 - 5)
-    assert not take("b", per_minute=2).granted
+    assert not take("b", per_minute=2).count
     pass_time(5)
-    assert take("b", per_minute=2).granted
+    assert take("b", per_minute=2).count
 
 
 def test_what_is_left_is_told() -> None:
@@ -59,15 +59,15 @@ def test_what_is_left_is_told() -> None:
 
 
 def test_several_tokens_are_taken_together_or_not_at_all() -> None:
-    assert take("b", per_minute=10, count=8).granted
-    assert not take("b", per_minute=10, count=3).granted
-    assert take("b", per_minute=10, count=2).granted
+    assert take("b", per_minute=10, count=8).count
+    assert not take("b", per_minute=10, count=3).count
+    assert take("b", per_minute=10, count=2).count
 
 
 def test_unused_tokens_come_back() -> None:
     take("b", per_minute=10, count=10)
 
-    assert take("b", per_minute=10, count=5, back=8).granted
+    assert take("b", per_minute=10, count=5, back=8).count
     assert granted(10, 10) == 3
 
 
@@ -81,14 +81,14 @@ def test_tokens_that_come_back_to_a_full_bucket_are_lost() -> None:
 
 
 def test_a_limit_of_nothing_refuses_without_a_row() -> None:
-    assert not take("b", per_minute=0).granted
+    assert not take("b", per_minute=0).count
     assert not RateBucket.objects.exists()
 
 
 def test_buckets_are_each_for_themselves() -> None:
     granted(3, 3)
 
-    assert take("another", per_minute=3).granted
+    assert take("another", per_minute=3).count
 
 
 def test_a_refusal_writes_nothing() -> None:
