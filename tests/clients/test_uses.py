@@ -1,19 +1,29 @@
 """Counting the uses of keys: exact in total, and never a write by a request."""
 
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import DatabaseError
+from django.test import RequestFactory
 from django.utils import timezone
 
-from genfeed.clients import uses
-from genfeed.clients.keys import create_key, find_caller, revoke_key
+from genfeed.clients import auth, uses
+from genfeed.clients.auth import RequireScope
+from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import create_key, revoke_key
 from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.audit import SYSTEM
 
 pytestmark = pytest.mark.django_db
+
+
+def use(text: str) -> None:
+    """Asks for something with a key, as a request does, whether or not it is refused."""
+    with suppress(ApiError):
+        RequireScope("models:read")(RequestFactory().get("/", headers={"X-API-Key": text}))
 
 
 @pytest.fixture
@@ -25,7 +35,7 @@ def test_uses_are_counted_and_written_at_the_next_flush(made: tuple[ApiKey, str]
     key, text = made
     before = timezone.now()
     for _ in range(3):
-        find_caller(text)
+        use(text)
 
     key.refresh_from_db()
     assert (key.uses, key.last_used_at) == (0, None)
@@ -37,28 +47,32 @@ def test_uses_are_counted_and_written_at_the_next_flush(made: tuple[ApiKey, str]
 
 
 def test_a_second_flush_counts_nothing_twice(made: tuple[ApiKey, str]) -> None:
-    find_caller(made[1])
+    use(made[1])
     uses.flush()
     uses.flush()
-    find_caller(made[1])
+    use(made[1])
     uses.flush()
 
     assert ApiKey.objects.get().uses == 2
 
 
-def test_a_use_that_is_remembered_costs_no_query(made: tuple[ApiKey, str], django_assert_num_queries: Any) -> None:
-    find_caller(made[1])
+def test_a_use_that_is_remembered_costs_no_query(
+    made: tuple[ApiKey, str], django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What its limit costs is counted elsewhere.
+    monkeypatch.setattr(auth, "limit_request", lambda caller: None)
+    use(made[1])
 
     with django_assert_num_queries(0):
         for _ in range(50):
-            find_caller(made[1])
+            use(made[1])
 
 
 def test_a_refused_key_is_not_marked_as_used(made: tuple[ApiKey, str]) -> None:
     key, text = made
     revoke_key(key, actor=SYSTEM)
 
-    find_caller(text)
+    use(text)
     uses.flush()
 
     key.refresh_from_db()
@@ -69,7 +83,7 @@ def test_the_last_use_never_goes_back(made: tuple[ApiKey, str]) -> None:
     later = timezone.now() + timedelta(hours=1)
     ApiKey.objects.update(last_used_at=later, uses=7)
 
-    find_caller(made[1])
+    use(made[1])
     uses.flush()
 
     assert ApiKey.objects.values_list("uses", "last_used_at").get() == (8, later)
@@ -79,10 +93,10 @@ def test_what_can_not_be_written_is_kept_for_the_next_time(
     made: tuple[ApiKey, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locked(_counts: Any) -> None:
-        find_caller(made[1])  # one more while the database is asked
+        use(made[1])  # one more while the database is asked
         raise DatabaseError("database is locked")
 
-    find_caller(made[1])
+    use(made[1])
     with monkeypatch.context() as patch:
         patch.setattr(uses, "_write", locked)
         uses.flush()
@@ -107,9 +121,19 @@ def test_threads_lose_no_use(made: tuple[ApiKey, str]) -> None:
     assert ApiKey.objects.get().uses == 2000
 
 
+def test_a_request_beyond_the_limit_is_no_use(made: tuple[ApiKey, str], settings: Any) -> None:
+    settings.READS_PER_MINUTE = 2
+    for _ in range(5):
+        use(made[1])
+
+    uses.flush()
+
+    assert ApiKey.objects.get().uses == 2
+
+
 def test_a_key_that_is_gone_stops_no_other(made: tuple[ApiKey, str]) -> None:
     uses.count(made[0].pk + 1)
-    find_caller(made[1])
+    use(made[1])
 
     uses.flush()
 
