@@ -61,10 +61,15 @@ def take(name: str, *, per_minute: int, count: int = 1, back: int = 0) -> Taken:
 
 
 def take_up_to(count: int, name: str, *, per_minute: int, back: int = 0) -> Taken:
-    """Takes `count` tokens or, where there are less, those; others who take at the same moment may leave none."""
+    """Takes `count` tokens or, where there are less, those; others who take at the same moment may leave none.
+
+    The wait is that for one token.
+    """
     taken = take(name, per_minute=per_minute, count=count, back=back)
-    if taken.count or count == 1 or not taken.left:
+    if taken.count or count == 1:
         return taken
+    if not taken.left:
+        return Taken(0, 0, max(taken.wait - _cost(count - 1, max(per_minute, 1)), 1))
     return take(name, per_minute=per_minute, count=taken.left, back=back)
 
 
