@@ -21,7 +21,7 @@ CLAIMED = [
     *numbered("DISC", *range(1, 19)), *numbered("SCHM", *range(1, 17)), *numbered("VALD", 4, 5, 6, 7),
     *numbered("PRIC", *range(1, 14)), *numbered("MARG", 1, 2, 4, 5), *numbered("ENHC", *range(1, 11)),
     *numbered("DUPL", 1, 2, 3), *numbered("COST", *range(1, 7)), *numbered("WFLO", 1),
-    *numbered("OPTM", *range(1, 11)), *numbered("REPT", 7), *numbered("BUDG", 5),
+    *numbered("OPTM", *range(1, 11)), *numbered("REPT", 7), *numbered("BUDG", 5), *numbered("RATE", 3, 7),
     *numbered("CACH", 1, 2, 3, 6), *numbered("APIX", 1, 2, 3, 5, 6), *numbered("ADMN", 1, 2, 3, 6, 7, 8, 10),
     *numbered("PROV", 1, 2, 3, 4, 9), *numbered("CLIX", *range(1, 8)), *numbered("OBSV", 4),
     *numbered("SECU", 1, 2, 10), *numbered("PERF", 1, 2, 5),
