@@ -12,6 +12,7 @@ from pricing.counting.requests import Field, Request, as_number, is_given, offer
 
 FRAME_FIELDS = ("num_frames", "number_of_frames", "frames", "n_frames", "video_frames")
 FPS_FIELDS = ("frames_per_second", "fps", "frame_rate", "export_fps", "output_fps", "target_fps")
+INTERPOLATED_FIELD = "num_interpolated_frames"
 # Switches that make the output as long as an input, whatever the length fields say.
 MATCH_FRAMES = ("match_input_num_frames", "match_video_length")
 MATCH_AUDIO = ("match_audio_length",)
@@ -104,7 +105,9 @@ def output_frames(request: Request) -> Amount:
     if name:
         count = as_number(request.value(name))
         if count is not None:
-            return known(count, f"{name} {count}")
+            # Frames put between others are not counted; where there are some, no text says so.
+            between_frames = as_number(request.value(INTERPOLATED_FIELD)) or 0
+            return known(count, f"{name} {count}", assumed=between_frames > 0)
         if takes_media(request, "video"):
             return input_frames(request)
         return between(request.numbers(name), name, basis=f"{name} is not set")

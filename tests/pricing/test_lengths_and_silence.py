@@ -75,6 +75,13 @@ def test_what_is_added_before_and_after_an_input_is_counted_with_it() -> None:
     assert seconds(fields, given).missing == ("input_audio_seconds",)
 
 
+@pytest.mark.parametrize(("between", "assumed"), [(0, False), (1, True)])
+def test_frames_put_between_others_are_left_out_by_assumption(between: int, assumed: bool) -> None:
+    fields = [field("num_frames", 80, type="integer"), field("num_interpolated_frames", between, type="integer")]
+    found = measure("seconds", make_request(fields, {}), fps=Decimal(16))
+    assert (found.low, found.assumed) == (5, assumed)
+
+
 def test_a_length_that_nothing_tells_is_settled_by_either_fact() -> None:
     text = [field("text", required=True)]
     assert seconds(text, {"text": "hello"}).missing == ("output_audio_seconds or output_video_seconds",)
