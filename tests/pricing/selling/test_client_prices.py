@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog import published
 from catalog.models import AIModel
+from genfeed.clients.limits import reads
 from genfeed.clients.models import Client
 from pricing.margins.rules import end_rule
 from pricing.models import MarginRule
@@ -106,7 +107,12 @@ def test_core_mode_knows_no_prices_of_single_clients(acme: HttpClient, settings:
 
 
 @pytest.mark.parametrize("who", ["acme", "beta"])
-def test_later_answers_cost_no_query(who: str, request: pytest.FixtureRequest) -> None:
+def test_later_answers_cost_no_query(
+    who: str, request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first request leases tokens enough for all that follow.
+    settings.READS_PER_MINUTE = 600_000
+    monkeypatch.setattr(reads, "_LEASE_SECONDS", 3600.0)
     request.getfixturevalue("acme")
     browser = request.getfixturevalue(who)
     for address in (LIST, LEGACY, DETAIL):
