@@ -8,7 +8,7 @@ from django.db import transaction
 
 from catalog.models import AIModel
 from catalog.revisions import publish
-from genfeed.journal.audit import Actor, Change, record
+from genfeed.journal.audit import SYSTEM, Actor, Change, record
 
 # Reason -> words for people. The first group stands whatever a person decides; the second a person may overrule.
 BLOCKING = {
@@ -20,6 +20,7 @@ BLOCKING = {
 OVERRULABLE = {
     "deprecated": "The provider calls this model deprecated. Switch it on to offer it all the same.",
     "review": "New models wait for a review (setting CATALOG_REVIEW_NEW). Switch it on to offer it.",
+    "bill_anomaly": "Bills of its jobs could not be right, twice in a row. Decide them, then switch it on to offer it.",
 }
 HELD_WORDS = {**BLOCKING, **OVERRULABLE}
 
@@ -34,12 +35,15 @@ def decide(model: AIModel, *, review: bool) -> Availability:
     """What follows from switch, status, schema and price. `review`: hold it while nobody has decided."""
     if model.origin == AIModel.Origin.EXISTING:
         # Of a collection that was there before: its owner's toggle stands, whatever we know.
-        return Availability(model.switch == AIModel.Switch.ON, "")
+        # Unless selling it on would lose money by the hour.
+        return Availability(model.switch == AIModel.Switch.ON and not model.stopped_for, model.stopped_for)
     blocking = _blocking_reason(model)
     if blocking:
         return Availability(False, blocking)
     if model.switch == AIModel.Switch.OFF:
         return Availability(False, "")
+    if model.stopped_for:
+        return Availability(False, model.stopped_for)
     if model.switch == AIModel.Switch.ON:
         return Availability(True, "")
     if model.status == AIModel.Status.DEPRECATED:
@@ -73,6 +77,26 @@ def refresh(model: AIModel, *, is_new: bool = False) -> bool:
     return True
 
 
+def stop_selling(key: int, *, reason: str, why: str) -> bool:
+    """Takes a model (by primary key) off sale for a reason of HELD_WORDS until a person switches it on again.
+
+    `why` stands in the audit. Also a model that a person has switched on is stopped; False where it was already.
+    """
+    with transaction.atomic():
+        row = AIModel.objects.select_for_update().get(pk=key)
+        if row.stopped_for == reason:
+            return False
+        before = {"stopped_for": row.stopped_for, "enabled": row.enabled}
+        row.stopped_for = reason
+        refresh(row)
+        revision = publish(f"{row.endpoint_id} is not sold: {HELD_WORDS[reason]}")
+        row.revision, row.changed_at = revision.number, revision.at
+        row.save(update_fields=["stopped_for", "enabled", "held_reason", "revision", "changed_at"])
+        change = Change(row, before, {"stopped_for": reason, "enabled": row.enabled})
+        record("model.stopped", [change], actor=SYSTEM, reason=why)
+    return True
+
+
 @dataclass(frozen=True)
 class SwitchResult:
     """What a switch did: ids of the models that changed, that were so already, and that stay held (id -> reason)."""
@@ -98,6 +122,8 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
         for row in rows:
             before = {"switch": row.switch, "enabled": row.enabled}
             row.switch, row.awaits_review = wanted, False
+            if on:
+                row.stopped_for = ""
             refresh(row)
             after = {"switch": row.switch, "enabled": row.enabled}
             if on and not row.enabled:
@@ -115,7 +141,7 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
                 row.changed_at = revision.at
             AIModel.objects.bulk_update(
                 changed_rows,
-                ["switch", "awaits_review", "enabled", "held_reason", "revision", "changed_at"],
+                ["switch", "awaits_review", "stopped_for", "enabled", "held_reason", "revision", "changed_at"],
                 batch_size=500,
             )
             record("model.switched_on" if on else "model.switched_off", changes, actor=actor, reason=reason)

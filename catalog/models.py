@@ -86,6 +86,9 @@ class AIModel(models.Model):
     switch = models.CharField(max_length=4, choices=Switch, default=Switch.AUTO)
     enabled = models.BooleanField(default=False, db_index=True)
     held_reason = models.CharField(max_length=30, blank=True, db_index=True)
+    stopped_for = models.CharField(
+        max_length=30, blank=True, help_text="Why the system took it off sale; empty once a person switched it on."
+    )
     awaits_review = models.BooleanField(
         default=False, help_text="New under CATALOG_REVIEW_NEW; nobody has decided yet."
     )

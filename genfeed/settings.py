@@ -49,6 +49,8 @@ if SANDBOX_ACTIVE:
     FAL_REST_URL, FAL_CDN_URL = f"{SANDBOX_URL}/rest", f"{SANDBOX_URL}/cdn"
     FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
+# USD of credit at a provider below which staff are told.
+PROVIDER_CREDIT_LOW = env.amount("PROVIDER_CREDIT_LOW", "20")
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
 PRICE_ALERT_PERCENT = env.number("PRICE_ALERT_PERCENT", 5.0, minimum=0.0, maximum=1000.0)
 PRICE_HOLD_PERCENT = env.number("PRICE_HOLD_PERCENT", 50.0, minimum=0.0, maximum=10_000.0)

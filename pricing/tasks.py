@@ -1,9 +1,12 @@
 """Entry points of the background worker. Schedules name these, so that what they call may move."""
 
+from catalog.providers import base
 from genfeed.journal import request_ids
 from pricing.ledger import checking
 from pricing.margins import rules as margin_rules
 from pricing.prices import provider_estimates
+from pricing.reconciling import reconcile as reconciling
+from pricing.reconciling.runs import AlreadyRunningError
 
 
 def apply_margin_clock() -> int:
@@ -22,3 +25,18 @@ def check_ledger() -> str:
     """Once a day: prove the ledger, and raise an alert where it can't be."""
     request_ids.begin()
     return checking.check_and_alert()
+
+
+def reconcile(provider: str = "", trigger: str = "schedule", requested_by: str = "", deep: bool = False) -> str:
+    """Every hour: bring the books to the providers' bills (one provider's, where it is named); what happened."""
+    request_ids.begin()
+    results = []
+    for slug in [provider] if provider else [entry.slug for entry in base.registered()]:
+        try:
+            run = reconciling.reconcile(slug, trigger=trigger, requested_by=requested_by, deep=deep)
+            results.append(f"{slug}: {run.status}")
+        except base.ProviderNotConfiguredError:
+            results.append(f"{slug}: not configured")
+        except AlreadyRunningError:
+            results.append(f"{slug}: already running")
+    return ", ".join(results)

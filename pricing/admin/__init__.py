@@ -8,5 +8,6 @@ from pricing.admin import (
     history,  # noqa: F401
     margins,  # noqa: F401
     prices,  # noqa: F401
+    reconciliation,  # noqa: F401
     rules,  # noqa: F401
 )

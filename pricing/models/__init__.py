@@ -5,10 +5,13 @@ from pricing.models.existing import Calibration, Equivalence, ExistingModel
 from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
 from pricing.models.prices import ModelPricing, PricePoint, PriceRule, ProviderEstimate
+from pricing.models.reconciliation import Bill, BillingEvent, ReconciliationRun
 from pricing.models.usage import ImmutableError, UsageRecord
 
 __all__ = [
     "Account",
+    "Bill",
+    "BillingEvent",
     "Budget",
     "BudgetPeriod",
     "Calibration",
@@ -23,6 +26,7 @@ __all__ = [
     "PricePoint",
     "PriceRule",
     "ProviderEstimate",
+    "ReconciliationRun",
     "SellingPrice",
     "UsageRecord",
 ]

@@ -36,7 +36,9 @@ def judge_bill(frozen: Frozen, *, outcome: str, quoted_cost: int | None, billed:
 def charge_of(
     frozen: Frozen, *, outcome: str, quoted_cost: int | None, quoted_price: int | None, billed: Billed
 ) -> int:
-    """The charge in nano-USD for a bill that was judged right; never above the hold.
+    """The charge in nano-USD that follows from a bill that was judged right.
+
+    It may pass the hold: the ledger charges the hold at most, and books what that leaves of the cost as our loss.
 
     1. A failure or a cancel costs nothing, unless the provider billed it and the terms pass it on (M8).
     2. Terms `quoted`, and models whose own price stands: the quote, whatever the bill says.
@@ -50,8 +52,8 @@ def charge_of(
     metered = frozen.hold if frozen.margin is None else price_of(_basis(frozen, quoted_cost, billed), frozen.margin)
     if quoted_price is not None and (frozen.billing == Account.Billing.QUOTED or frozen.margin is None):
         # A job that did not succeed is never dearer than what was used of it.
-        metered = quoted_price if outcome == Outcome.SUCCEEDED else min(quoted_price, metered)
-    return min(metered, frozen.hold)
+        return quoted_price if outcome == Outcome.SUCCEEDED else min(quoted_price, metered)
+    return metered
 
 
 def _passes_on(frozen: Frozen, outcome: str) -> bool:

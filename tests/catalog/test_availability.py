@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from catalog import availability, published, rebuilding, revisions
-from catalog.availability import HELD_WORDS, Availability, decide, refresh, switch_models
+from catalog.availability import HELD_WORDS, Availability, decide, refresh, stop_selling, switch_models
 from catalog.models import AIModel, CatalogState
 from genfeed.journal.audit import SYSTEM, Actor
 from genfeed.journal.models import AuditEvent
@@ -40,6 +40,12 @@ def model(**columns: Any) -> AIModel:
         ({"schema_version": 3, "schema_state": "not_understood"}, True, ""),
         ({"schema_version": 3, "schema_state": "missing"}, True, ""),
         ({"schema_state": "flagged"}, True, ""),
+        ({"stopped_for": "bill_anomaly"}, False, "bill_anomaly"),
+        ({"stopped_for": "bill_anomaly", "switch": "on"}, False, "bill_anomaly"),
+        ({"stopped_for": "bill_anomaly", "switch": "off"}, False, ""),
+        ({"stopped_for": "bill_anomaly", "status": "retired"}, False, "retired"),
+        ({"origin": "existing", "switch": "on"}, True, ""),
+        ({"origin": "existing", "switch": "on", "stopped_for": "bill_anomaly"}, False, "bill_anomaly"),
     ],
 )
 def test_switch_status_and_schema_decide(columns: dict[str, Any], enabled: bool, reason: str) -> None:
@@ -61,7 +67,9 @@ def test_a_review_holds_a_model_until_a_person_decides(columns: dict[str, Any], 
 
 
 def test_every_reason_is_explained_in_a_sentence() -> None:
-    assert set(HELD_WORDS) == {"retired", "schema_missing", "schema_not_understood", "unpriced", "deprecated", "review"}
+    assert set(HELD_WORDS) == {
+        "retired", "schema_missing", "schema_not_understood", "unpriced", "deprecated", "review", "bill_anomaly",
+    }  # fmt: skip
     assert all(words.endswith(".") for words in HELD_WORDS.values())
 
 
@@ -71,6 +79,21 @@ def test_refresh_says_whether_anything_changed() -> None:
     assert refresh(row) is True
     assert (row.enabled, row.held_reason) == (True, "")
     assert refresh(row) is False
+
+
+@pytest.mark.django_db
+def test_a_stopped_model_is_not_sold_until_a_person_switches_it_on() -> None:
+    row = make_model(switch="on")
+
+    assert stop_selling(row.pk, reason="bill_anomaly", why="two bills")
+    assert not stop_selling(row.pk, reason="bill_anomaly", why="two bills")
+    row.refresh_from_db()
+    assert (row.enabled, row.held_reason) == (False, "bill_anomaly")
+    assert AuditEvent.objects.get(action="model.stopped").reason == "two bills"
+
+    switch_models([row], on=True, actor=SYSTEM)
+    row.refresh_from_db()
+    assert (row.enabled, row.held_reason, row.stopped_for) == (True, "", "")
 
 
 def test_new_models_are_held_where_a_review_is_wanted(settings: Any) -> None:

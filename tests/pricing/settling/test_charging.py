@@ -1,4 +1,4 @@
-"""What a bill is charged: by frozen terms, before discounts, never above the hold."""
+"""What a bill is charged: by frozen terms, before discounts."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -53,8 +53,8 @@ def test_a_kept_price_stands_whatever_the_bill_says() -> None:
     assert charge(replace(METERED, margin=None)) == 8 * CENT
 
 
-def test_no_charge_passes_the_hold() -> None:
-    assert charge(replace(METERED, hold=3 * CENT)) == 3 * CENT
+def test_what_passes_the_hold_is_left_to_the_ledger_which_books_the_loss() -> None:
+    assert charge(replace(METERED, hold=3 * CENT)) == 10 * CENT
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Bringing our books to what the provider billed: reading bills, matching them to jobs, correcting, telling."""

@@ -1,0 +1,186 @@
+"""Bringing the books to a bill: found by the provider's request id, judged, and booked as a correction.
+
+What a bill does follows from all its lines together, not from the order in which they came.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import batched
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from catalog.models import Provider
+from pricing.ledger.accounts import MoneyRefusedError
+from pricing.ledger.afterwards import correct
+from pricing.models import Bill, BillingEvent, Hold, LedgerTransaction, UsageRecord
+from pricing.money import format_usd
+from pricing.reconciling import telling
+from pricing.settling.charging import Billed, charge_of, judge_bill
+from pricing.settling.frozen import Frozen, read_frozen
+from pricing.settling.verdict import judge
+
+logger = logging.getLogger(__name__)
+
+State = Bill.State
+ORPHAN_AFTER = timedelta(days=1)
+# No job is open for longer than a day: a bill that has found none for a week is of somebody else.
+WAITS = timedelta(days=7)
+_AT_ONCE = 300
+_MILLION = 1_000_000
+
+
+def match_open(provider: Provider, *, now: datetime | None = None, beat: Callable[[], None] | None = None) -> Counter:
+    """Matches every open bill, each in a transaction of its own; counts by state. `beat` is called in between."""
+    now = now or timezone.now()
+    counts: Counter[str] = Counter()
+    waiting = Bill.objects.filter(provider=provider, is_open=True).order_by("at", "pk")
+    for some in batched(list(waiting.values_list("pk", "request_id")), _AT_ONCE):
+        if beat:
+            beat()
+        used = UsageRecord.objects.filter(
+            request_id__in=[request_id for _, request_id in some], model__provider=provider, is_cached=False
+        ).order_by("-pk")
+        usages = {usage.request_id: usage for usage in used}
+        for key, request_id in some:
+            try:
+                state = match(key, usages.get(request_id), now=now)
+            except (MoneyRefusedError, IntegrityError):
+                # It stays open for the next run; what is wrong with one bill must not hold up all others.
+                logger.exception("the bill of %s can't be booked", request_id)
+                state = "failed"
+            if state:
+                counts[state] += 1
+    return counts
+
+
+def match(key: int, usage: UsageRecord | None, *, now: datetime) -> str:
+    """Brings one open bill to the books, in a transaction; its state after that, "" where it was not open any more."""
+    with transaction.atomic():
+        bill = Bill.objects.select_for_update().get(pk=key)
+        if not bill.is_open:
+            return ""
+        before = (bill.subtotal, bill.total)
+        lines = _sum_up(bill)
+        bill.updated_at = now
+        if usage is None:
+            _wait(bill, now)
+        elif bill.state in Bill.DECIDED and before == (bill.subtotal, bill.total):
+            bill.is_open = False
+        else:
+            _book(bill, usage, lines)
+        bill.save()
+        return bill.state
+
+
+def terms_of(usage: UsageRecord) -> Frozen | None:
+    """The terms frozen with a job; None where they were not kept, and then no bill changes its charge."""
+    try:
+        return read_frozen(usage.terms)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def billed_of(bill: Bill, frozen: Frozen | None) -> Billed:
+    """The bill as the rules of charging see it: units only where all lines count the same at one price."""
+    return _billed(bill, _lines(bill), frozen)
+
+
+def charge_for(bill: Bill, usage: UsageRecord) -> int:
+    """The charge in nano-USD that follows from the bill, by the job's own terms; as settled where none were kept.
+
+    It may pass the hold, which the ledger then keeps to.
+    """
+    frozen = terms_of(usage)
+    if frozen is None:
+        return usage.charge
+    return charge_of(
+        frozen,
+        outcome=usage.outcome,
+        quoted_cost=usage.quoted_cost,
+        quoted_price=usage.quoted_price,
+        billed=billed_of(bill, frozen),
+    )
+
+
+def correct_to(bill: Bill, usage: UsageRecord, *, charge: int, cost: int, why: str) -> LedgerTransaction | None:
+    """Books the difference to what stands now; None where there is none, or the job never held money."""
+    bill.rounds += 1
+    reference = f"bill:{bill.request_id}:{bill.rounds}"
+    try:
+        booked = correct(usage.job, charge=charge, cost=cost, reference=reference, reason=why)
+    except Hold.DoesNotExist:
+        return None
+    if booked and booked.loss > 0:
+        telling.tell_loss(usage.job, booked.loss)
+    return booked
+
+
+def _sum_up(bill: Bill) -> list[BillingEvent]:
+    lines = _lines(bill)
+    bill.lines = len(lines)
+    bill.subtotal = sum(line.subtotal for line in lines)
+    bill.total = sum(line.total for line in lines)
+    if lines:
+        bill.at, bill.endpoint_id = min((line.at, line.endpoint_id) for line in lines)
+    return lines
+
+
+def _lines(bill: Bill) -> list[BillingEvent]:
+    return list(BillingEvent.objects.filter(provider_id=bill.provider_id, request_id=bill.request_id, superseded=False))
+
+
+def _wait(bill: Bill, now: datetime) -> None:
+    bill.state = State.ORPHAN if bill.at < now - ORPHAN_AFTER else State.UNMATCHED
+    bill.is_open = bill.at > now - WAITS
+
+
+def _book(bill: Bill, usage: UsageRecord, lines: list[BillingEvent]) -> None:
+    bill.is_open, bill.usage, bill.model_id, bill.booked_cost = False, usage, usage.model_id, usage.cost
+    bill.reason = bill.words = ""
+    frozen = terms_of(usage)
+    bill.deviation_ppm = _deviation(bill, usage, frozen)
+    if frozen is not None:
+        billed = _billed(bill, lines, frozen)
+        verdict = judge_bill(frozen, outcome=usage.outcome, quoted_cost=usage.quoted_cost, billed=billed)
+        if verdict.is_quarantine:
+            bill.state, bill.reason, bill.words = State.QUARANTINED, verdict.reason, verdict.words[:500]
+            # What an earlier reading of it may have changed is taken back: the settlement stands until a decision.
+            correct_to(bill, usage, charge=usage.charge, cost=usage.cost, why=f"quarantined: {verdict.words}")
+            telling.tell_anomaly(bill, usage)
+            return
+    charge = charge_for(bill, usage)
+    why = f"the provider billed {format_usd(bill.total)} USD for {bill.request_id}"
+    correct_to(bill, usage, charge=charge, cost=bill.total, why=why)
+    charged = min(charge, frozen.hold) if frozen else charge
+    bill.state = State.MATCHED if (bill.total, charged) == (usage.cost, usage.charge) else State.CORRECTED
+
+
+def _billed(bill: Bill, lines: list[BillingEvent], frozen: Frozen | None) -> Billed:
+    prices, names = {line.unit_price for line in lines}, {line.unit for line in lines}
+    units = None
+    if len(prices) == 1 and len(names) == 1 and all(line.units for line in lines):
+        units = sum((Decimal(line.units) for line in lines), Decimal(0))
+    unit = names.pop() if len(names) == 1 else ""
+    if frozen is not None:
+        # Among several units one that nobody quoted is enough.
+        strange = (line.unit for line in lines if judge(None, frozen.units, 0, line.unit).is_quarantine)
+        unit = next(strange, unit)
+    price = prices.pop() if len(prices) == 1 else ""
+    return Billed(bill.subtotal, units, unit, Decimal(price) if price else None)
+
+
+def _deviation(bill: Bill, usage: UsageRecord, frozen: Frozen | None) -> int | None:
+    """(estimate − bill) / bill in millionths, before discounts; None where the estimate promised nothing."""
+    if usage.quoted_cost is None or frozen is None or frozen.is_bound or bill.subtotal <= 0:
+        return None
+    if usage.outcome != UsageRecord.Outcome.SUCCEEDED:
+        return None
+    difference = usage.quoted_cost - bill.subtotal
+    rounded = (2 * difference * _MILLION + bill.subtotal) // (2 * bill.subtotal)
+    return max(-(2**62), min(rounded, 2**62))
