@@ -16,7 +16,9 @@ from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
 from pricing.api import estimates_router
+from pricing.api_money import money_router
 from pricing.api_prices import prices_router
+from pricing.api_usage import usage_router
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ api.add_router("", prices_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)
 api.add_router("", keys_router)
+api.add_router("", money_router)
+api.add_router("", usage_router)
 api.add_router("/admin", admin_router)
 
 

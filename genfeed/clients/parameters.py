@@ -11,9 +11,10 @@ from genfeed.clients.errors import ApiError
 
 def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:
     """A misspelt filter must not look like a list that holds everything."""
-    unknown = sorted(set(request.GET) - set(filters.model_fields))
+    names = [field.alias or name for name, field in filters.model_fields.items()]
+    unknown = sorted(set(request.GET) - set(names))
     if unknown:
-        known = ", ".join(filters.model_fields)
+        known = ", ".join(names)
         raise ApiError("invalid_request", f"Unknown parameter: {', '.join(unknown)}.", f"Parameters are: {known}.")
 
 

@@ -18,13 +18,13 @@ def period_at(period: str, moment: datetime, timezone: str) -> tuple[datetime, d
     zone = ZoneInfo(timezone)
     today = moment.astimezone(zone).date()
     if period == Budget.Period.DAY:
-        return _midnight(today, zone), _midnight(today + timedelta(days=1), zone)
+        return midnight(today, zone), midnight(today + timedelta(days=1), zone)
     first = today.replace(day=1)
     following = (first + timedelta(days=32)).replace(day=1)
-    return _midnight(first, zone), _midnight(following, zone)
+    return midnight(first, zone), midnight(following, zone)
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of a day, in UTC. Where clocks skip midnight, it is the moment of the skip."""
     local = datetime(day.year, day.month, day.day, tzinfo=zone)
     moment = local.astimezone(UTC)

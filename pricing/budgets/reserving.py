@@ -115,10 +115,21 @@ class BudgetStanding:
 
 def standing_of(budget: Budget, *, now: datetime) -> BudgetStanding:
     """Reads where a budget stands in the period of `now`; writes nothing."""
-    starts_at, ends_at = period_at(budget.period, now, budget.client.timezone)
-    row = BudgetPeriod.objects.filter(budget=budget, starts_at=starts_at).first()
-    reserved, spent = (row.reserved, row.spent) if row else (0, 0)
-    return BudgetStanding(budget, reserved, spent, max(0, budget.limit - reserved - spent), ends_at)
+    return standings_of([budget], now=now)[0]
+
+
+def standings_of(budgets: Iterable[Budget], *, now: datetime) -> list[BudgetStanding]:
+    """Reads where budgets stand in the period of `now`, in one query; writes nothing."""
+    spans = {budget: period_at(budget.period, now, budget.client.timezone) for budget in budgets}
+    starts = {starts_at for starts_at, _ in spans.values()}
+    rows = BudgetPeriod.objects.filter(budget__in=list(spans), starts_at__in=starts)
+    found = {(row.budget_id, row.starts_at): (row.reserved, row.spent) for row in rows}
+    standings = []
+    for budget, (starts_at, ends_at) in spans.items():
+        reserved, spent = found.get((budget.pk, starts_at), (0, 0))
+        left = max(0, budget.limit - reserved - spent)
+        standings.append(BudgetStanding(budget, reserved, spent, left, ends_at))
+    return standings
 
 
 def describe(budget: Budget) -> str:

@@ -10,6 +10,7 @@ from pricing.margins.terms import true_margin
 from pricing.models import Equivalence, ExistingModel
 from pricing.money import format_decimal, to_nano, to_usd
 from pricing.selling.prices import LEGACY_NAMES
+from pricing.usage.tables import safe_cell
 
 WORDS = {"input": "million input tokens", "output": "million output tokens", "image": "image", "video": "second",
          "fixedPrice": "request"}  # fmt: skip
@@ -20,7 +21,6 @@ _HEAD = (
     "provider", "id", "name", "state", "per", "price_usd", "cost_usd", "gain_usd", "loss_usd", "cost_percent_of_price",
     "confidence", "note",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,3 @@ def _numbers(line: Compared) -> list[str]:
     share = f"{Decimal(100 * line.cost) / line.price:.2f}" if line.price else ""
     amounts = (line.price, line.cost, max(line.gain, 0), max(-line.gain, 0))
     return [WORDS[line.name], *(format_decimal(to_usd(amount)) for amount in amounts), share]
-
-
-def safe_cell(text: str) -> str:
-    """The text, with an apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

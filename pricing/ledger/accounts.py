@@ -31,7 +31,7 @@ def top_up(client_id: int, amount: int, *, actor: Actor, reason: str, reference:
 
     `amount` in nano-USD, above 0. Raises MoneyRefusedError, and then nothing is written.
     """
-    _check_amount(amount)
+    check_amount(amount)
     if amount <= 0:
         raise MoneyRefusedError("A top-up must be above 0; take money out by a correction.")
     return _fund(client_id, LedgerTransaction.Kind.TOP_UP, amount, actor=actor, reason=reason, reference=reference)
@@ -44,7 +44,7 @@ def correct_balance(
 
     A correction down takes at most what is available. Raises MoneyRefusedError, and then nothing is written.
     """
-    _check_amount(amount)
+    check_amount(amount)
     if amount == 0:
         raise MoneyRefusedError("A correction of 0 changes nothing.")
     return _fund(client_id, LedgerTransaction.Kind.CORRECTION, amount, actor=actor, reason=reason, reference=reference)
@@ -135,7 +135,8 @@ def _audit(account: Account, action: str, amount: int, *, actor: Actor, reason: 
     record(action, [Change(account, after={"amount": format_usd(amount)})], actor=actor, reason=reason)
 
 
-def _check_amount(amount: object) -> None:
+def check_amount(amount: object) -> None:
+    """Raises NotMoney for what is no whole nano-USD, MoneyRefusedError for more than anybody moves at once."""
     if isinstance(amount, bool) or not isinstance(amount, int):
         raise NotMoney(f"an amount is whole nano-USD, not {amount!r}")
     if abs(amount) > LARGEST:

@@ -45,6 +45,11 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/models/{model_id}"),
         ("get", "/api/v1/models/{model_id}/price-history"),
         ("get", "/api/v1/providers"),
+        ("get", "/api/v1/balance"),
+        ("get", "/api/v1/budgets"),
+        ("put", "/api/v1/budgets"),
+        ("get", "/api/v1/usage"),
+        ("get", "/api/v1/statements/{month}"),
         ("post", "/api/v1/estimates"),
         ("post", "/api/v1/workflows/estimate"),
         ("post", "/api/v1/models/select"),
@@ -153,6 +158,14 @@ ANSWERS = [
     ),
     ("get", "/api/v1/models/{model_id}/price-history", "/api/v1/models/fal-ai/none/price-history", None, 404),
     ("get", "/api/v1/providers", "/api/v1/providers", None, 200),
+    ("get", "/api/v1/balance", "/api/v1/balance", None, 200),
+    ("get", "/api/v1/budgets", "/api/v1/budgets", None, 200),
+    ("put", "/api/v1/budgets", "/api/v1/budgets", {"budgets": [{"period": "day", "limit": "5"}]}, 200),
+    ("put", "/api/v1/budgets", "/api/v1/budgets", {"budgets": [{"period": "day", "limit": "-5"}]}, 400),
+    ("get", "/api/v1/usage", "/api/v1/usage?client=*&group_by=day,model,key", None, 200),
+    ("get", "/api/v1/usage", "/api/v1/usage?group_by=weather", None, 400),
+    ("get", "/api/v1/statements/{month}", "/api/v1/statements/2026-01", None, 200),
+    ("get", "/api/v1/statements/{month}", "/api/v1/statements/now", None, 400),
     ("get", "/api/v1/keys", "/api/v1/keys", None, 200),
     ("get", "/api/v1/keys", "/api/v1/keys?cursor=x", None, 400),
     ("post", "/api/v1/keys", "/api/v1/keys", {"scopes": ["keys"], "expires_at": "2090-01-01T00:00:00Z"}, 201),
@@ -183,7 +196,7 @@ ANSWERS = [
 def call(client: HttpClient, method: str, address: str, body: Any) -> HttpResponse:
     if method == "get":
         return client.get(address)
-    return client.post(address, body, content_type="application/json")
+    return getattr(client, method)(address, body, content_type="application/json")
 
 
 @pytest.mark.parametrize(("method", "path", "address", "body", "status"), ANSWERS)

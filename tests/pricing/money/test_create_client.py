@@ -9,8 +9,9 @@ from django.core.management import CommandError, call_command
 from genfeed.clients.keys import find_caller
 from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.models import AuditEvent
+from pricing.models import Account, LedgerTransaction
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def create_client(*arguments: str) -> str:
@@ -24,8 +25,11 @@ def test_it_makes_a_client_and_prints_a_key_that_works() -> None:
 
     text = shown.strip().splitlines()[-1]
     caller = find_caller(text)
-    assert (caller.client_name, caller.scopes) == ("Acme", {"models:read", "estimates"})
-    assert shown.startswith("Client Acme, scopes estimates, models:read. The key, shown this once:\n")
+    assert caller.client_name == "Acme"
+    assert caller.scopes == {"models:read", "estimates", "jobs:write", "jobs:read", "usage:read"}
+    assert shown.startswith(
+        "Client Acme, scopes estimates, jobs:read, jobs:write, models:read, usage:read. The key, shown this once:\n"
+    )
 
 
 def test_json_is_one_line_with_client_and_key() -> None:
@@ -100,3 +104,35 @@ def test_a_key_without_any_scope_is_not_made(db):
     with pytest.raises(CommandError, match="may do nothing"):
         call_command("create_client", "Acme", "--scopes", " , ")
     assert not ApiKey.objects.exists()
+
+
+def test_it_can_be_made_with_money() -> None:
+    answer = json.loads(create_client("Acme", "--balance", "25.50", "--json"))
+
+    assert list(answer) == ["client", "api_key"]
+    account = Account.objects.get(client__name="Acme")
+    assert (account.available, account.funding) == (25_500_000_000, "prepaid")
+    row = LedgerTransaction.objects.get()
+    assert (row.kind, row.funded, row.actor_name) == ("top_up", 25_500_000_000, "manage.py create_client")
+
+
+def test_it_can_be_made_postpaid() -> None:
+    create_client("Acme", "--credit-line", "100")
+
+    account = Account.objects.get()
+    assert (account.funding, account.credit_line, account.available) == ("postpaid", 100_000_000_000, 0)
+
+
+@pytest.mark.parametrize("amount", ["-1", "NaN", "inf", "ten", "", "1e12", "10000000.01"])
+def test_an_amount_that_is_none_is_refused_and_nothing_is_made(amount: str) -> None:
+    with pytest.raises(CommandError):
+        create_client("Acme", f"--balance={amount}")
+
+    assert not Client.objects.exists()
+
+
+def test_a_prepaid_client_gets_no_credit_line() -> None:
+    with pytest.raises(CommandError, match="prepaid"):
+        create_client("Acme", "--funding", "prepaid", "--credit-line", "5")
+
+    assert not Client.objects.exists()
