@@ -46,6 +46,7 @@ class Sandbox:
     contracts: Contracts = field(default_factory=Contracts)
     courier: Courier = field(default_factory=Courier)
     signer: Signer = field(default_factory=Signer)
+    answered: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     app_names: frozenset[str] | None = None
 
     def load_catalog(self, path: Path | None) -> None:
@@ -63,7 +64,7 @@ class Sandbox:
         self.line.close()
         self.courier.close()
         self.line, self.bills, self.courier = Line(), Bills(), Courier()
-        self.files, self.uploads = Files(), Uploads()
+        self.files, self.uploads, self.answered = Files(), Uploads(), {}
 
     def apps(self) -> frozenset[str]:
         """The apps (owner/alias) that have any endpoint."""

@@ -213,6 +213,9 @@ def test_money_needs_an_admin_key(fal: Caller, contract: PlatformContract, path:
         (USAGE, {"timeframe": "year"}),
         (USAGE, {"expand": "auth_method"}),
         (HISTORY, {}),
+        ("/v1/models/analytics", {}),
+        ("/v1/models/analytics", {"endpoint_id": FLUX, "expand": "summary"}),
+        ("/v1/models/analytics", {"endpoint_id": FLUX, "expand": "request_count"}),
         (HISTORY, {"endpoint_id": FLUX, "status": "fine"}),
         (HISTORY, {"endpoint_id": FLUX, "request_id": "1"}),
     ],
@@ -273,6 +276,33 @@ def test_payloads_and_their_files_can_be_deleted(fal: Caller) -> None:
     assert fal.client.get(url).status_code == 404
     (item,) = fal.client.get(HISTORY, params={"endpoint_id": FLUX, "expand": "payloads"}).json()["items"]
     assert "json_output" not in item
+
+
+def test_a_repeated_deletion_is_answered_like_the_first(fal: Caller) -> None:
+    request = fal.submit()
+    fal.wait(request)
+    path, headers = f"/v1/models/requests/{request['request_id']}/payloads", {"Idempotency-Key": "one"}
+    first, again = fal.admin.delete(path, headers=headers), fal.admin.delete(path, headers=headers)
+    assert len(first.json()["cdn_delete_results"]) == 1
+    assert again.json() == first.json()
+    assert fal.admin.delete(path).json() == {"cdn_delete_results": []}
+
+
+def test_analytics_count_how_requests_ended(fal: Caller, contract: PlatformContract) -> None:
+    fal.run()
+    fal.run(given={})
+    fal.sandbox.faults(jobs=[{"error": {"status": 504, "error_type": "request_timeout"}}])
+    fal.run()
+    counts = ["request_count", "success_count", "user_error_count", "error_count", "timeout_error_count"]
+    params = {
+        "endpoint_id": FLUX,
+        "expand": ["summary", "time_series", "p50_duration", "p99_prepare_duration", *counts],
+    }
+    answer = fal.client.get("/v1/models/analytics", params=params)
+    contract.check(answer)
+    (record,) = answer.json()["summary"]
+    assert [record[name] for name in counts] == [3, 1, 1, 1, 1]
+    assert answer.json()["time_series"][0]["results"] == [record]
 
 
 def test_payloads_are_deleted_with_an_admin_key_only(fal: Caller) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 
@@ -12,6 +12,9 @@ from genfeed.sandbox.listing import decode_cursor, encode_cursor
 DAY = 86_400.0
 MOST_DAYS = 90
 MOST_VALUES = 50
+STEPS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+# Periods up to so many seconds are cut into these steps when none is asked for.
+AUTOMATIC = ((7_200, "minute"), (172_800, "hour"), (5_529_600, "day"), (15_811_200, "week"))
 
 
 def period_of(request: Request, *, days: float = 1.0) -> tuple[float, float]:
@@ -35,6 +38,24 @@ def _instant(request: Request, name: str, usual: float) -> float:
     except ValueError as error:
         raise PlatformError(400, f"Invalid request parameters: {name} is no ISO 8601 date") from error
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def timeframe_of(request: Request, start: float, end: float) -> str:
+    """The length of the steps that a period is cut into: the one asked for, else one that suits the period."""
+    usual = next((name for longest, name in AUTOMATIC if end - start <= longest), "month")
+    frame = request.query_params.get("timeframe", usual)
+    if frame not in STEPS and frame != "month":
+        raise PlatformError(400, "Invalid request parameters: timeframe must be minute, hour, day, week or month")
+    return frame
+
+
+def bucket_of(at: float, frame: str) -> float:
+    """When the step began that holds `at`, in Unix seconds."""
+    if frame in STEPS and frame != "week":
+        return at // STEPS[frame] * STEPS[frame]
+    day = datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = day - timedelta(days=day.weekday()) if frame == "week" else day.replace(day=1)
+    return first.timestamp()
 
 
 def values_of(request: Request, name: str) -> frozenset[str]:

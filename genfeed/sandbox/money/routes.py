@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,16 +13,13 @@ from starlette.routing import Route
 from genfeed.sandbox.answers import PlatformError, json_answer
 from genfeed.sandbox.keys import require_admin
 from genfeed.sandbox.money.bills import NANO, Bill
-from genfeed.sandbox.money.periods import expansions, page_of, period_of, values_of
+from genfeed.sandbox.money.periods import bucket_of, expansions, page_of, period_of, timeframe_of, values_of
 from genfeed.sandbox.queue.states import iso
 from genfeed.sandbox.state import Sandbox
 from genfeed.sandbox.webhooks.signing import USER_ID
 
 EVENTS_PAGE, LARGEST_EVENTS_PAGE, USAGE_PAGE = 100, 10_000, 1_000
 AUTH = frozenset({"auth_method", "auth_method_structured"})
-STEPS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-# Periods up to so many seconds are cut into these steps when none is asked for.
-AUTOMATIC = ((7_200, "minute"), (172_800, "hour"), (5_529_600, "day"), (15_811_200, "week"))
 
 
 async def billing_events(request: Request) -> Response:
@@ -51,18 +47,14 @@ async def usage(request: Request) -> Response:
     if not expand & {"time_series", "summary"}:
         raise PlatformError(400, "Invalid request parameters: expand needs time_series or summary")
     start, end = period_of(request)
-    frame = request.query_params.get("timeframe") or next(
-        (name for longest, name in AUTOMATIC if end - start <= longest), "month"
-    )
-    if frame not in STEPS and frame != "month":
-        raise PlatformError(400, "Invalid request parameters: timeframe must be minute, hour, day, week or month")
+    frame = timeframe_of(request, start, end)
     bills = _bills(sandbox, request, days=1)
     now = time.time()
     answer: dict[str, Any] = {"next_cursor": None, "has_more": False}
     if "time_series" in expand:
         buckets: defaultdict[float, list[Bill]] = defaultdict(list)
         for bill in bills:
-            buckets[_bucket(bill.at, frame)].append(bill)
+            buckets[bucket_of(bill.at, frame)].append(bill)
         series = [{"bucket": iso(at), "results": _items(buckets[at], now, expand)} for at in sorted(buckets)]
         page, cursor = page_of(request, series, usual=USAGE_PAGE, most=USAGE_PAGE)
         answer |= {"time_series": page, "next_cursor": cursor, "has_more": cursor is not None}
@@ -143,14 +135,6 @@ def _item(bills: list[Bill], now: float) -> dict[str, Any]:
         "cost": float(total),
         "currency": "USD",
     }
-
-
-def _bucket(at: float, frame: str) -> float:
-    if frame in STEPS and frame != "week":
-        return at // STEPS[frame] * STEPS[frame]
-    day = datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    first = day - timedelta(days=day.weekday()) if frame == "week" else day.replace(day=1)
-    return first.timestamp()
 
 
 ROUTES = [

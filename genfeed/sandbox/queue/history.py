@@ -4,11 +4,12 @@ import time
 from typing import Any
 from uuid import UUID
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from genfeed.sandbox.answers import PlatformError, json_answer
+from genfeed.sandbox.answers import PlatformError, encoded_answer, json_answer
 from genfeed.sandbox.keys import require_admin, require_key
 from genfeed.sandbox.money.periods import expansions, page_of, period_of, values_of
 from genfeed.sandbox.queue.request import QueuedRequest
@@ -16,6 +17,7 @@ from genfeed.sandbox.queue.states import iso
 from genfeed.sandbox.state import Sandbox
 
 PAGE, LARGEST_PAGE = 50, 100
+REMEMBERED_SECONDS = 600.0
 STATUSES = {"success": range(200, 400), "user_error": range(400, 500), "error": range(500, 600)}
 ORDERS = ("ended_at", "duration")
 
@@ -47,10 +49,13 @@ async def by_endpoint(request: Request) -> Response:
 
 
 async def delete_payloads(request: Request) -> Response:
-    """DELETE /v1/models/requests/<id>/payloads: input, output and the files of the output go; the request stays."""
+    """DELETE /v1/models/requests/<id>/payloads: input, output and the output's files go; the request stays."""
     sandbox: Sandbox = request.app.state.sandbox
     require_admin(request, sandbox.keys)
     request_id = _uuid(request.path_params["request_id"])
+    key = request.headers.get("idempotency-key")
+    if key is not None and (answered := sandbox.answered.get(key)) and answered[0] > time.time():
+        return encoded_answer(answered[1])
     found = sandbox.line.requests.get(request_id or "")
     if found is None:
         raise PlatformError(404, "Resource not found: no such request")
@@ -61,7 +66,10 @@ async def delete_payloads(request: Request) -> Response:
     found.file_paths = []
     found.given = None
     found.payloads_gone = True
-    return json_answer({"cdn_delete_results": results})
+    body = orjson.dumps({"cdn_delete_results": results})
+    if key is not None:
+        sandbox.answered[key] = (time.time() + REMEMBERED_SECONDS, body)
+    return encoded_answer(body)
 
 
 def _of_period(sandbox: Sandbox, request: Request, request_id: str | None) -> list[QueuedRequest]:
