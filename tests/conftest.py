@@ -77,8 +77,8 @@ def recorded_fal(_recorded_sandbox: RunningSandbox, settings: Any) -> RunningSan
 
 
 def _point_to(sandbox: RunningSandbox, settings: Any) -> RunningSandbox:
-    settings.FAL_PLATFORM_URL = sandbox.platform_url
-    settings.FAL_WEB_URL = sandbox.web_url
+    for name, value in sandbox.settings().items():
+        setattr(settings, name, [value] if name == "SSRF_ALLOW" else value)
     return sandbox
 
 

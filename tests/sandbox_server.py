@@ -43,6 +43,20 @@ class RunningSandbox:
         self.web_url = base_url
         self.client = httpx.Client(base_url=base_url, timeout=30, trust_env=False)
 
+    def settings(self) -> dict[str, str]:
+        """The settings that make an installation talk to it, as environment variables have them."""
+        return {
+            "FAL_KEY": API_KEY,
+            "FAL_ADMIN_KEY": ADMIN_KEY,
+            "FAL_PLATFORM_URL": self.platform_url,
+            "FAL_QUEUE_URL": self.queue_url,
+            "FAL_RUN_URL": self.run_url,
+            "FAL_REST_URL": self.rest_url,
+            "FAL_CDN_URL": self.cdn_url,
+            "FAL_WEB_URL": self.web_url,
+            "SSRF_ALLOW": self.base_url.removeprefix("http://"),
+        }
+
     def state(self) -> dict[str, Any]:
         """What it offers, and which faults are on."""
         return self._control("GET", "state")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.running_app import environment
-from tests.sandbox_server import API_KEY, ROOT, RunningSandbox
+from tests.sandbox_server import ROOT, RunningSandbox
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ def settings_for(var: Path, sandbox: RunningSandbox | None = None) -> dict[str, 
     # The limits count, but do not bind: one key asks for more in a second than a client may in a minute.
     found = environment(var) | {"DJANGO_SETTINGS_MODULE": "genfeed.settings", "READS_PER_MINUTE": "10000000"}
     if sandbox:
-        found |= {"FAL_KEY": API_KEY, "FAL_PLATFORM_URL": sandbox.platform_url, "FAL_WEB_URL": sandbox.web_url}
+        found |= sandbox.settings()
     return found
 
 
