@@ -8,7 +8,7 @@ from django.utils import timezone
 from genfeed.journal.audit import Actor, Change, record
 from pricing.models import Bill
 from pricing.money import format_usd
-from pricing.reconciling.matching import charge_for, correct_to
+from pricing.reconciling.matching import charge_for, correct_to, lines_of
 from pricing.reconciling.telling import close_anomaly
 
 State = Bill.State
@@ -40,7 +40,7 @@ def decide(key: int, decision: str, *, actor: Actor, reason: str) -> Bill:
         usage, why = bill.usage, f"{decision} by {actor.name}: {reason}"
         before = {"state": bill.state}
         if decision == State.ACCEPTED:
-            correct_to(bill, usage, charge=charge_for(bill, usage), cost=bill.total, why=why)
+            correct_to(bill, usage, charge=charge_for(bill, usage, lines_of(bill)), cost=bill.total, why=why)
         elif decision == State.KEPT:
             correct_to(bill, usage, charge=usage.charge, cost=bill.total, why=why)
         bill.state = decision

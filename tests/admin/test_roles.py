@@ -26,7 +26,7 @@ VIEW_PRICES = {
     for name in (
         "pricepoint", "pricerule", "modelpricing", "marginrule", "existingmodel", "calibration", "usagerecord",
         "providerestimate", "sellingprice", "equivalence", "account", "ledgertransaction", "hold", "budget",
-        "budgetperiod",
+        "budgetperiod", "bill", "billingevent", "reconciliationrun",
     )
 }  # fmt: skip
 DECIDE_PRICES = {
