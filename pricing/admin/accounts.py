@@ -1,6 +1,6 @@
 """Accounts in Django admin: balances, terms, and every way in which people move money; confirmed, with a reason."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -192,11 +192,11 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
     list_select_related = ["account__client"]
     list_per_page = 50
     show_full_result_count = False
-    fields: Any = [
+    fields: ClassVar[Any] = [
         "at", "linked_account", "kind", "job", "reference", "moved", "held_usd", "spent_usd", "funded_usd", "cost_usd",
         "loss_usd", "reason", "actor_name",
     ]  # fmt: skip
-    readonly_fields = fields
+    readonly_fields: ClassVar[Any] = fields
     # Exact: a ledger is too long to look into every row.
     search_fields = ["=job", "=reference", "account__client__name"]
     search_help_text = "A job's id, a reference, or words in the client's name."
@@ -234,8 +234,8 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
 @admin.register(Hold)
 class HoldAdmin(ReadOnlyAdmin):
     list_display = ["job", "account", "amount_usd", "opened_at", "closed_at"]
-    fields: Any = ["job", "account", "amount_usd", "opened_at", "closed_at"]
-    readonly_fields = fields
+    fields: ClassVar[Any] = ["job", "account", "amount_usd", "opened_at", "closed_at"]
+    readonly_fields: ClassVar[Any] = fields
     list_filter = [("closed_at", admin.EmptyFieldListFilter), "opened_at"]
     list_select_related = ["account__client"]
     list_per_page = 50
