@@ -15,6 +15,7 @@ from genfeed import metrics
 from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
+from jobs.api import jobs_router
 from pricing.api import estimates_router
 from pricing.api_money import money_router
 from pricing.api_prices import prices_router
@@ -49,6 +50,7 @@ api = NinjaAPI(
     parser=StrictParser(),
 )
 # Before the models: an id may contain slashes, and would swallow what comes after it.
+api.add_router("", jobs_router)
 api.add_router("", prices_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)

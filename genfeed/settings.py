@@ -69,6 +69,13 @@ PROBE_SECONDS = env.number("PROBE_SECONDS", 4.0, minimum=0.5, maximum=30.0)
 BUDGET_LOW = env.amount("BUDGET_LOW", "0.01")
 BUDGET_MEDIUM = env.amount("BUDGET_MEDIUM", "0.05")
 BUDGET_HIGH = env.amount("BUDGET_HIGH", "0.20")
+# Deadlines in seconds, of the whole job from its submission, time in the provider's queue apart. Videos: under 5 s, up
+# to 10 s, longer.
+FAL_TIMEOUT_IMAGE = env.integer("FAL_TIMEOUT_IMAGE", 60, minimum=1, maximum=86_400)
+FAL_TIMEOUT_UPSCALE = env.integer("FAL_TIMEOUT_UPSCALE", 90, minimum=1, maximum=86_400)
+FAL_TIMEOUT_VIDEO_SHORT = env.integer("FAL_TIMEOUT_VIDEO_SHORT", 180, minimum=1, maximum=86_400)
+FAL_TIMEOUT_VIDEO = env.integer("FAL_TIMEOUT_VIDEO", 300, minimum=1, maximum=86_400)
+FAL_TIMEOUT_VIDEO_LONG = env.integer("FAL_TIMEOUT_VIDEO_LONG", 600, minimum=1, maximum=86_400)
 # Deadlines of kinds of work that have none of their own, in seconds.
 DEADLINE_TRAINING_SECONDS = env.integer("DEADLINE_TRAINING_SECONDS", 7200, minimum=60, maximum=86_400)
 DEADLINE_OTHER_SECONDS = env.integer("DEADLINE_OTHER_SECONDS", 600, minimum=10, maximum=86_400)
@@ -82,6 +89,25 @@ JOBS_PER_MINUTE = env.integer("JOBS_PER_MINUTE", 60, minimum=0, maximum=1_000_00
 READS_PER_MINUTE = env.integer("READS_PER_MINUTE", 6000, minimum=0, maximum=10_000_000)
 MAX_IN_FLIGHT = env.integer("MAX_IN_FLIGHT", 10, minimum=0, maximum=100_000)
 MAX_QUEUED = env.integer("MAX_QUEUED", 100, minimum=0, maximum=1_000_000)
+
+# --- Jobs ------------------------------------------------------------------------------------------------------------
+# Our own requests at a provider at once, by one key; what is beyond waits in our queue.
+FAL_MAX_CONCURRENT = env.integer("FAL_MAX_CONCURRENT", 40, minimum=1, maximum=100_000)
+DISPATCH_THREADS = env.integer("DISPATCH_THREADS", 32, minimum=1, maximum=512)
+# How long a job may wait in our own queue, and how long an unclear submit is looked for, in seconds.
+QUEUE_TIMEOUT_SECONDS = env.integer("QUEUE_TIMEOUT_SECONDS", 900, minimum=5, maximum=86_400)
+SUBMIT_GRACE_SECONDS = env.integer("SUBMIT_GRACE_SECONDS", 120, minimum=1, maximum=3_600)
+# One call to the provider's queue, in seconds: a submit, and a look at the status.
+SUBMIT_TIMEOUT_SECONDS = env.number("SUBMIT_TIMEOUT_SECONDS", 30.0, minimum=0.1, maximum=300.0)
+STATUS_TIMEOUT_SECONDS = env.number("STATUS_TIMEOUT_SECONDS", 5.0, minimum=0.1, maximum=60.0)
+# How long the provider keeps its own copy of outputs, in seconds: ours is the one that lasts.
+FAL_OBJECT_SECONDS = env.integer("FAL_OBJECT_SECONDS", 604_800, minimum=3_600, maximum=31_536_000)
+# What a request may ask for at most, where the model would take more; 0 means no cap.
+MAX_PROMPT_CHARACTERS = env.integer("MAX_PROMPT_CHARACTERS", 2000, minimum=0, maximum=1_000_000)
+MAX_IMAGES = env.integer("MAX_IMAGES", 16, minimum=0, maximum=1000)
+MAX_MEGAPIXELS = env.integer("MAX_MEGAPIXELS", 64, minimum=0, maximum=10_000)
+MAX_SECONDS = env.integer("MAX_SECONDS", 600, minimum=0, maximum=86_400)
+MAX_FRAMES = env.integer("MAX_FRAMES", 10_000, minimum=0, maximum=1_000_000)
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")

@@ -100,6 +100,7 @@ def _start_all(
     web = Child("web", web_command(host, port))
     supervisor.start(web)
     supervisor.start(Child("worker", [*manage, "qcluster"]))
+    supervisor.start(Child("dispatcher", [*manage, "dispatch"]))
     supervisor.wait_until(lambda: _answers(f"http://{_reachable(host)}:{port}/healthz"), web, seconds=30)
     if not supervisor.stopping:
         say(f"Serving on http://{_reachable(host)}:{port}")

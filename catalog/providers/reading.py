@@ -160,11 +160,11 @@ class JsonReader:
             # A provider may quote what it refuses.
             said = said.replace(secret, "(the key)") if secret else said
         if status == 429:
-            after = _retry_after(answer)
+            after = retry_after_of(answer)
             when = "" if after is None else f" It asks to wait {after:.0f} s."
             return _Retry(ProviderRateLimitedError(f"{where} limits our requests (429).{when}{said}", after), after)
         if status in _RETRYABLE_STATUS:
-            return _Retry(ProviderUnavailableError(f"{where} answered {status}.{said}", status), _retry_after(answer))
+            return _Retry(ProviderUnavailableError(f"{where} answered {status}.{said}", status), retry_after_of(answer))
         if status in (401, 403):
             return ProviderKeyError(f"{where} refused the key ({status}).{said} Check the key in the settings.")
         return ProviderRejectedError(f"{where} answered {status}.{said}", status)
@@ -179,7 +179,7 @@ class _Retry(Exception):
 def _read_json(content: bytes) -> Any:
     """The JSON value without NUL characters, which PostgreSQL stores in no text."""
     body = orjson.loads(content)
-    return _without_nul(body) if rb"\u0000" in content else body
+    return without_nul(body) if rb"\u0000" in content else body
 
 
 def _read_exactly(content: bytes) -> Any:
@@ -187,16 +187,17 @@ def _read_exactly(content: bytes) -> Any:
 
     NaN and infinities are no JSON, but they are written; they stay words, which whoever reads an amount refuses.
     """
-    return _without_nul(json.loads(content, parse_float=Decimal, parse_constant=str))
+    return without_nul(json.loads(content, parse_float=Decimal, parse_constant=str))
 
 
-def _without_nul(value: Any) -> Any:
+def without_nul(value: Any) -> Any:
+    """The value without NUL characters, which PostgreSQL stores in no text."""
     if isinstance(value, str):
         return value.replace("\x00", "")
     if isinstance(value, list):
-        return [_without_nul(item) for item in value]
+        return [without_nul(item) for item in value]
     if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
     return value
 
 
@@ -211,7 +212,7 @@ def _said(answer: httpx.Response) -> str:
     return f" It says: {message[:200]}." if isinstance(message, str) and message else ""
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def retry_after_of(answer: httpx.Response) -> float | None:
     """Retry-After in seconds, from either of its two forms; None where absent or unreadable."""
     raw = answer.headers.get("retry-after", "").strip()
     if not raw:

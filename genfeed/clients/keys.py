@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,8 @@ class Caller:
     client_reads_per_minute: int
     max_in_flight: int
     max_queued: int
+    caps: dict[str, int] = field(default_factory=dict)
+    may_disable_safety_checker: bool = False
 
     def may(self, scope: str) -> bool:
         """Scope `admin` includes all others."""
@@ -192,6 +194,8 @@ def _look_up(digest: str) -> Caller | None:
         client_reads_per_minute=client_reads,
         max_in_flight=_first(client.max_in_flight, settings.MAX_IN_FLIGHT),
         max_queued=_first(client.max_queued, settings.MAX_QUEUED),
+        caps=client.caps,
+        may_disable_safety_checker=client.may_disable_safety_checker,
     )
 
 

@@ -42,6 +42,11 @@ class Client(models.Model):
     # Lists of model ids; a * at the end stands for anything. They bound every key of the client.
     allowed_models = models.JSONField(default=list, blank=True, help_text="Only these models; empty: all.")
     denied_models = models.JSONField(default=list, blank=True, help_text="None of these, whatever is allowed.")
+    # What one request may ask for at most: images, megapixels, seconds, frames, prompt_characters; 0: no cap.
+    caps = models.JSONField(default=dict, blank=True, help_text="Caps of its own instead of the settings'.")
+    may_disable_safety_checker = models.BooleanField(
+        default=False, help_text="Its requests may switch the provider's safety checker off."
+    )
     # Limits of its own; empty: the settings' defaults.
     jobs_per_minute = models.PositiveIntegerField(null=True, blank=True)
     reads_per_minute = models.PositiveIntegerField(null=True, blank=True)

@@ -10,11 +10,6 @@ from pricing.counting.durations import output_seconds
 from pricing.counting.requests import Request, as_number
 from pricing.estimates.facts import Facts
 
-IMAGE = Decimal(60)
-UPSCALE = Decimal(90)
-SHORT_VIDEO = Decimal(180)
-VIDEO = Decimal(300)
-LONG_VIDEO = Decimal(600)
 # The provider's own estimate of a duration, and what was observed, are usual values: the deadline leaves them room.
 ROOM = 3
 
@@ -30,10 +25,11 @@ def _by_kind(facts: Facts, request: Request) -> Decimal:
     if facts.kind == "training":
         return Decimal(settings.DEADLINE_TRAINING_SECONDS)
     if facts.media_type == "image":
-        return UPSCALE if "upscale_factor" in facts.capabilities else IMAGE
+        upscales = "upscale_factor" in facts.capabilities
+        return Decimal(settings.FAL_TIMEOUT_UPSCALE if upscales else settings.FAL_TIMEOUT_IMAGE)
     if facts.media_type == "video":
         length = output_seconds(request).high
         if length is None or length > 10:
-            return LONG_VIDEO
-        return SHORT_VIDEO if length < 5 else VIDEO
+            return Decimal(settings.FAL_TIMEOUT_VIDEO_LONG)
+        return Decimal(settings.FAL_TIMEOUT_VIDEO_SHORT if length < 5 else settings.FAL_TIMEOUT_VIDEO)
     return Decimal(settings.DEADLINE_OTHER_SECONDS)

@@ -78,7 +78,7 @@ def correct(
         more = wanted - charged
         # A loss is what a cap (or the release of the job) keeps us from charging, not a margin that was chosen.
         released = rows.filter(kind=LedgerTransaction.Kind.RELEASE).exists()
-        loss = max(0, cost - wanted) if released or charge > wanted else 0
+        loss = max(0, cost - wanted) if released or charge > wanted or cost > hold.amount else 0
         if more == 0 and cost == now["cost"] and loss == now["loss"]:
             return None
         spend(hold.budget_periods, reserved=0, spent=more)

@@ -43,8 +43,8 @@ UPDATE pricing_hold SET closed_at = %s WHERE job = %s AND closed_at IS NULL RETU
 def settle(job: str, *, charge: int, cost: int) -> Ended | None:
     """Charges a job at most what is held for it, and gives the rest back; in the caller's transaction.
 
-    `charge` is what the terms make of the bill, `cost` what the provider is owed, both nano-USD. Where the charge
-    would pass the hold, the hold is charged; what that leaves of the cost is the operator's loss, booked and alerted.
+    `charge` is what the terms make of the bill, `cost` what the provider is owed, both nano-USD. Where either passes
+    the hold, the hold is charged at most; what that leaves of the cost is the operator's loss, booked and alerted.
     None where the hold was closed before: then nothing is written. Raises Hold.DoesNotExist for a job without one.
     """
     if charge < 0 or cost < 0:
@@ -53,7 +53,8 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
     if hold is None:
         return None
     charged = min(charge, hold.amount)
-    loss = max(0, cost - charged) if charge > hold.amount else 0
+    is_over = max(charge, cost) > hold.amount
+    loss = max(0, cost - charged) if is_over else 0
     budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     movement = Movement(
         LedgerTransaction.Kind.SETTLE,
@@ -67,10 +68,8 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
     post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
     if charged:
         tell_thresholds(budgets)
-    if charge > hold.amount:
-        _tell_loss(
-            job, f"it would be charged {format_usd(charge)} USD, and {format_usd(hold.amount)} USD were held", loss
-        )
+    if is_over:
+        _tell_loss(job, f"it cost {format_usd(cost)} USD, and {format_usd(hold.amount)} USD were held", loss)
     return Ended(hold.amount, charged, loss)
 
 

@@ -1,0 +1,188 @@
+"""What running a model asks of a provider: submit once, watch, fetch, cancel, look for what may have been lost.
+
+A submit either certainly was accepted, certainly was not, or is unclear; nothing is ever guessed (DESIGN section 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider answered, for the record: status 0 where there was no answer, headers that matter, cut body."""
+
+    call: str
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+class QueueError(Exception):
+    """A call that brought no result; `answer` is what there was of one."""
+
+    def __init__(self, message: str, answer: Answer | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+class NotAcceptedError(QueueError):
+    """The submit certainly was not accepted, and may be sent again after `retry_after` seconds (None: as we like)."""
+
+    def __init__(self, message: str, answer: Answer | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, answer)
+        self.retry_after = retry_after
+
+
+class UnclearError(QueueError):
+    """The submit may have been accepted: it was sent, and no usable answer came back."""
+
+
+class RefusedError(QueueError):
+    """The provider refuses for good: 4xx. `status`, and `detail` as the provider wrote it."""
+
+    def __init__(self, message: str, status: int, detail: Any, answer: Answer | None = None) -> None:
+        super().__init__(message, answer)
+        self.status = status
+        self.detail = detail
+
+
+class LockedError(QueueError):
+    """Our account at the provider can't pay: nothing is accepted until somebody tops it up."""
+
+
+class KeyRefusedError(QueueError):
+    """The provider does not accept our key (401, or 403 that is no lock)."""
+
+
+class UnreachableError(QueueError):
+    """A read that failed after all its retries: network, time-out, 5xx or 429. The job goes on at the provider."""
+
+    def __init__(self, message: str, answer: Answer | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, answer)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request at the provider. `urls` may hold status, response and cancel as the provider gave them."""
+
+    endpoint_id: str
+    request_id: str
+    urls: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """An accepted submit."""
+
+    request: Request
+    queue_position: int | None
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a request stands: `state` is queued, running or completed (fal has no failed state).
+
+    `position`: requests ahead, 0-based. `logs`: the provider's window of log entries. `error`, `error_type`: what a
+    completed request says of its failure; the result decides.
+    """
+
+    state: str
+    position: int | None
+    logs: list[dict[str, Any]]
+    error: str
+    error_type: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a completed request: `output` where `status` is 2xx, else `detail` and `error_type`.
+
+    `units` are the billed units of the response's header (0 where the provider says that nothing is billed), None where
+    there was no usable header. `retryable` is the provider's word, None where it says nothing.
+    """
+
+    status: int
+    output: Any
+    units: Decimal | None
+    detail: Any
+    error_type: str
+    retryable: bool | None
+    answer: Answer
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRequest:
+    """A request in the provider's own list: `input` is None where the provider does not show it."""
+
+    request_id: str
+    endpoint_id: str
+    sent_at: datetime | None
+    input: Any
+    ended: bool
+
+
+class QueueInterface(Protocol):
+    """The running side of a provider, with one key. Every method raises QueueError and nothing else."""
+
+    slug: str
+
+    def is_configured(self) -> bool:
+        """Whether there is a key to run with."""
+        ...
+
+    def submit(
+        self, endpoint_id: str, input: dict[str, Any], *, webhook_url: str = "", low_priority: bool = False
+    ) -> Submitted:
+        """Sends a request, exactly once. Raises NotAcceptedError, UnclearError, RefusedError, LockedError,
+        KeyRefusedError."""
+        ...
+
+    def progress(self, request: Request, *, logs: bool = False) -> Progress:
+        """Where a request stands; retried. Raises UnreachableError, RefusedError (404: unknown), KeyRefusedError."""
+        ...
+
+    def result(self, request: Request) -> Result:
+        """The result of a completed request, also of a failed one; retried. Raises UnreachableError."""
+        ...
+
+    def cancel(self, request: Request) -> str:
+        """`requested`, `completed` (too late) or `unknown` (no such request). Raises UnreachableError."""
+        ...
+
+    def find(self, endpoint_id: str, *, since: datetime) -> list[FoundRequest]:
+        """What was sent to the model since then, by the provider's own list, newest first. Raises UnreachableError."""
+        ...
+
+    def close(self) -> None:
+        """Closes connections."""
+        ...
+
+
+_registry: dict[str, Callable[[str | None], QueueInterface]] = {}
+
+
+def register(slug: str, open_queue: Callable[[str | None], QueueInterface]) -> None:
+    """Makes a provider runnable; `open_queue(key)` builds its running side, with the operator's key for None."""
+    _registry[slug] = open_queue
+
+
+def is_runnable(slug: str) -> bool:
+    """Whether models of the provider can be run."""
+    return slug in _registry
+
+
+def open_queue(slug: str, key: str | None = None) -> QueueInterface:
+    """The running side of a provider, with `key` or the operator's own; KeyError where there is none."""
+    return _registry[slug](key)

@@ -1,0 +1,184 @@
+"""Accepting a job: everything is checked before anything is written, and then all of it is written at once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from catalog import narrowing, published
+from catalog.providers import queue
+from catalog.validation_problems import Problem
+from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import Caller
+from genfeed.clients.limits.jobs import limit_jobs
+from jobs.caps import over_caps
+from jobs.ids import new_id
+from jobs.models import Job
+from jobs.outgoing import SAFETY, outgoing_input
+from jobs.transitions import tell_queued
+from pricing.counting.requests import make_request
+from pricing.estimates.addressing import find_model
+from pricing.estimates.deadlines import deadline_seconds
+from pricing.estimates.facts import Facts, facts_of
+from pricing.estimates.history import features_of
+from pricing.estimates.quotes import InputRefusedError, Quote, check_request, quote_checked
+from pricing.estimates.rendering import input_error, problems_error
+from pricing.ledger.accounts import account_of
+from pricing.ledger.holds import Reservation, place_hold
+from pricing.money import format_usd
+from pricing.settling.frozen import freeze
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client asks for. `max_price` in nano-USD; `media`: facts about input files, as estimates take them."""
+
+    model: str
+    input: Mapping[str, Any]
+    media: Mapping[str, Any] | None = None
+    webhook_url: str = ""
+    max_price: int | None = None
+    may_cache: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    low_priority: bool = False
+    idempotency_key: str = ""
+    body_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that was checked and quoted; nothing is written yet."""
+
+    wanted: Wanted
+    facts: Facts
+    quote: Quote
+    hold: int
+    features: dict[str, Any]
+    deadline: int
+    outgoing: dict[str, Any]
+
+
+def accept(
+    wanted: Wanted, caller: Caller, *, beside: Callable[[Job], None] | None = None, now: datetime | None = None
+) -> Job:
+    """Accepts one job: tokens, budgets, hold, job, event and outbox in one transaction. Raises ApiError.
+
+    `beside` writes in the same transaction what must not exist without the job. No answer but success means that
+    nothing was accepted.
+    """
+    prepared = prepare(wanted, caller)
+    with transaction.atomic(durable=True):
+        limit_jobs(caller)
+        job = write(prepared, caller, now=now or timezone.now())
+        if beside:
+            beside(job)
+    return job
+
+
+def prepare(wanted: Wanted, caller: Caller) -> Prepared:
+    """Checks and quotes a request. Raises ApiError: unknown, off, unpriced, input, caps, dearer than allowed."""
+    entry = find_model(wanted.model, is_admin=False, within=narrowing.narrowed(published.current(), caller))
+    if not queue.is_runnable(entry.provider):
+        raise ApiError(
+            "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."
+        )
+    facts = facts_of(entry.pk)
+    try:
+        filled = check_request(facts, wanted.input, wanted.media)
+    except InputRefusedError as error:
+        raise input_error(error, where="input") from None
+    request = make_request(facts.inputs, filled, wanted.media)
+    if problems := over_caps(request, caller.caps) + _unsafe(filled, caller):
+        raise problems_error(problems, where="input")
+    quote = quote_checked(facts, filled, media=wanted.media, client_id=caller.client_id)
+    return Prepared(
+        wanted=wanted,
+        facts=facts,
+        quote=quote,
+        hold=_hold(quote, wanted.max_price),
+        features=features_of(facts.inputs, filled),
+        deadline=int(deadline_seconds(facts, request)),
+        outgoing=outgoing_input(wanted.input, facts.inputs),
+    )
+
+
+def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
+    """Writes hold, job, event and outbox in the caller's transaction. Raises ApiError, which must undo it."""
+    wanted, facts = prepared.wanted, prepared.facts
+    job_id = new_id("job")
+    account = account_of(caller.client_id)
+    place_hold(
+        Reservation(caller.client_id, caller.key_id, job_id, facts.pk, facts.category, prepared.hold),
+        max_in_flight=caller.max_in_flight,
+        max_queued=caller.max_queued,
+        now=now,
+    )
+    job = Job.objects.create(
+        id=job_id,
+        client_id=caller.client_id,
+        key_id=caller.key_id,
+        model_id=facts.pk,
+        provider=facts.provider,
+        endpoint_id=facts.endpoint_id,
+        schema_version=facts.schema_version,
+        input=prepared.outgoing,
+        input_digest=digest_of(prepared.outgoing),
+        features=prepared.features,
+        quote=prepared.quote.as_json(),
+        terms=freeze(prepared.quote, facts, account, hold=prepared.hold).as_json(),
+        hold_amount=prepared.hold,
+        max_price=wanted.max_price,
+        priority=Job.Priority.LOW if wanted.low_priority else Job.Priority.NORMAL,
+        metadata=dict(wanted.metadata),
+        webhook_url=wanted.webhook_url,
+        may_cache=wanted.may_cache,
+        idempotency_key=wanted.idempotency_key,
+        body_digest=wanted.body_digest,
+        token=secrets.token_urlsafe(32),
+        deadline_seconds=prepared.deadline,
+        created_at=now,
+        next_at=now,
+    )
+    tell_queued(job)
+    return job
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of the canonical JSON of an input: the same for equal inputs, whatever the order of their fields."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _unsafe(filled: Mapping[str, Any], caller: Caller) -> list[Problem]:
+    if filled.get(SAFETY) is not False or caller.may_disable_safety_checker:
+        return []
+    hint = "leave it out, or ask the operator to allow it"
+    return [Problem(SAFETY, "not_allowed", "your terms do not allow to switch the safety checker off", hint)]
+
+
+def _hold(quote: Quote, max_price: int | None) -> int:
+    if quote.price is None or quote.high is None:
+        needs = f" What is missing: {', '.join(quote.missing)}." if quote.missing else ""
+        raise ApiError(
+            "model_unpriced",
+            f"What this request would cost is not known, so it can't be run.{needs}",
+            "Tell what is missing (media facts go beside the input), or choose another model.",
+            details={"missing": list(quote.missing)},
+        )
+    if max_price is None:
+        return quote.high
+    if quote.price > max_price:
+        raise ApiError(
+            "price_above_max",
+            f"The price is {format_usd(quote.price)} USD, and at most {format_usd(max_price)} USD were allowed.",
+            "Raise max_price, or ask for less.",
+            details={"price": format_usd(quote.price), "max_price": format_usd(max_price)},
+        )
+    return min(quote.high, max_price)

@@ -1,0 +1,199 @@
+"""Jobs over HTTP: made, read, listed, canceled."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from catalog.api_shapes import ErrorShape
+from genfeed.clients.auth import Identity, RequireScope
+from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import Caller
+from jobs import api_shapes as shapes
+from jobs.accepting import Wanted, accept
+from jobs.canceling import cancel
+from jobs.idempotency import digest_of_request, key_of, once
+from jobs.models import Job, JobEvent
+from jobs.rendering import job_bytes, render_event, render_job
+from jobs.webhook_urls import check_webhook_url
+from pricing.money import NotMoney, parse_usd
+
+jobs_router = Router(tags=["Jobs"])
+
+_CREATE_ERRORS = dict.fromkeys((400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503), ErrorShape)
+_READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
+_LONGEST_VALUE = 500
+
+
+class JobFilters(Schema):
+    status: shapes.StatusName | None = None
+    model: str | None = Field(None, max_length=300)
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=60, description="next_cursor of the page before.")
+
+
+@jobs_router.post(
+    "/jobs",
+    auth=RequireScope("jobs:write"),
+    response={201: shapes.JobShape, **_CREATE_ERRORS},
+    summary="Run a model",
+    operation_id="create_job",
+)
+def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
+    """Accepts one generation request, reserves what it may cost, and answers at once; the job runs in the background.
+
+    Send an `Idempotency-Key` to be able to repeat the request without running it twice. Any answer but 201 means that
+    nothing was accepted, nothing runs and nothing is charged.
+    """
+    caller = _caller(request)
+    wanted = _wanted(request, body)
+
+    def work(keep: Any) -> HttpResponse:
+        rendered: list[bytes] = []
+
+        def beside(job: Job) -> None:
+            rendered.append(job_bytes(job, shows_cost=_shows_cost(request)))
+            keep(201, rendered[0])
+
+        accept(wanted, caller, beside=beside)
+        return HttpResponse(rendered[0], content_type="application/json", status=201)
+
+    return once(request, caller.client_id, work)
+
+
+@jobs_router.get(
+    "/jobs",
+    auth=RequireScope("jobs:read"),
+    response={200: shapes.JobPage, **_READ_ERRORS},
+    summary="List jobs",
+    operation_id="list_jobs",
+)
+def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
+    """Your jobs, newest first."""
+    jobs = Job.objects.filter(client_id=_caller(request).client_id).order_by("-id")
+    if filters.status:
+        jobs = jobs.filter(status=filters.status)
+    if filters.model:
+        jobs = jobs.filter(endpoint_id=filters.model.rpartition(":")[2])
+    if filters.created_after:
+        jobs = jobs.filter(created_at__gte=filters.created_after)
+    if filters.created_before:
+        jobs = jobs.filter(created_at__lt=filters.created_before)
+    if filters.cursor:
+        jobs = jobs.filter(id__lt=filters.cursor)
+    found = list(jobs[: filters.limit + 1])
+    shown = found[: filters.limit]
+    items = [render_job(job, shows_cost=_shows_cost(request)) for job in shown]
+    return _json({"items": items, "next_cursor": shown[-1].pk if len(found) > filters.limit else None})
+
+
+@jobs_router.get(
+    "/jobs/{job_id}",
+    auth=RequireScope("jobs:read"),
+    response={200: shapes.JobShape, **_READ_ERRORS},
+    summary="Get a job",
+    operation_id="get_job",
+)
+def get_job(request: HttpRequest, job_id: str) -> HttpResponse:
+    """One job: its status, and its output once it has succeeded."""
+    return _answer(request, _find(request, job_id))
+
+
+@jobs_router.post(
+    "/jobs/{job_id}/cancel",
+    auth=RequireScope("jobs:write"),
+    response={200: shapes.JobShape, 409: ErrorShape, **_READ_ERRORS},
+    summary="Cancel a job",
+    operation_id="cancel_job",
+)
+def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Cancels a queued job at once. One that runs becomes `canceling`; if it succeeds all the same, it is charged."""
+    return _answer(request, cancel(_find(request, job_id)))
+
+
+@jobs_router.get(
+    "/jobs/{job_id}/events",
+    auth=RequireScope("jobs:read"),
+    response={200: shapes.JobEventPage, **_READ_ERRORS},
+    summary="List the events of a job",
+    operation_id="list_job_events",
+)
+def list_events(request: HttpRequest, job_id: str, after: int = 0, limit: int = 100) -> HttpResponse:
+    """What happened to a job so far, oldest first; `after` is the number of the last event that you know."""
+    job = _find(request, job_id)
+    limit = max(1, min(limit, 500))
+    events = list(JobEvent.objects.filter(job=job, number__gt=after).order_by("number")[: limit + 1])
+    more = str(events[limit - 1].number) if len(events) > limit else None
+    return _json({"items": [render_event(event) for event in events[:limit]], "next_cursor": more})
+
+
+def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:
+    for name, value in body.metadata.items():
+        if len(name) > 100 or (isinstance(value, str) and len(value) > _LONGEST_VALUE):
+            raise ApiError(
+                "invalid_request",
+                f"metadata.{name[:100]}: names have at most 100 characters, values {_LONGEST_VALUE}.",
+                "Shorten it, or keep it on your side under the job's id.",
+            )
+    return Wanted(
+        model=body.model,
+        input=body.input,
+        media=body.media,
+        webhook_url=check_webhook_url(body.webhook_url) if body.webhook_url else "",
+        max_price=_max_price(body.max_price),
+        may_cache=body.cache,
+        metadata=body.metadata,
+        low_priority=body.priority == "low",
+        idempotency_key=key_of(request),
+        body_digest=digest_of_request(request),
+    )
+
+
+def _max_price(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        amount = parse_usd(text, what="max_price")
+    except NotMoney as error:
+        raise ApiError("invalid_request", f"{error}.", 'Send USD as a decimal string, e.g. "0.05".') from None
+    if amount < 0:
+        raise ApiError("invalid_request", "max_price can't be negative.", 'Send USD as a decimal string, e.g. "0.05".')
+    return amount
+
+
+def _caller(request: HttpRequest) -> Caller:
+    identity: Identity = request.auth  # type: ignore[attr-defined]
+    if identity.key is None:
+        raise ApiError(
+            "forbidden_scope",
+            "Jobs belong to clients, and this is an account of staff.",
+            "Use an API key of the client; the admin shows all jobs.",
+        )
+    return identity.key
+
+
+def _find(request: HttpRequest, job_id: str) -> Job:
+    """The caller's own job; another client's is as unknown as one that does not exist."""
+    job = Job.objects.filter(pk=job_id[:40], client_id=_caller(request).client_id).first()
+    if job is None:
+        raise ApiError("not_found", f"There is no job {job_id[:60]!r}.", "List your jobs at /api/v1/jobs.")
+    return job
+
+
+def _shows_cost(request: HttpRequest) -> bool:
+    identity: Identity = request.auth  # type: ignore[attr-defined]
+    return identity.is_admin or settings.GENFEED_MODE == "core"
+
+
+def _answer(request: HttpRequest, job: Job) -> HttpResponse:
+    return HttpResponse(job_bytes(job, shows_cost=_shows_cost(request)), content_type="application/json")
+
+
+def _json(body: Any) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body), content_type="application/json")

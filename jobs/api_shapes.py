@@ -1,0 +1,86 @@
+"""The shapes of jobs, as the OpenAPI document shows them; the bytes are rendered elsewhere."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from pricing.api_shapes import EstimateShape, Input, Media, ModelId, Usd
+
+StatusName = Literal["queued", "submitting", "submitted", "running", "canceling", "succeeded", "failed", "canceled"]
+Metadata = Annotated[
+    dict[str, str | int | float | bool | None],
+    Field(max_length=50, description="Your own notes, given back with the job: at most 50 short values."),
+]
+
+
+class JobBody(Schema):
+    """One generation request."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "model": "fal-ai/flux/schnell",
+                "input": {"prompt": "a lighthouse in a storm"},
+                "max_price": "0.05",
+            }
+        },
+    )
+    model: ModelId
+    input: Input = Field(default_factory=dict)
+    media: Media = None
+    webhook_url: str | None = Field(None, max_length=2000, description="Is told of the job's events (https).")
+    max_price: str | None = Field(
+        None, max_length=40, description="USD as a decimal string: a dearer quote is refused, a charge never passes it."
+    )
+    cache: bool = Field(False, description="A stored result of the same request will do, where there is one.")
+    metadata: Metadata = Field(default_factory=dict)
+    priority: Literal["normal", "low"] = "normal"
+
+
+class JobErrorShape(Schema):
+    code: str
+    message: str
+    hint: str
+
+
+class JobShape(Schema):
+    id: str
+    status: StatusName
+    model: str
+    provider: str
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    queue_position: int | None = Field(description="Requests ahead in the provider's queue.")
+    quote: EstimateShape
+    charge: Usd = Field(description="What the job was charged; null until it has ended.")
+    cost: str | None = Field(None, description="Only for scope admin, and in core mode.")
+    cost_source: Literal["billing_event", "billable_units", "estimated", "none"] | None
+    output: Any = Field(description="As the model's output_schema says.")
+    assets: list[dict[str, Any]]
+    error: JobErrorShape | None
+    cached: bool
+    metadata: dict[str, Any]
+    events_url: str
+    batch: str | None
+
+
+class JobPage(Schema):
+    items: list[JobShape]
+    next_cursor: str | None
+
+
+class JobEventShape(Schema):
+    number: int = Field(description="Rises with every event of the job.")
+    type: Literal["job_queued", "job_started", "job_progress", "job_succeeded", "job_failed", "job_canceled"]
+    at: datetime
+    data: dict[str, Any]
+
+
+class JobEventPage(Schema):
+    items: list[JobEventShape]
+    next_cursor: str | None

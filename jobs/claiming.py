@@ -1,0 +1,130 @@
+"""Choosing work: queued jobs for submission, fairly and within all limits, and jobs that are due for a look.
+
+Claims are leases: what a claim says is undone by time, so a dispatcher that dies leaves nothing locked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count, F, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+
+from catalog.providers import queue
+from genfeed.clients.models import Client
+from jobs import gate
+from jobs.models import IN_FLIGHT, Job, Status
+
+# Longer than any call may take with its retries: while it runs, nobody else looks.
+LEASE = timedelta(seconds=90)
+
+
+def claim_queued(limit: int) -> list[Job]:
+    """Up to `limit` queued jobs, moved to `submitting`; each must be sent at once, for from now on it counts as sent.
+
+    Within the account's cap and each client's places in flight; clients take turns, urgent jobs and older ones first.
+    """
+    if limit <= 0:
+        return []
+    claimed: list[Job] = []
+    waiting = Job.objects.filter(status=Status.QUEUED, next_at__lte=timezone.now())
+    for provider in list(waiting.values_list("provider", flat=True).distinct()):
+        if queue.is_runnable(provider):
+            claimed += _claim_of(provider, limit - len(claimed))
+    return claimed
+
+
+def _claim_of(provider: str, limit: int) -> list[Job]:
+    with transaction.atomic(durable=True):
+        now = timezone.now()
+        gated = gate.gate_of(provider)
+        allowed = gate.room(gated, now)
+        busy = Counter(
+            dict(
+                Job.objects.filter(provider=provider, status__in=IN_FLIGHT)
+                .order_by()
+                .values_list("client_id")
+                .annotate(n=Count("pk"))
+            )
+        )
+        free = min(limit, settings.FAL_MAX_CONCURRENT - busy.total())
+        if allowed is not None:
+            free = min(free, allowed)
+        if free <= 0:
+            return []
+        chosen = _choose(provider, free, busy, now)
+        if not chosen:
+            return []
+        rows = Job.objects.filter(pk__in=chosen, status=Status.QUEUED)
+        if connection.features.has_select_for_update_skip_locked:
+            # A job that is being canceled this moment is somebody else's.
+            rows = rows.select_for_update(skip_locked=True)
+        jobs = list(rows)
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
+            status=Status.SUBMITTING,
+            version=F("version") + 1,
+            attempts=F("attempts") + 1,
+            sent_at=now,
+            next_at=now + LEASE,
+        )
+        for job in jobs:
+            job.status, job.version, job.attempts = Status.SUBMITTING, job.version + 1, job.attempts + 1
+            job.sent_at, job.next_at = now, now + LEASE
+        order = {pk: place for place, pk in enumerate(chosen)}
+        return sorted(jobs, key=lambda job: order[job.pk])
+
+
+def _choose(provider: str, free: int, busy: Counter[int], now: datetime) -> list[str]:
+    """Ids of the jobs to send next: round and round the clients, those with the fewest in flight first."""
+    ranked = (
+        Job.objects.filter(provider=provider, status=Status.QUEUED, next_at__lte=now)
+        .annotate(
+            place=Window(RowNumber(), partition_by=[F("client_id")], order_by=[F("priority").desc(), F("id").asc()])
+        )
+        .filter(place__lte=free)
+        .order_by("place", "id")
+        .values_list("client_id", "id")
+    )
+    waiting: dict[int, deque[str]] = defaultdict(deque)
+    for client_id, job_id in ranked:
+        waiting[client_id].append(job_id)
+    places = dict(Client.objects.filter(pk__in=waiting).values_list("pk", "max_in_flight"))
+    chosen: list[str] = []
+    turns = sorted(waiting, key=lambda client_id: busy[client_id])
+    while turns and len(chosen) < free:
+        for client_id in list(turns):
+            own = places.get(client_id)
+            most = settings.MAX_IN_FLIGHT if own is None else own
+            if not waiting[client_id] or busy[client_id] >= most:
+                turns.remove(client_id)
+                continue
+            if len(chosen) == free:
+                break
+            chosen.append(waiting[client_id].popleft())
+            busy[client_id] += 1
+    return chosen
+
+
+def claim_due(limit: int, *, now: datetime | None = None) -> list[Job]:
+    """Up to `limit` jobs at the provider whose time for a look has come, the longest due first."""
+    if limit <= 0:
+        return []
+    now = now or timezone.now()
+    due = Job.objects.filter(next_at__lte=now, status__in=IN_FLIGHT).order_by("next_at")[:limit]
+    claimed = []
+    for job in due:
+        until = now + LEASE
+        if Job.objects.filter(pk=job.pk, next_at=job.next_at, status=job.status).update(next_at=until):
+            job.next_at = until
+            claimed.append(job)
+    return claimed
+
+
+def overdue_in_queue(*, now: datetime | None = None) -> list[Job]:
+    """Jobs that have waited in our own queue for longer than it may take."""
+    limit = (now or timezone.now()) - timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS)
+    return list(Job.objects.filter(status=Status.QUEUED, created_at__lte=limit)[:200])

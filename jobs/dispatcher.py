@@ -1,0 +1,160 @@
+"""The dispatcher: chooses work, talks to providers in threads, and writes down what they said, one thing at a time.
+
+Threads only do HTTP; all rows are read and written by the thread that loops. Any number of dispatchers may run: claims
+are leases, and every change is conditional on what was seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue as queues
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from catalog.providers import queue
+from catalog.providers.queue import QueueInterface
+from genfeed.journal import request_ids
+from jobs import canceling, failures, recovering, submitting, watching
+from jobs.claiming import claim_due, claim_queued, overdue_in_queue
+from jobs.finishing import fail
+from jobs.models import Job, Status
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.05
+_SWEEP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One piece of work: `ask` without the database in a thread, `apply` with it in the loop."""
+
+    ask: Callable[[QueueInterface, Job], Any]
+    apply: Callable[[Job, Any], None]
+
+
+SUBMIT = Step(submitting.ask, submitting.apply)
+WATCH = Step(watching.ask, watching.apply)
+CANCEL = Step(canceling.ask, canceling.apply)
+RECOVER = Step(recovering.ask, recovering.apply)
+
+
+def step_for(job: Job) -> Step:
+    """What a job that is due needs."""
+    if job.status == Status.SUBMITTING:
+        return RECOVER
+    if job.status == Status.CANCELING and job.cancel_sent_at is None:
+        return CANCEL
+    return WATCH
+
+
+class Dispatcher:
+    """One dispatcher. `run` loops until it is told to stop; `tick` does one round, for tests."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._threads = threads or settings.DISPATCH_THREADS
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="provider")
+        self._done: queues.SimpleQueue[tuple[Step, Job, Any]] = queues.SimpleQueue()
+        self._providers: dict[str, QueueInterface] = {}
+        self._running = 0
+        self._swept = 0.0
+
+    def run(self, stop: Event) -> None:
+        """Works until `stop` is set, then lets what is under way come to its end."""
+        try:
+            while not stop.is_set():
+                try:
+                    close_old_connections()
+                    if not self.tick():
+                        self._wait(IDLE_SECONDS)
+                except DatabaseError:
+                    # A database that is away comes back; leases let every job go on then.
+                    logger.exception("the dispatcher could not work with the database")
+                    close_old_connections()
+                    stop.wait(1.0)
+        finally:
+            self.drain()
+
+    def tick(self) -> bool:
+        """Writes down what has come, then starts what is to do; whether there was anything."""
+        came = self._apply_all()
+        begun = self._begin(claim_queued(self._free), SUBMIT)
+        begun += self._begin(claim_due(self._free))
+        if time.monotonic() - self._swept > _SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            for job in overdue_in_queue():
+                fail(job, failures.QUEUE_TIMEOUT)
+        return bool(came or begun)
+
+    def drain(self) -> None:
+        """Waits for the calls under way and writes down what they bring; then closes all connections."""
+        while self._running:
+            self._wait(5.0)
+            self._apply_all()
+        self._pool.shutdown()
+        for provider in self._providers.values():
+            provider.close()
+
+    @property
+    def _free(self) -> int:
+        return self._threads - self._running
+
+    def _begin(self, jobs: list[Job], step: Step | None = None) -> int:
+        for job in jobs:
+            self._running += 1
+            self._pool.submit(self._call, step or step_for(job), job)
+        return len(jobs)
+
+    def _call(self, step: Step, job: Job) -> None:
+        request_ids.begin()
+        try:
+            outcome = step.ask(self._provider(job.provider), job)
+        except Exception as error:
+            outcome = error
+        self._done.put((step, job, outcome))
+
+    def _wait(self, seconds: float) -> None:
+        """Until something comes, or the time is over."""
+        try:
+            came = self._done.get(timeout=seconds)
+        except queues.Empty:
+            return
+        self._apply(came)
+
+    def _apply_all(self) -> int:
+        count = 0
+        while True:
+            try:
+                came = self._done.get_nowait()
+            except queues.Empty:
+                return count
+            self._apply(came)
+            count += 1
+
+    def _apply(self, came: tuple[Step, Job, Any]) -> None:
+        step, job, outcome = came
+        self._running -= 1
+        request_ids.begin()
+        if isinstance(outcome, Exception) and not isinstance(outcome, queue.QueueError):
+            # The lease ends by itself: the job is looked at again, and other jobs go on.
+            logger.error("job %s: %s", job.pk, type(outcome).__name__, exc_info=outcome)
+            return
+        try:
+            step.apply(job, outcome)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("job %s could not be brought forward", job.pk)
+
+    def _provider(self, slug: str) -> QueueInterface:
+        found = self._providers.get(slug)
+        if found is None:
+            found = self._providers[slug] = queue.open_queue(slug)
+        return found

@@ -1,0 +1,147 @@
+"""The end of a job: status, money, usage record and event in one transaction, whoever brings the news and how often."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.models import SchemaVersion
+from catalog.providers.queue import Answer, Result
+from genfeed.journal.alerts import raise_alert
+from jobs import failures
+from jobs.answers import keep
+from jobs.failures import Failure
+from jobs.models import Job, Status
+from jobs.outputs import has_expected_media
+from jobs.transitions import move
+from pricing.estimates.facts import facts_of
+from pricing.ledger.settling import release, settle
+from pricing.money import format_decimal
+from pricing.settling.amounts import Amounts, amounts_at_end
+from pricing.settling.frozen import read_frozen
+from pricing.usage.recording import Outcome, Usage, record_usage
+
+OUTCOMES = {
+    Status.SUCCEEDED: Outcome.SUCCEEDED,
+    Status.FAILED: Outcome.FAILED,
+    Status.CANCELED: Outcome.CANCELED,
+}
+
+
+def finish(job: Job, result: Result) -> bool:
+    """Ends a job by the provider's result; False, and nothing written, where it changed meanwhile."""
+    if result.succeeded:
+        if has_expected_media(result.output, _outputs(job)):
+            return _end(job, Status.SUCCEEDED, units=result.units, answer=result.answer, output=result.output)
+        return fail(job, failures.NO_MEDIA, units=result.units, answer=result.answer)
+    if failures.is_cancellation(result) and job.status == Status.CANCELING:
+        return canceled(job, units=result.units, answer=result.answer)
+    return fail(job, failures.failure_of(result), units=result.units, answer=result.answer)
+
+
+def fail(job: Job, failure: Failure, *, units: Decimal | None = None, answer: Answer | None = None) -> bool:
+    """Ends a job as failed. It costs the client nothing, unless it was billed and the client's terms say so (M8)."""
+    return _end(job, Status.FAILED, units=units, failure=failure, answer=answer)
+
+
+def canceled(job: Job, *, units: Decimal | None = None, answer: Answer | None = None) -> bool:
+    """Ends a job as canceled; one that the deadline canceled has failed."""
+    if job.cancel_reason == "deadline":
+        return fail(job, failures.DEADLINE, units=units, answer=answer)
+    return _end(job, Status.CANCELED, units=units, answer=answer)
+
+
+def _end(
+    job: Job,
+    status: Status,
+    *,
+    units: Decimal | None,
+    answer: Answer | None,
+    failure: Failure | None = None,
+    output: Any = None,
+) -> bool:
+    succeeded = status == Status.SUCCEEDED
+    quoted_cost, quoted_price = job.quote["cost"], job.quote["price"]
+    amounts = amounts_at_end(
+        read_frozen(job.terms),
+        outcome=OUTCOMES[status],
+        quoted_cost=quoted_cost,
+        quoted_price=quoted_price,
+        units=units,
+    )
+    # What the ledger will charge at most; it is told the whole, so that it books what is above as our loss.
+    charge = min(amounts.charge, job.hold_amount)
+    now = timezone.now()
+    with transaction.atomic(durable=True):
+        moved = move(
+            job,
+            status,
+            event=f"job_{status}",
+            data=failure.as_json() if failure else {},
+            finished_at=now,
+            output=output,
+            error=failure.as_json() if failure else None,
+            charge=charge,
+            cost=amounts.cost,
+            cost_source=amounts.source,
+            billed_units="" if units is None else format_decimal(units)[:40],
+            quarantine=amounts.quarantine[:300],
+            queue_position=None,
+        )
+        if not moved:
+            return False
+        keep(job, answer)
+        if succeeded or amounts.charge:
+            settle(job.pk, charge=amounts.charge, cost=amounts.cost)
+        else:
+            release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
+        begun = job.submitted_at or job.sent_at
+        record_usage(
+            Usage(
+                job=job.pk,
+                client_id=job.client_id,
+                key_id=job.key_id,
+                model_id=job.model_id,
+                outcome=OUTCOMES[status],
+                cost=amounts.cost,
+                charge=charge,
+                cost_source=amounts.source,
+                unit=job.quote["unit"],
+                units=units,
+                quoted_cost=quoted_cost,
+                quoted_price=quoted_price,
+                terms=job.terms,
+                features=job.features,
+                error_code=failure.code if failure else "",
+                request_id=job.request_id,
+                seconds=(now - begun).total_seconds() if begun else None,
+            ),
+            now=now,
+        )
+    _tell_anomaly(job, amounts)
+    return True
+
+
+def _tell_anomaly(job: Job, amounts: Amounts) -> None:
+    """After the end is certain: a strange bill waits for a person."""
+    if amounts.quarantine:
+        raise_alert(
+            "bill_quarantined",
+            job.pk,
+            f"Job {job.pk}: its bill waits for a decision",
+            f"{amounts.quarantine} The client was charged the quote. Decide on the job's page.",
+            url=f"/admin/jobs/job/{job.pk}/",
+        )
+
+
+def _outputs(job: Job) -> list[dict[str, Any]]:
+    """The outputs that the model's schema promised when the job was accepted."""
+    facts = facts_of(job.model_id)
+    if facts.schema_version == job.schema_version:
+        return facts.outputs
+    version = SchemaVersion.objects.filter(model_id=job.model_id, number=job.schema_version).first()
+    outputs: list[dict[str, Any]] = version.unpacked["outputs"] if version else []
+    return outputs

@@ -1,0 +1,86 @@
+"""The gate to a provider: a circuit breaker and the order in which dispatchers choose work, both rows in the database.
+
+Failures in a row open it for a while; then one job is tried, and its success closes it. An account that can't pay, or a
+key that is not accepted, opens it for longer at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from genfeed.journal.alerts import raise_alert, resolve
+from genfeed.journal.models import Alert
+from jobs.models import ProviderGate
+
+# Failures in a row until it opens, the first time that it stays open, and the longest.
+FAILURES = 5
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=2)
+BLOCKED_WAIT = timedelta(minutes=5)
+
+
+def gate_of(provider: str) -> ProviderGate:
+    """The gate's row, locked until the caller's transaction ends: dispatchers choose work one after the other."""
+    ProviderGate.objects.get_or_create(name=provider)
+    return ProviderGate.objects.select_for_update().get(name=provider)
+
+
+def room(gate: ProviderGate, now: datetime) -> int | None:
+    """How many submits the breaker lets through now: none while open, one as a trial, None for any number."""
+    if gate.failures < FAILURES and gate.open_until is None:
+        return None
+    if gate.open_until is not None and gate.open_until > now:
+        return 0
+    # The trial: until it is known how it went, nobody else tries.
+    ProviderGate.objects.filter(pk=gate.pk).update(open_until=now + FIRST_WAIT)
+    return 1
+
+
+def note_success(provider: str) -> None:
+    """A submit was accepted: the gate closes again, if it was open or on its way there."""
+    changed = ProviderGate.objects.filter(name=provider, failures__gt=0).update(
+        failures=0, open_until=None, reason="", changed_at=timezone.now()
+    )
+    if changed:
+        resolve("provider_unreachable", provider)
+        resolve("provider_locked", provider)
+        resolve("provider_key_refused", provider)
+
+
+def note_failure(provider: str, reason: str) -> None:
+    """A submit did not come through; the fifth in a row opens the gate, and each further one for twice as long."""
+    ProviderGate.objects.get_or_create(name=provider)
+    now = timezone.now()
+    ProviderGate.objects.filter(name=provider).update(failures=F("failures") + 1, reason=reason[:300], changed_at=now)
+    gate = ProviderGate.objects.get(name=provider)
+    if gate.failures < FAILURES:
+        return
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(gate.failures - FAILURES, 10))
+    ProviderGate.objects.filter(name=provider).update(open_until=now + wait)
+    raise_alert(
+        "provider_unreachable",
+        provider,
+        f"{provider} does not take our requests",
+        f"{gate.failures} submits in a row failed; the last: {reason}. Jobs wait; one is tried every "
+        f"{int(wait.total_seconds())} s.",
+        level=Alert.Level.CRITICAL,
+        url="/admin/jobs/queue/",
+    )
+
+
+def block(provider: str, code: str, title: str, text: str) -> None:
+    """Our account or key is refused: nothing is sent for some minutes, and a person is told (`code` of the alert)."""
+    ProviderGate.objects.get_or_create(name=provider)
+    now = timezone.now()
+    ProviderGate.objects.filter(name=provider).update(
+        failures=F("failures") + FAILURES, open_until=now + BLOCKED_WAIT, reason=title[:300], changed_at=now
+    )
+    raise_alert(code, provider, title, text, level=Alert.Level.CRITICAL, url="/admin/jobs/queue/")
+
+
+def reopen(provider: str) -> None:
+    """A person says that the cause is gone: the next job is tried at once."""
+    ProviderGate.objects.filter(name=provider).update(failures=0, open_until=None, reason="", changed_at=timezone.now())

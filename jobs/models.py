@@ -1,0 +1,198 @@
+"""Jobs and what happened to them. Amounts are nano-USD."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from catalog.models import AIModel
+from catalog.providers.queue import Request
+from genfeed.clients.models import ApiKey, Client
+
+
+class Status(models.TextChoices):
+    """DESIGN section 8; `jobs.transitions` knows which follows which."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELED)
+# Work of ours at the provider, or on its way there.
+IN_FLIGHT = (Status.SUBMITTING, Status.SUBMITTED, Status.RUNNING, Status.CANCELING)
+OPEN = (Status.QUEUED, *IN_FLIGHT)
+
+
+class Job(models.Model):
+    """One generation request of a client, from acceptance to its end. Changed only by `jobs.transitions`."""
+
+    class Priority(models.TextChoices):
+        NORMAL = "normal"
+        LOW = "low"
+
+    id = models.CharField(max_length=40, primary_key=True, help_text="job_ and a ULID: sorts by time.")
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="jobs")
+    key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+")
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="jobs")
+    provider = models.CharField(max_length=40, help_text="The provider's slug.")
+    endpoint_id = models.CharField(max_length=255)
+    schema_version = models.IntegerField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    # Counts changes: every change is conditional on the version it saw, and numbers its event by it.
+    version = models.PositiveIntegerField(default=1)
+
+    input = models.JSONField(help_text="As it is sent to the provider.")
+    input_digest = models.CharField(max_length=64, help_text="SHA-256 of the canonical input; finds lost requests.")
+    features = models.JSONField(default=dict, help_text="The fields that matter for the price, defaults filled in.")
+    quote = models.JSONField(help_text="Frozen: units, unit price, rule, margin terms (pricing.estimates.quotes).")
+    terms = models.JSONField(help_text="Frozen: pricing.settling.frozen.")
+    hold_amount = models.BigIntegerField()
+    max_price = models.BigIntegerField(null=True)
+    priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
+    metadata = models.JSONField(default=dict)
+    webhook_url = models.CharField(max_length=2000, blank=True)
+    may_cache = models.BooleanField(default=False)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    body_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the body that came with the key.")
+    token = models.CharField(
+        max_length=64, help_text="In the address that the provider calls back; nobody else has it."
+    )
+
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(
+        null=True, help_text="Right before the submit was sent: from then on it may be there."
+    )
+    submitted_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_reason = models.CharField(max_length=10, blank=True, help_text="client, staff or deadline.")
+    cancel_sent_at = models.DateTimeField(null=True, help_text="When the provider was asked to cancel.")
+    deadline_seconds = models.PositiveIntegerField()
+    deadline_at = models.DateTimeField(
+        null=True, help_text="By when it must be done; time in the provider's queue apart."
+    )
+    # When the dispatcher looks at it next; claiming it moves this ahead, so a dead process frees its work by time.
+    next_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Submits begun; counted before each.")
+    looks = models.PositiveIntegerField(default=0, help_text="How often the provider was asked in vain; spaces polls.")
+
+    request_id = models.CharField(max_length=80, blank=True, help_text="The provider's id.")
+    urls = models.JSONField(default=dict)
+    queue_position = models.PositiveIntegerField(null=True)
+    log_mark = models.JSONField(default=list, help_text="Digests of the log lines that were told already.")
+
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True, help_text="code, message, hint.")
+    charge = models.BigIntegerField(null=True)
+    cost = models.BigIntegerField(null=True)
+    cost_source = models.CharField(max_length=16, blank=True)
+    billed_units = models.CharField(max_length=40, blank=True)
+    quarantine = models.CharField(max_length=300, blank=True, help_text="Why its bill waits for a person.")
+    is_cached = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["client", "id"]),
+            models.Index(fields=["next_at"], condition=~Q(status__in=["succeeded", "failed", "canceled"]), name="due"),
+            models.Index(
+                fields=["client", "status"],
+                condition=~Q(status__in=["succeeded", "failed", "canceled"]),
+                name="open_jobs_of_client",
+            ),
+            models.Index(fields=["status", "created_at"]),
+            models.Index(fields=["request_id"], condition=~Q(request_id=""), name="job_by_request"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "request_id"], condition=~Q(request_id=""), name="one_job_a_request"
+            ),
+        ]
+        permissions = [
+            ("view_job_input", "Can see inputs and outputs of jobs"),
+            ("retry_job", "Can retry jobs"),
+            ("cancel_job", "Can cancel jobs"),
+            ("refund_job", "Can refund jobs"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def request(self) -> Request:
+        """Its request at the provider."""
+        return Request(self.endpoint_id, self.request_id, self.urls)
+
+
+class JobEvent(models.Model):
+    """Something that happened to a job, numbered per job in the order it happened."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=20)
+    at = models.DateTimeField(default=timezone.now)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["job", "number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="event_number_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.number} {self.kind}"
+
+
+class ProviderAnswer(models.Model):
+    """What a provider answered about a job, kept for staff."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="answers")
+    at = models.DateTimeField(default=timezone.now)
+    call = models.CharField(max_length=20)
+    status = models.PositiveSmallIntegerField(help_text="HTTP; 0: no answer came.")
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["job", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.status}"
+
+
+class ProviderGate(models.Model):
+    """Whether work may go to a provider by one key: the circuit breaker that all processes share."""
+
+    name = models.CharField(max_length=120, primary_key=True, help_text="Provider's slug, and whose key.")
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    open_until = models.DateTimeField(null=True, help_text="No submit before then; afterwards one is tried.")
+    reason = models.CharField(max_length=300, blank=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IdempotentAnswer(models.Model):
+    """The answer that a POST with an Idempotency-Key got, for whoever sends it again within 24 hours."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    body_digest = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
+    status = models.PositiveSmallIntegerField(default=0, help_text="0: still at work.")
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client", "key"], name="one_answer_a_key")]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} {self.key}"

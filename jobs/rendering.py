@@ -1,0 +1,55 @@
+"""Jobs and their events as the API shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from jobs.models import Job, JobEvent
+from pricing.estimates.quotes import Quote
+from pricing.estimates.rendering import render_quote, usd
+
+
+def render_job(job: Job, *, shows_cost: bool) -> dict[str, Any]:
+    """The job as JSON values. Cost only to staff and in core mode, as with estimates."""
+    body: dict[str, Any] = {
+        "id": job.pk,
+        "status": job.status,
+        "model": job.endpoint_id,
+        "provider": job.provider,
+        "created_at": moment(job.created_at),
+        "queued_at": moment(job.created_at),
+        "started_at": moment(job.started_at),
+        "finished_at": moment(job.finished_at),
+        "queue_position": job.queue_position,
+        "quote": render_quote(Quote.of_json(job.quote), shows_cost=shows_cost),
+        "charge": usd(job.charge),
+        "cost_source": job.cost_source or None,
+        "output": job.output,
+        "assets": [],
+        "error": job.error,
+        "cached": job.is_cached,
+        "metadata": job.metadata,
+        "events_url": f"/api/v1/jobs/{job.pk}/events",
+        "batch": None,
+    }
+    if shows_cost:
+        body["cost"] = usd(job.cost)
+    return body
+
+
+def job_bytes(job: Job, *, shows_cost: bool) -> bytes:
+    """The job as JSON."""
+    return orjson.dumps(render_job(job, shows_cost=shows_cost))
+
+
+def render_event(event: JobEvent) -> dict[str, Any]:
+    """One event of a job as JSON values."""
+    return {"number": event.number, "type": event.kind, "at": moment(event.at), "data": event.data}
+
+
+def moment(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds, null for none."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

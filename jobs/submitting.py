@@ -1,0 +1,158 @@
+"""Sending a job to its provider, once: `ask` talks to the provider and to no database, `apply` the other way round."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from catalog.providers.queue import (
+    Answer,
+    KeyRefusedError,
+    LockedError,
+    NotAcceptedError,
+    QueueError,
+    QueueInterface,
+    RefusedError,
+    Request,
+    Submitted,
+)
+from jobs import failures, gate
+from jobs.answers import keep
+from jobs.canceling import begin_cancel
+from jobs.finishing import canceled, fail
+from jobs.models import Job, Status
+from jobs.orphans import note_orphan
+from jobs.pace import next_look
+from jobs.transitions import move, touch
+
+_FIRST_RETRY = 1.0
+_LONGEST_RETRY = 30.0
+
+
+def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError:
+    """Sends the request. What is not a clear answer is returned as an error, for `apply` to judge."""
+    try:
+        return provider.submit(
+            job.endpoint_id,
+            job.input,
+            webhook_url=webhook_url(job),
+            low_priority=job.priority == Job.Priority.LOW,
+        )
+    except QueueError as error:
+        return error
+
+
+def webhook_url(job: Job) -> str:
+    """Where the provider tells of the end: it names the job and its own token; "" where nobody can reach us."""
+    if not settings.PUBLIC_URL:
+        return ""
+    return f"{settings.PUBLIC_URL}/webhooks/{job.provider}/{job.pk}/{job.token}"
+
+
+def apply(job: Job, outcome: Submitted | QueueError) -> None:
+    """Writes down what became of a submit."""
+    if isinstance(outcome, Submitted):
+        gate.note_success(job.provider)
+        if not adopt(job, outcome.request, position=outcome.queue_position, answer=outcome.answer):
+            _too_late(job, outcome)
+    elif isinstance(outcome, NotAcceptedError):
+        gate.note_failure(job.provider, str(outcome))
+        _requeue(job, outcome)
+    elif isinstance(outcome, LockedError | KeyRefusedError):
+        _our_account(job, outcome)
+    elif isinstance(outcome, RefusedError):
+        fail(job, failures.refused_submit(outcome.status, outcome.detail), answer=outcome.answer)
+    else:
+        gate.note_failure(job.provider, str(outcome))
+        with transaction.atomic(durable=True):
+            keep(job, outcome.answer or Answer("submit", 0, body=str(outcome)))
+            # From here on `recovering` looks for it.
+            touch(job, next_at=timezone.now() + timedelta(seconds=1))
+
+
+def adopt(
+    job: Job,
+    request: Request,
+    *,
+    position: int | None = None,
+    answer: Answer | None = None,
+    now: datetime | None = None,
+) -> bool:
+    """Ties a job to its request at the provider; True too where it is tied to that very request already.
+
+    False where the job has ended meanwhile, or another job has that request.
+    """
+    now = now or timezone.now()
+    for _ in range(5):
+        try:
+            with transaction.atomic(durable=True):
+                deadline = now + timedelta(seconds=job.deadline_seconds)
+                if job.status == Status.SUBMITTING and move(
+                    job,
+                    Status.SUBMITTED,
+                    request_id=request.request_id,
+                    urls=request.urls,
+                    submitted_at=now,
+                    deadline_at=deadline,
+                    queue_position=position,
+                    looks=0,
+                    next_at=min(deadline, now + next_look(0)),
+                ):
+                    keep(job, answer)
+        except IntegrityError:
+            return False
+        if job.status == Status.SUBMITTED and job.request_id == request.request_id:
+            if job.cancel_requested_at:
+                begin_cancel(job, reason=job.cancel_reason)
+            return True
+        job.refresh_from_db()
+        if job.status != Status.SUBMITTING:
+            return job.request_id == request.request_id
+    return False
+
+
+def _requeue(job: Job, error: NotAcceptedError) -> None:
+    """Certainly not accepted: back into the queue, to be sent again after a wait."""
+    bound = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(job.attempts - 1, 10))
+    jitter = secrets.randbelow(1000) / 1000
+    wait = error.retry_after if error.retry_after is not None else bound * jitter
+    now = timezone.now()
+    again = now + timedelta(seconds=min(wait, _LONGEST_RETRY))
+    while job.status == Status.SUBMITTING:
+        if job.cancel_requested_at:
+            if canceled(job):
+                return
+        else:
+            with transaction.atomic(durable=True):
+                if move(job, Status.QUEUED, sent_at=None, next_at=again):
+                    keep(job, error.answer)
+                    return
+        job.refresh_from_db()
+
+
+def _our_account(job: Job, error: QueueError) -> None:
+    """401 and 403 are our problem: a person is told, nothing more is sent for a while, and the client loses nothing."""
+    if isinstance(error, LockedError):
+        gate.block(
+            job.provider,
+            "provider_locked",
+            f"Our balance at {job.provider} is exhausted",
+            f"{error} Top it up; jobs go on by themselves within minutes, or at once by “Try now” on the queue's page.",
+        )
+    else:
+        gate.block(
+            job.provider,
+            "provider_key_refused",
+            f"{job.provider} does not accept our key",
+            f"{error} Check FAL_KEY; jobs go on by themselves within minutes after it is right.",
+        )
+    fail(job, failures.OUR_ACCOUNT, answer=error.answer)
+
+
+def _too_late(job: Job, outcome: Submitted) -> None:
+    """The provider accepted a job that was given up meanwhile: it is not delivered, and its bill is our loss."""
+    note_orphan(job, outcome.request)

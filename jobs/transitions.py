@@ -1,0 +1,80 @@
+"""Every change of a job: one conditional UPDATE; only whoever wins it books money and writes the event.
+
+The condition is the version that the caller has seen, so nothing is ever decided on an outdated job. The version after
+a change is also the number of its event.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from genfeed.journal.models import OutboxEvent
+from jobs.models import Job, JobEvent, Status
+
+FOLLOWS: dict[str, frozenset[str]] = {
+    Status.QUEUED: frozenset({Status.SUBMITTING, Status.FAILED, Status.CANCELED}),
+    Status.SUBMITTING: frozenset({Status.QUEUED, Status.SUBMITTED, Status.FAILED, Status.CANCELED}),
+    Status.SUBMITTED: frozenset({Status.RUNNING, Status.CANCELING, Status.SUCCEEDED, Status.FAILED}),
+    # fal puts a running request back into its queue by itself.
+    Status.RUNNING: frozenset({Status.SUBMITTED, Status.CANCELING, Status.SUCCEEDED, Status.FAILED}),
+    Status.CANCELING: frozenset({Status.CANCELED, Status.SUCCEEDED, Status.FAILED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
+}
+# Progress is for whoever watches the job; the others are news to subscribers as well.
+_TOLD = frozenset({"job_queued", "job_started", "job_succeeded", "job_failed", "job_canceled"})
+
+
+class NotAllowedError(Exception):
+    """A step that the state machine does not have: a mistake in the code, never in a request."""
+
+
+def move(job: Job, to: str, *, event: str = "", data: dict[str, Any] | None = None, **columns: Any) -> bool:
+    """Moves a job to another status in the caller's transaction; False, and nothing written, if it changed meanwhile.
+
+    `event` names the event that tells of it, `columns` what else changes with it. The job at hand is kept up to date.
+    """
+    if to not in FOLLOWS[job.status]:
+        raise NotAllowedError(f"{job.id}: {job.status} is not followed by {to}")
+    return _change(job, event=event, data=data or {}, columns={"status": to, **columns})
+
+
+def touch(job: Job, *, event: str = "", data: dict[str, Any] | None = None, **columns: Any) -> bool:
+    """Changes what is no status of a job, under the same condition."""
+    return _change(job, event=event, data=data or {}, columns=columns)
+
+
+def tell_queued(job: Job) -> None:
+    """The first event, in the transaction that makes the job."""
+    _tell(job, "job_queued", {}, number=job.version)
+
+
+def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, Any]) -> bool:
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")
+    seen = Job.objects.filter(pk=job.pk, status=job.status, version=job.version)
+    if not seen.update(version=job.version + 1, **columns):
+        return False
+    job.version += 1
+    for name, value in columns.items():
+        setattr(job, name, value)
+    if event:
+        _tell(job, event, data, number=job.version)
+    return True
+
+
+def _tell(job: Job, kind: str, data: dict[str, Any], *, number: int) -> None:
+    now = timezone.now()
+    JobEvent.objects.create(job_id=job.pk, number=number, kind=kind, at=now, data=data)
+    if kind in _TOLD:
+        OutboxEvent.objects.create(
+            kind=kind.replace("_", ".", 1),
+            subject=job.pk,
+            client_id=job.client_id,
+            payload={"job": job.pk, "number": number},
+            created_at=now,
+        )

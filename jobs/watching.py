@@ -1,0 +1,146 @@
+"""Looking after jobs at the provider: `ask` talks to the provider and to no database, `apply` the other way round."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.providers.queue import (
+    KeyRefusedError,
+    Progress,
+    QueueError,
+    QueueInterface,
+    RefusedError,
+    Result,
+)
+from jobs import failures
+from jobs.answers import keep
+from jobs.canceling import begin_cancel
+from jobs.finishing import canceled, fail, finish
+from jobs.models import Job, Status
+from jobs.pace import next_look
+from jobs.transitions import move, touch
+
+# Whatever a provider does, a job and its hold end by then.
+LONGEST = timedelta(hours=24)
+# fal may take a moment to know a request by its id.
+_UNKNOWN_LOOKS = 8
+_REMEMBERED_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a look brought: where the request stands, and the result of one that is completed."""
+
+    progress: Progress | None
+    result: Result | None = None
+
+
+def ask(provider: QueueInterface, job: Job) -> Watched | QueueError:
+    """Asks where the request stands, and fetches the result of a completed one."""
+    try:
+        progress = provider.progress(job.request, logs=True)
+        if progress.state != "completed":
+            return Watched(progress)
+        return Watched(progress, provider.result(job.request))
+    except QueueError as error:
+        return error
+
+
+def apply(job: Job, outcome: Watched | QueueError) -> None:
+    """Writes down what a look brought; whoever changed the job meanwhile goes first, and the next look comes soon."""
+    now = timezone.now()
+    if isinstance(outcome, QueueError):
+        _in_vain(job, outcome, now)
+    elif outcome.result is not None:
+        if outcome.progress:
+            _tell_logs(job, outcome.progress.logs)
+        finish(job, outcome.result)
+    elif outcome.progress is not None and not _give_up(job, now):
+        _follow(job, outcome.progress, now)
+
+
+def _follow(job: Job, progress: Progress, now: datetime) -> None:
+    _tell_logs(job, progress.logs)
+    columns: dict[str, Any] = {"next_at": _next(job, now), "looks": job.looks + 1}
+    with transaction.atomic(durable=True):
+        if progress.state == "queued":
+            # Time in the provider's queue does not count.
+            columns["deadline_at"] = now + timedelta(seconds=job.deadline_seconds)
+            columns["queue_position"] = progress.position
+            if job.status == Status.RUNNING:
+                keep(job, progress.answer)
+                move(job, Status.SUBMITTED, event="job_progress", data={"queue_position": progress.position}, **columns)
+            elif progress.position != job.queue_position and progress.position is not None:
+                touch(job, event="job_progress", data={"queue_position": progress.position}, **columns)
+            else:
+                touch(job, **columns)
+        elif job.status == Status.SUBMITTED:
+            keep(job, progress.answer)
+            move(
+                job,
+                Status.RUNNING,
+                event="job_started",
+                started_at=job.started_at or now,
+                queue_position=None,
+                **columns,
+            )
+        else:
+            touch(job, **columns)
+
+
+def _give_up(job: Job, now: datetime) -> bool:
+    """Cancels what is past its deadline, and ends what no provider has ended within a day."""
+    if job.submitted_at and now - job.submitted_at > LONGEST:
+        return fail(job, failures.NEVER_ENDED)
+    if job.status == Status.CANCELING:
+        return False
+    if job.cancel_requested_at:
+        # Asked for while the submit was under way, and not passed on yet.
+        return begin_cancel(job, reason=job.cancel_reason)
+    return bool(job.deadline_at and now >= job.deadline_at) and begin_cancel(job, reason="deadline")
+
+
+def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
+    unknown = isinstance(error, RefusedError) and error.status == 404
+    if unknown and job.status == Status.CANCELING:
+        canceled(job)
+        return
+    if unknown and job.looks >= _UNKNOWN_LOOKS:
+        fail(job, failures.LOST, answer=error.answer)
+        return
+    if _give_up(job, now):
+        return
+    wait = timedelta(seconds=30) if isinstance(error, KeyRefusedError) else next_look(job.looks + 2)
+    with transaction.atomic(durable=True):
+        if job.looks == 0:
+            keep(job, error.answer)
+        touch(job, next_at=now + wait, looks=job.looks + 1)
+
+
+def _next(job: Job, now: datetime) -> datetime:
+    soon = now + next_look(job.looks)
+    # The deadline is looked at when it comes, not at the next look after it.
+    return min(soon, job.deadline_at) if job.deadline_at and job.deadline_at > now else soon
+
+
+def _tell_logs(job: Job, logs: list[dict[str, Any]]) -> None:
+    """Tells each log line once; the provider shows a moving window of them."""
+    told = set(job.log_mark)
+    marks = [_mark(line) for line in logs]
+    new = [line for line, mark in zip(logs, marks, strict=True) if mark not in told]
+    if not new:
+        return
+    kept = (job.log_mark + [mark for mark in marks if mark not in told])[-_REMEMBERED_LINES:]
+    with transaction.atomic(durable=True):
+        touch(job, event="job_progress", data={"logs": new}, log_mark=kept)
+
+
+def _mark(line: dict[str, Any]) -> str:
+    text = f"{line['timestamp']}\n{line['level']}\n{line['message']}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,279 @@
+"""fal calling back: what is genuine is noted at once, however often it comes; what is not changes nothing."""
+
+import hashlib
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.test import Client as HttpClient
+from django.utils import timezone
+
+from catalog.providers import fal_webhooks
+from catalog.providers.fal_webhooks import KeySet, NotFromFalError, verify
+from genfeed.journal.models import Alert
+from jobs import failures
+from jobs.finishing import fail
+from jobs.models import Job, Status
+from pricing.models import UsageRecord
+from tests.jobs.conftest import Run
+from tests.jobs.doubles import Provider, look, make_job, money, set_job, submit, submitted
+from tests.sandbox.receiver import Delivery, Receiver
+from tests.sandbox_server import RunningSandbox
+
+pytestmark = pytest.mark.django_db
+
+KEY = Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def signed_by_fal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fal's key set is the one key that these tests sign with."""
+    monkeypatch.setattr(fal_webhooks, "key_set", KeySet())
+    monkeypatch.setattr(fal_webhooks, "_fetch", lambda: [KEY.public_key()])
+
+
+def headers_of(
+    body: bytes, request_id: str = "req-1", *, user: str = "us", at: float | None = None, key: Ed25519PrivateKey = KEY
+) -> dict[str, str]:
+    """The headers that fal would send with a body."""
+    stamp = str(int(time.time() if at is None else at))
+    message = "\n".join([request_id, user, stamp, hashlib.sha256(body).hexdigest()]).encode()
+    return {
+        "X-Fal-Webhook-Request-Id": request_id,
+        "X-Fal-Webhook-User-Id": user,
+        "X-Fal-Webhook-Timestamp": stamp,
+        "X-Fal-Webhook-Signature": key.sign(message).hex(),
+    }
+
+
+def body_of(request_id: str = "req-1", status: str = "OK", payload: Any = None) -> bytes:
+    return orjson.dumps({"request_id": request_id, "status": status, "payload": payload})
+
+
+def call(job: Job, body: bytes | None = None, token: str | None = None, **headers: str) -> Any:
+    body = body_of() if body is None else body
+    sent = headers or headers_of(body)
+    path = f"/webhooks/fal/{job.pk}/{job.token if token is None else token}"
+    return HttpClient().post(path, body, content_type="application/json", headers=sent)
+
+
+def is_due(job: Job) -> bool:
+    return Job.objects.get(pk=job.pk).next_at <= timezone.now()
+
+
+@pytest.fixture
+def waiting(signed_by_fal: None) -> tuple[Provider, Job]:
+    """A job at the provider whose next look is far away."""
+    provider, job = submitted()
+    return provider, set_job(job, next_at=timezone.now() + timedelta(hours=1))
+
+
+# --- what is genuine ---
+
+
+def test_a_webhook_has_its_job_looked_at_now(waiting: tuple[Provider, Job]) -> None:
+    provider, job = waiting
+
+    assert call(job).status_code == 200
+
+    assert is_due(job)
+    assert look(provider, job).status == Status.SUCCEEDED
+
+
+def test_the_body_is_only_a_hint_and_the_result_is_fetched_with_our_own_key(waiting: tuple[Provider, Job]) -> None:
+    provider, job = waiting
+    lie = body_of(payload={"images": [{"url": "https://evil.example.com/a.png"}]})
+
+    call(job, lie)
+    look(provider, job)
+
+    assert job.output["images"][0]["url"].startswith("https://v3.fal.media/")
+    assert provider.calls[-1] == "result"
+
+
+def test_a_webhook_with_no_payload_is_no_failure(waiting: tuple[Provider, Job]) -> None:
+    provider, job = waiting
+    call(job, orjson.dumps({"request_id": "req-1", "status": "OK", "payload": None, "payload_error": "x"}))
+
+    assert look(provider, job).status == Status.SUCCEEDED
+
+
+def test_the_same_webhook_three_times_charges_once(waiting: tuple[Provider, Job]) -> None:
+    provider, job = waiting
+    for _ in range(3):
+        assert call(job).status_code == 200
+        look(provider, job)
+
+    assert call(job).status_code == 200
+    assert UsageRecord.objects.count() == 1
+    assert money(job)[1] == 0
+
+
+def test_a_webhook_that_comes_before_the_answer_to_the_submit_adopts_the_request(signed_by_fal: None) -> None:
+    from jobs import submitting
+    from jobs.claiming import claim_queued
+
+    provider = Provider()
+    job = make_job()
+    claimed = claim_queued(1)[0]
+
+    assert call(job).status_code == 200
+    job.refresh_from_db()
+    assert (job.status, job.request_id) == (Status.SUBMITTED, "req-1")
+
+    # Now the answer comes as well: the same request, nothing changes.
+    submitting.apply(claimed, submitting.ask(provider, claimed))
+    job.refresh_from_db()
+    assert (job.status, job.request_id) == (Status.SUBMITTED, "req-1")
+
+
+def test_a_webhook_for_a_job_that_was_given_up_is_kept_for_its_bill_and_not_delivered(signed_by_fal: None) -> None:
+    from catalog.providers.queue import UnclearError
+
+    provider = Provider()
+    provider.on_submit = UnclearError("lost")
+    job = submit(provider, make_job())
+    fail(job, failures.SUBMIT_UNKNOWN)
+
+    assert call(job).status_code == 200
+
+    job.refresh_from_db()
+    assert (job.status, job.output) == (Status.FAILED, None)
+    assert Alert.objects.filter(code="orphaned_request", subject=job.pk).exists()
+
+
+# --- what is not ---
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda body: headers_of(body, key=Ed25519PrivateKey.generate()),
+        lambda body: headers_of(body, at=time.time() - 301),
+        lambda body: headers_of(body, at=time.time() + 301),
+        lambda body: headers_of(body + b" "),
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Request-Id": "req-2"},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-User-Id": "them"},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Signature": "zz"},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Signature": ""},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Timestamp": "now"},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Timestamp": "-5"},
+        lambda body: {"X-Nothing": "1"},
+        lambda body: headers_of(body, "req-2"),
+    ],
+)
+def test_a_forged_webhook_is_refused_and_changes_nothing(waiting: tuple[Provider, Job], spoil: Any) -> None:
+    _, job = waiting
+    body = body_of()
+
+    assert call(job, body, **spoil(body)).status_code == 401
+    assert not is_due(job)
+
+
+def test_another_accounts_valid_signature_knows_no_token(waiting: tuple[Provider, Job]) -> None:
+    _, job = waiting
+    body = body_of()
+
+    answer = call(job, body, token="guess", **headers_of(body, user="them"))
+
+    # As for an unknown job: who signs for another account learns nothing.
+    assert (answer.status_code, answer.json()) == (200, {"detail": "unknown"})
+    assert not is_due(job)
+
+
+def test_an_unknown_job_is_answered_alike(waiting: tuple[Provider, Job]) -> None:
+    _, job = waiting
+    stranger = Job(id="job_unknown", token=job.token)
+
+    assert (call(stranger).status_code, call(stranger).json()) == (200, {"detail": "unknown"})
+
+
+def test_a_webhook_of_another_request_changes_nothing(waiting: tuple[Provider, Job]) -> None:
+    _, job = waiting
+    body = body_of("req-9")
+
+    call(job, body, **headers_of(body, "req-9"))
+
+    assert not is_due(job)
+
+
+def test_only_posts_are_taken(waiting: tuple[Provider, Job]) -> None:
+    _, job = waiting
+
+    assert HttpClient().get(f"/webhooks/fal/{job.pk}/{job.token}").status_code == 405
+
+
+# --- keys ---
+
+
+def test_a_new_key_of_fal_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[int] = []
+    answers = [[Ed25519PrivateKey.generate().public_key()], [KEY.public_key()]]
+
+    def fetch() -> Any:
+        fetched.append(1)
+        return answers[min(len(fetched), 2) - 1]
+
+    keys = KeySet()
+    monkeypatch.setattr(fal_webhooks, "key_set", keys)
+    monkeypatch.setattr(fal_webhooks, "_fetch", fetch)
+    body = body_of()
+    keys.keys()
+    keys._asked -= 31
+
+    assert verify(headers_of(body), body).request_id == "req-1"
+    assert len(fetched) == 2
+    forged = headers_of(body, key=Ed25519PrivateKey.generate())
+    for _ in range(5):
+        with pytest.raises(NotFromFalError):
+            verify(forged, body)
+    assert len(fetched) == 2
+
+
+def test_keys_that_can_t_be_fetched_leave_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = KeySet()
+    monkeypatch.setattr(fal_webhooks, "_fetch", lambda: [KEY.public_key()])
+    keys.keys()
+    monkeypatch.setattr(fal_webhooks, "_fetch", list)
+    keys._asked -= 7200
+
+    assert len(keys.keys()) == 1
+
+
+# --- over HTTP ---
+
+
+def test_what_the_sandbox_signs_is_accepted_and_what_it_forges_is_not(
+    run: Run, sandbox: RunningSandbox, settings: Any
+) -> None:
+    with Receiver() as receiver:
+        settings.PUBLIC_URL = receiver.url.removesuffix("/hook")
+        good = run(lambda job: job.status == Status.SUBMITTED, input={"prompt": "good"})
+        genuine = receiver.wait(1)[0]
+        sandbox.faults(jobs=[{"webhook_forged": True}])
+        bad = run(lambda job: job.status == Status.SUBMITTED, input={"prompt": "bad"})
+        forged = receiver.wait(2)[1]
+
+    assert genuine.path == f"/webhooks/fal/{good.pk}/{good.token}"
+    assert replay(genuine).status_code == 200
+    assert replay(forged).status_code == 401
+    assert is_due(good)
+    assert not is_due(bad)
+
+
+def replay(delivery: Delivery) -> Any:
+    return HttpClient().post(
+        delivery.path,
+        delivery.raw,
+        content_type="application/json",
+        headers={name: value for name, value in delivery.headers.items() if name.startswith("x-fal-")},
+    )
+
+
+def test_the_key_set_of_the_sandbox_can_be_read(sandbox: RunningSandbox) -> None:
+    assert httpx.get(f"{sandbox.rest_url}/.well-known/jwks.json", trust_env=False).json()["keys"]
+    assert KeySet().keys()
