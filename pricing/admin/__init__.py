@@ -1,6 +1,8 @@
 """Prices, rules and margins in Django admin; importing the rooms registers their pages."""
 
 from pricing.admin import (
+    accounts,  # noqa: F401
+    budgets,  # noqa: F401
     calibrations,  # noqa: F401
     coverage,  # noqa: F401
     equivalences,  # noqa: F401

@@ -77,7 +77,7 @@ def tell_orphans(provider: Provider, keys: set[int]) -> None:
         raise_alert(
             "bills_without_job",
             provider.slug,
-            f"{provider.name} billed {format_usd(found['total'])} USD for {found['n']} requests that no job made",
+            f"{provider.name} billed {format_usd(found['total'])} USD for {_count(found['n'], 'request')} of no job",
             "The key was used by something else, or a submission that looked lost was accepted. The bills are listed.",
             url=f"{reverse('admin:pricing_bill_changelist')}?state__exact={State.ORPHAN}",
         )
@@ -91,7 +91,7 @@ def tell_unreadable(provider: Provider, problems: list[str]) -> None:
     raise_alert(
         "bills_unreadable",
         provider.slug,
-        f"{len(problems)} lines of the bill of {provider.name} can't be read",
+        f"{_count(len(problems), 'line')} of the bill of {provider.name} can't be read",
         "\n".join(problems[:50]) + "\nThey are booked nowhere. Compare them with the provider's own page.",
         level=Alert.Level.CRITICAL,
         url=page_url(),
@@ -105,8 +105,9 @@ def tell_daily(provider: Provider, *, now: datetime) -> None:
         raise_alert(
             "jobs_without_bill",
             provider.slug,
-            f"{missing.count} jobs have no bill of {provider.name} after two days ({format_usd(missing.cost)} USD)",
-            "They were settled by billed units or an estimate: " + ", ".join(missing.jobs),
+            f"{_count(missing.count, 'job')} without a bill of {provider.name} after two days",
+            f"{format_usd(missing.cost)} USD. They were settled by billed units or an estimate: "
+            + ", ".join(missing.jobs),
             url=page_url(),
         )
     else:
@@ -127,6 +128,10 @@ def tell_daily(provider: Provider, *, now: datetime) -> None:
         )
     for subject in known:
         resolve("price_drift", subject)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 def _drift_subject(provider: Provider, one: Accuracy) -> str:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from catalog.models import AIModel
 from catalog.providers.base import AccountBalance, BillingEvent, BillingPage
+from pricing.ledger.afterwards import charged_for, cost_of
 from pricing.ledger.settling import release, settle
 from pricing.margins.terms import Terms
 from pricing.models import UsageRecord
@@ -28,7 +29,7 @@ TERMS = Frozen(
 def settled(client: Any, job: str = "job_1", *, cents: int = 10, **more: Any) -> UsageRecord:
     """A job of `cents` units at a cent that was quoted, settled and recorded; its request id is `req_` and the job's.
 
-    `more`: terms (a Frozen), outcome, quoted_cost, model, now, released, cost, charge, request_id.
+    `more`: terms (a Frozen), outcome, quoted_cost, model, now, released, cost, charge, request_id, is_cached.
     """
     terms: Frozen | None = more.pop("terms", TERMS)
     model: AIModel = more.pop("model", None) or a_model()
@@ -56,6 +57,7 @@ def settled(client: Any, job: str = "job_1", *, cents: int = 10, **more: Any) ->
             quoted_price=more.pop("quoted_price", 2 * cents * CENT),
             terms=terms.as_json() if terms else {},
             request_id=more.pop("request_id", f"req_{job}"),
+            is_cached=more.pop("is_cached", False),
         )
         return record_usage(used, **more)
 
@@ -119,6 +121,4 @@ class Bills:
 
 def booked(job: str = "job_1") -> tuple[Decimal, Decimal]:
     """What the ledger says now of a job, in cents: its cost, and its charge after refunds."""
-    from pricing.ledger.afterwards import charged_for, cost_of
-
     return to_usd(cost_of(job)) * 100, to_usd(charged_for(job)) * 100

@@ -144,7 +144,7 @@ def test_bills_of_nobody_are_told_once_when_they_are_a_day_old(client: Client, b
     reconcile("fal", now=now + timedelta(hours=5))
     alert = open_alert("bills_without_job")
     assert alert
-    assert "0.3 USD for 1 requests" in alert.title
+    assert "0.3 USD for 1 request of no job" in alert.title
 
     reconcile("fal", now=now + timedelta(hours=6))
     assert Alert.objects.get(code="bills_without_job").times == 1
