@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from catalog.models import Provider
 from catalog.providers.queue import Request
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert
-from jobs.models import Job, ProviderAnswer
+from jobs.models import Job
+from pricing.models import StrayRequest
 
 
 def note_orphan(job: Job, request: Request) -> None:
-    """Keeps what is known of the request, so that its bill finds the job, and tells staff."""
-    if ProviderAnswer.objects.filter(job=job, call="orphan", body=request.request_id).exists():
+    """Remembers the request, so that its bill finds the job, and tells staff; once."""
+    provider = Provider.objects.get(slug=job.provider)
+    known = {"provider": provider, "request_id": request.request_id}
+    _, is_new = StrayRequest.objects.get_or_create(**known, defaults={"job": job.pk})
+    if not is_new:
         return
-    ProviderAnswer.objects.create(job=job, call="orphan", status=0, body=request.request_id)
     raise_alert(
         "orphaned_request",
         job.pk,

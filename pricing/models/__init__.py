@@ -5,7 +5,7 @@ from pricing.models.existing import Calibration, Equivalence, ExistingModel
 from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
 from pricing.models.prices import ModelPricing, PricePoint, PriceRule, ProviderEstimate
-from pricing.models.reconciliation import Bill, BillingEvent, ReconciliationRun
+from pricing.models.reconciliation import Bill, BillingEvent, ReconciliationRun, StrayRequest
 from pricing.models.usage import ImmutableError, UsageRecord
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "ProviderEstimate",
     "ReconciliationRun",
     "SellingPrice",
+    "StrayRequest",
     "UsageRecord",
 ]

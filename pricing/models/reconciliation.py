@@ -137,3 +137,18 @@ class Bill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.request_id} {self.endpoint_id}"
+
+
+class StrayRequest(models.Model):
+    """A request that a provider ran after its job was given up: not delivered, and its bill is our loss."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="+")
+    request_id = models.CharField(max_length=80)
+    job = models.CharField(max_length=40, help_text="The job's id.")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "request_id"], name="one_stray_a_request")]
+
+    def __str__(self) -> str:
+        return f"{self.request_id} of {self.job}"

@@ -19,7 +19,7 @@ from django.utils import timezone
 from catalog.models import Provider
 from pricing.ledger.accounts import MoneyRefusedError
 from pricing.ledger.afterwards import correct
-from pricing.models import Bill, BillingEvent, Hold, LedgerTransaction, UsageRecord
+from pricing.models import Bill, BillingEvent, Hold, LedgerTransaction, StrayRequest, UsageRecord
 from pricing.money import format_usd
 from pricing.reconciling import telling
 from pricing.settling.charging import Billed, charge_of, judge_bill
@@ -114,7 +114,13 @@ def match(key: int, usage: UsageRecord | None, *, now: datetime) -> str:
         lines = lines_of(bill)
         _sum_up(bill, lines)
         bill.updated_at = now
-        if usage is None:
+        if usage is None and (stray := _stray(bill)):
+            bill.usage = stray if not Bill.objects.filter(usage=stray).exclude(pk=bill.pk).exists() else None
+            bill.model_id, bill.is_open, bill.state = stray.model_id, False, State.CORRECTED
+            # The job was given up and paid back: whatever its terms, nobody is charged for what nobody got.
+            why = f"{bill.request_id} ran after its job was given up"
+            correct_to(bill, stray, charge=0, cost=bill.total, why=why)
+        elif usage is None:
             _wait(bill, now)
         elif bill.state in Bill.DECIDED and before == (bill.subtotal, bill.total):
             bill.is_open = False
@@ -165,6 +171,12 @@ def correct_to(bill: Bill, usage: UsageRecord, *, charge: int, cost: int, why: s
     if booked and booked.loss > 0:
         telling.tell_loss(usage.job, booked.loss)
     return booked
+
+
+def _stray(bill: Bill) -> UsageRecord | None:
+    """The job that a request was sent for which turned up too late; None where it is of no job of ours."""
+    stray = StrayRequest.objects.filter(provider_id=bill.provider_id, request_id=bill.request_id).first()
+    return UsageRecord.objects.filter(job=stray.job).first() if stray else None
 
 
 def _sum_up(bill: Bill, lines: list[BillingEvent]) -> None:

@@ -12,7 +12,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert
 from pricing.ledger.afterwards import refund
-from pricing.models import Bill, BillingEvent, Hold, LedgerTransaction
+from pricing.models import Bill, BillingEvent, Hold, LedgerTransaction, StrayRequest
 from pricing.reconciling.reconcile import reconcile
 from tests.pricing.ledger.books import CENT
 from tests.pricing.reconciling.bills import TERMS, Bills, booked, line, settled
@@ -44,6 +44,20 @@ def test_a_metered_client_pays_what_was_billed(client: Client, bills: Bills) -> 
     reconcile("fal")
 
     assert (state(), booked()) == ("corrected", (15, 30))
+
+
+@pytest.mark.parametrize("terms", [TERMS, replace(TERMS, charges_failures=True)])
+def test_a_request_that_ran_after_its_job_was_given_up_is_our_loss(client: Client, bills: Bills, terms: Any) -> None:
+    usage = settled(client, released=True, outcome="failed", request_id="", terms=terms)
+    StrayRequest.objects.create(provider=usage.model.provider, request_id="req_late", job="job_1")
+    bills.lines = [line("late")]
+
+    reconcile("fal")
+    reconcile("fal")
+
+    assert (state("late"), corrections(), booked()) == ("corrected", 1, (10, 0))
+    assert LedgerTransaction.objects.get(kind="correction").loss == 10 * CENT
+    assert Alert.objects.filter(code="operator_loss", subject="job_1").exists()
 
 
 def test_a_quoted_client_pays_the_quote_and_the_cost_is_the_bills(client: Client, bills: Bills) -> None:
