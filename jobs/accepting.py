@@ -85,10 +85,22 @@ def accept(
 
 def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     """Checks and quotes a request. Raises ApiError: unknown, off, unpriced, input, caps, dearer than allowed."""
+    if caller.is_test:
+        raise ApiError(
+            "forbidden_scope",
+            "This is a test key: it never spends money, and running a model does.",
+            "Use a live key to run jobs; a test key asks for models and estimates.",
+        )
     entry = find_model(wanted.model, is_admin=False, within=narrowing.narrowed(published.current(), caller))
     if not queue.is_runnable(entry.provider):
         raise ApiError(
             "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."
+        )
+    if not queue.has_key(entry.provider):
+        raise ApiError(
+            "not_configured",
+            f"This installation has no key for {entry.provider}, so nothing can be run.",
+            "The operator has to set one (FAL_KEY); models and estimates work without.",
         )
     facts = facts_of(entry.pk)
     try:

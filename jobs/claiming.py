@@ -64,16 +64,18 @@ def _claim_of(provider: str, limit: int) -> list[Job]:
             # A job that is being canceled this moment is somebody else's.
             rows = rows.select_for_update(skip_locked=True)
         jobs = list(rows)
+        # A submit is one call, which ends by then.
+        lease = timedelta(seconds=settings.SUBMIT_TIMEOUT_SECONDS + 5)
         Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
             status=Status.SUBMITTING,
             version=F("version") + 1,
             attempts=F("attempts") + 1,
             sent_at=now,
-            next_at=now + LEASE,
+            next_at=now + lease,
         )
         for job in jobs:
             job.status, job.version, job.attempts = Status.SUBMITTING, job.version + 1, job.attempts + 1
-            job.sent_at, job.next_at = now, now + LEASE
+            job.sent_at, job.next_at = now, now + lease
         order = {pk: place for place, pk in enumerate(chosen)}
         return sorted(jobs, key=lambda job: order[job.pk])
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 from django.utils import timezone
 
+from catalog.providers.queue import LockedError, QueueError
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from jobs.models import ProviderGate
@@ -79,6 +80,17 @@ def block(provider: str, code: str, title: str, text: str) -> None:
         failures=F("failures") + FAILURES, open_until=now + BLOCKED_WAIT, reason=title[:300], changed_at=now
     )
     raise_alert(code, provider, title, text, level=Alert.Level.CRITICAL, url="/admin/jobs/queue/")
+
+
+def block_for(provider: str, error: QueueError) -> None:
+    """Blocks for what a provider said of our account: that it can't pay, or that it does not know our key."""
+    if isinstance(error, LockedError):
+        code, title = "provider_locked", f"Our balance at {provider} is exhausted"
+        text = "Top it up; jobs go on by themselves within minutes, or at once by “Try now” on the queue's page."
+    else:
+        code, title = "provider_key_refused", f"{provider} does not accept our key"
+        text = "Check the key in the settings; jobs go on by themselves within minutes after it is right."
+    block(provider, code, title, f"{error} {text}")
 
 
 def reopen(provider: str) -> None:

@@ -136,20 +136,7 @@ def _requeue(job: Job, error: NotAcceptedError) -> None:
 
 def _our_account(job: Job, error: QueueError) -> None:
     """401 and 403 are our problem: a person is told, nothing more is sent for a while, and the client loses nothing."""
-    if isinstance(error, LockedError):
-        gate.block(
-            job.provider,
-            "provider_locked",
-            f"Our balance at {job.provider} is exhausted",
-            f"{error} Top it up; jobs go on by themselves within minutes, or at once by “Try now” on the queue's page.",
-        )
-    else:
-        gate.block(
-            job.provider,
-            "provider_key_refused",
-            f"{job.provider} does not accept our key",
-            f"{error} Check FAL_KEY; jobs go on by themselves within minutes after it is right.",
-        )
+    gate.block_for(job.provider, error)
     fail(job, failures.OUR_ACCOUNT, answer=error.answer)
 
 

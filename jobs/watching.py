@@ -18,7 +18,7 @@ from catalog.providers.queue import (
     RefusedError,
     Result,
 )
-from jobs import failures
+from jobs import failures, gate
 from jobs.answers import keep
 from jobs.canceling import begin_cancel
 from jobs.finishing import canceled, fail, finish
@@ -116,7 +116,11 @@ def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
         return
     if _give_up(job, now):
         return
-    wait = timedelta(seconds=30) if isinstance(error, KeyRefusedError) else next_look(job.looks + 2)
+    wait = next_look(job.looks + 2)
+    if isinstance(error, KeyRefusedError):
+        # Whatever was sent goes on there; we see it again with a key that is right.
+        gate.block_for(job.provider, error)
+        wait = timedelta(seconds=30)
     with transaction.atomic(durable=True):
         if job.looks == 0:
             keep(job, error.answer)

@@ -227,4 +227,4 @@ def open_fal_queue(key: str | None) -> FalQueue:
     )
 
 
-queue.register("fal", open_fal_queue)
+queue.register("fal", open_fal_queue, lambda: bool(settings.FAL_KEY))

@@ -171,16 +171,26 @@ class QueueInterface(Protocol):
 
 
 _registry: dict[str, Callable[[str | None], QueueInterface]] = {}
+_has_key: dict[str, Callable[[], bool]] = {}
 
 
-def register(slug: str, open_queue: Callable[[str | None], QueueInterface]) -> None:
-    """Makes a provider runnable; `open_queue(key)` builds its running side, with the operator's key for None."""
+def register(slug: str, open_queue: Callable[[str | None], QueueInterface], has_key: Callable[[], bool]) -> None:
+    """Makes a provider runnable; `open_queue(key)` builds its running side, with the operator's key for None.
+
+    `has_key` says whether the operator has set one.
+    """
     _registry[slug] = open_queue
+    _has_key[slug] = has_key
 
 
 def is_runnable(slug: str) -> bool:
     """Whether models of the provider can be run."""
     return slug in _registry
+
+
+def has_key(slug: str) -> bool:
+    """Whether the operator has set a key to run the provider's models with."""
+    return slug in _has_key and _has_key[slug]()
 
 
 def open_queue(slug: str, key: str | None = None) -> QueueInterface:

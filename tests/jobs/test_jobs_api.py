@@ -254,6 +254,22 @@ def test_staff_run_nothing_in_a_clients_name(acme: HttpClient, staff: Callable[[
     assert nothing_was_accepted()
 
 
+def test_a_test_key_never_spends_money(acme: HttpClient) -> None:
+    _, text = keys.create_key(Client.objects.get(name="Acme"), actor=SYSTEM, scopes=["jobs:write"], is_test=True)
+
+    answer = post(HttpClient(headers={"Authorization": f"Bearer {text}"}))
+
+    assert error(answer) == (403, "forbidden_scope")
+    assert nothing_was_accepted()
+
+
+def test_without_a_key_of_the_provider_nothing_is_accepted(acme: HttpClient, settings: Any) -> None:
+    settings.FAL_KEY = ""
+
+    assert error(post(acme)) == (503, "not_configured")
+    assert nothing_was_accepted()
+
+
 def test_a_key_bound_to_other_models_can_t_run_this_one(acme: HttpClient) -> None:
     Client.objects.update(denied_models=["fal-ai/flux/*"])
 
