@@ -76,10 +76,12 @@ def accept(
     """
     prepared = prepare(wanted, caller)
     with transaction.atomic(durable=True):
-        limit_jobs(caller)
         job = write(prepared, caller, now=now or timezone.now())
         if beside:
             beside(job)
+        # Last: other requests of the client wait for the rows that these two change until this transaction ends.
+        limit_jobs(caller)
+        hold(job, prepared, caller)
     return job
 
 
@@ -122,19 +124,22 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     )
 
 
-def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
-    """Writes hold, job, event and outbox in the caller's transaction. Raises ApiError, which must undo it."""
-    wanted, facts = prepared.wanted, prepared.facts
-    job_id = new_id("job")
-    account = account_of(caller.client_id)
+def hold(job: Job, prepared: Prepared, caller: Caller) -> None:
+    """Reserves the job's money in the caller's transaction. Raises ApiError, which must undo it, job and all."""
     place_hold(
-        Reservation(caller.client_id, caller.key_id, job_id, facts.pk, facts.category, prepared.hold),
+        Reservation(caller.client_id, caller.key_id, job.pk, prepared.facts.pk, prepared.facts.category, prepared.hold),
         max_in_flight=caller.max_in_flight,
         max_queued=caller.max_queued,
-        now=now,
+        now=job.created_at,
     )
+
+
+def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
+    """Writes job, event and outbox in the caller's transaction, which `hold` must follow."""
+    wanted, facts = prepared.wanted, prepared.facts
+    account = account_of(caller.client_id)
     job = Job.objects.create(
-        id=job_id,
+        id=new_id("job"),
         client_id=caller.client_id,
         key_id=caller.key_id,
         model_id=facts.pk,

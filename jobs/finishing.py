@@ -94,10 +94,6 @@ def _end(
         if not moved:
             return False
         keep(job, answer)
-        if succeeded or amounts.charge:
-            settle(job.pk, charge=amounts.charge, cost=amounts.cost)
-        else:
-            release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
         begun = job.submitted_at or job.sent_at
         record_usage(
             Usage(
@@ -121,6 +117,11 @@ def _end(
             ),
             now=now,
         )
+        # Last: other jobs of the client wait for these rows until this transaction ends.
+        if succeeded or amounts.charge:
+            settle(job.pk, charge=amounts.charge, cost=amounts.cost)
+        else:
+            release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
     _tell_anomaly(job, amounts)
     return True
 
