@@ -68,8 +68,8 @@ class CatalogCollector(Collector):
         )
         yield GaugeMetricFamily(
             "genfeed_open_alerts",
-            "Alerts that nobody has acknowledged.",
-            value=Alert.objects.filter(acknowledged_at=None).count(),
+            "Alerts that are neither acknowledged nor resolved.",
+            value=Alert.objects.filter(acknowledged_at=None, resolved_at=None).count(),
         )
 
 

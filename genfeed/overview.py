@@ -38,8 +38,8 @@ def overview() -> dict[str, Any]:
         "media_types": _media_types(counts["enabled"]),
         "prices": _prices(),
         "providers": [provider_state(provider) for provider in ensure_providers().values()],
-        "alerts": Alert.objects.filter(acknowledged_at=None)[:8],
-        "open_alerts": Alert.objects.filter(acknowledged_at=None).count(),
+        "alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None)[:8],
+        "open_alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None).count(),
     }
 
 

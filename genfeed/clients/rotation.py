@@ -102,7 +102,7 @@ def _remind(key: ApiKey) -> bool:
 
 
 def _resolve_ended() -> None:
-    subjects = Alert.objects.filter(code=ROTATION_ALERT, acknowledged_at=None).values_list("subject", flat=True)
+    subjects = Alert.objects.filter(code=ROTATION_ALERT, resolved_at=None).values_list("subject", flat=True)
     open_keys = {subject: int(subject.removeprefix("key:")) for subject in subjects}
     active = set(_active().filter(pk__in=open_keys.values()).values_list("pk", flat=True))
     for subject, key in open_keys.items():

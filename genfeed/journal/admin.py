@@ -1,7 +1,7 @@
 """Audit, alerts and outbox in the admin."""
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from genfeed.journal.alerts import acknowledge
 from genfeed.journal.audit import Actor
 from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
-from genfeed.journal.pages import ReadOnlyAdmin
+from genfeed.journal.pages import ReadOnlyAdmin, badge
 
 
 @admin.register(AuditEvent)
@@ -22,27 +22,49 @@ class AuditEventAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
 
-class OpenFilter(admin.SimpleListFilter):
+_STATES = {
+    "open": Q(resolved_at=None, acknowledged_at=None),
+    "acknowledged": Q(resolved_at=None, acknowledged_at__isnull=False),
+    "resolved": Q(resolved_at__isnull=False),
+}
+_LOOKS = {"critical": "bad", "warning": "warn", "open": "warn", "resolved": "good"}
+
+
+class StateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [("open", "open"), ("acknowledged", "acknowledged")]
+        return [(name, name) for name in _STATES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if self.value() == "open":
-            return queryset.filter(acknowledged_at=None)
-        return queryset.exclude(acknowledged_at=None) if self.value() == "acknowledged" else queryset
+        condition = _STATES.get(self.value() or "")
+        return queryset.filter(condition) if condition is not None else queryset
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    list_display = ["level", "linked_title", "subject", "seen", "acknowledged_by"]
-    list_display_links = ["level"]
-    list_filter = [OpenFilter, "level", "code"]
+    list_display = ["shown_level", "linked_title", "subject", "seen", "shown_state", "acknowledged_by"]
+    list_display_links = ["shown_level"]
+    list_filter = [StateFilter, "level", "code"]
     list_select_related = ["acknowledged_by"]
     search_fields = ["subject", "title"]
+    search_help_text = "Words in title or subject."
     actions = ["acknowledge"]
+    fieldsets = [
+        (None, {"fields": ["linked_title", "text", "shown_level", "shown_state"]}),
+        ("Where and when", {"fields": ["code", "subject", "times", "created_at", "last_seen_at"]}),
+        ("How it ended", {"fields": ["acknowledged_at", "acknowledged_by", "resolved_at"]}),
+    ]
+    readonly_fields = ["linked_title", "shown_level", "shown_state"]
+
+    @admin.display(description="level", ordering="level")
+    def shown_level(self, alert: Alert) -> SafeString:
+        return badge(alert.level, _LOOKS.get(alert.level, ""))
+
+    @admin.display(description="state")
+    def shown_state(self, alert: Alert) -> SafeString:
+        return badge(alert.state, _LOOKS.get(alert.state, ""))
 
     @admin.display(description="title", ordering="title")
     def linked_title(self, alert: Alert) -> SafeString | str:

@@ -57,7 +57,10 @@ class AuditEvent(models.Model):
 
 
 class Alert(models.Model):
-    """Something that staff should look at; open until a person acknowledges it or its cause is gone."""
+    """Something that staff should look at. A person acknowledges it; it is resolved when its cause is gone.
+
+    Open: neither. Of one code and subject there is one that is not resolved; it counts how often it came.
+    """
 
     class Level(models.TextChoices):
         INFO = "info"
@@ -78,16 +81,41 @@ class Alert(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
+    resolved_at = models.DateTimeField(null=True, blank=True, help_text="When its cause was gone.")
+    # What `times` was when staff were told; 0: they were not told yet.
+    mailed_times = models.PositiveIntegerField(default=0)
+    posted_times = models.PositiveIntegerField(default=0)
+
     class Meta:
         ordering = ["-last_seen_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["code", "subject"], condition=models.Q(acknowledged_at=None), name="one_open_alert_a_subject"
+                fields=["code", "subject"], condition=models.Q(resolved_at=None), name="one_live_alert_a_subject"
             )
         ]
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def state(self) -> str:
+        """`open`, `acknowledged` or `resolved`."""
+        if self.resolved_at:
+            return "resolved"
+        return "acknowledged" if self.acknowledged_at else "open"
+
+
+class NoticeChannel(models.Model):
+    """A way by which staff are told of alerts: when it is tried next, and how it went."""
+
+    name = models.CharField(max_length=10, primary_key=True, help_text="email or webhook.")
+    next_at = models.DateTimeField(default=timezone.now, help_text="Not tried before; whoever tries moves it ahead.")
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    error = models.CharField(max_length=300, blank=True, help_text="What the last try ended with.")
+    digest_at = models.DateTimeField(default=timezone.now, help_text="When repeated alerts were told last.")
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class OutboxEvent(models.Model):
@@ -99,10 +127,13 @@ class OutboxEvent(models.Model):
     # No foreign key: the journal lies below the clients.
     client_id = models.BigIntegerField(null=True, db_index=True, help_text="Whose event it is; empty: every client's.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
-    delivered_at = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was handed out to those who wait for it."
+    )
 
     class Meta:
         ordering = ["pk"]
+        indexes = [models.Index(fields=["id"], condition=models.Q(delivered_at=None), name="event_to_deliver")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"

@@ -113,7 +113,7 @@ def tell_daily(provider: Provider, *, now: datetime) -> None:
     else:
         resolve("jobs_without_bill", provider.slug)
     known = set(
-        Alert.objects.filter(code="price_drift", acknowledged_at=None, subject__startswith=f"{provider.slug}:")
+        Alert.objects.filter(code="price_drift", resolved_at=None, subject__startswith=f"{provider.slug}:")
         .values_list("subject", flat=True)
     )  # fmt: skip
     for one in drifting(provider, since=now - timedelta(days=30)):

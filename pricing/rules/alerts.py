@@ -35,7 +35,7 @@ def tell_rules(provider: Provider, *, proposed: int, contradicting: int) -> None
 def resolve_settled() -> None:
     """Closes the open alerts of providers of whose models no rule is proposed, or contradicts a row, any more."""
     for code in (PROPOSED, CONTRADICTING):
-        for slug in Alert.objects.filter(code=code, acknowledged_at=None).values_list("subject", flat=True):
+        for slug in Alert.objects.filter(code=code, resolved_at=None).values_list("subject", flat=True):
             if not _waiting(code).filter(model__provider__slug=slug).exists():
                 resolve(code, slug)
 

@@ -22,7 +22,7 @@ def acknowledge(client: HttpClient, *alerts: Alert) -> Page:
 
 def make_alert(subject: str = "fal", **columns: str) -> Alert:
     raise_alert("sync_failed", subject, f"The sync of {subject} failed", **columns)
-    return Alert.objects.get(subject=subject, acknowledged_at=None)
+    return Alert.objects.get(subject=subject, resolved_at=None)
 
 
 def subjects(page: Page) -> list[str]:
@@ -76,9 +76,10 @@ def test_an_alert_is_acknowledged_once(root: HttpClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "expected"), [("", ["new", "done", "over"]), ("open", ["new"]), ("acknowledged", ["done", "over"])]
+    ("state", "expected"),
+    [("", ["new", "done", "over"]), ("open", ["new"]), ("acknowledged", ["done"]), ("resolved", ["over"])],
 )
-def test_alerts_are_filtered_by_whether_they_are_open(root: HttpClient, state: str, expected: list[str]) -> None:
+def test_alerts_are_filtered_by_their_state(root: HttpClient, state: str, expected: list[str]) -> None:
     done = make_alert("done")
     make_alert("over")
     acknowledge(root, done)

@@ -328,7 +328,7 @@ def test_a_listing_in_trouble_fails_in_words_and_leaves_the_last_good_catalog(fa
     assert words in run.error
     assert run.finished_at is not None
     assert picture() == before
-    assert Alert.objects.filter(code="sync_failed", acknowledged_at=None).count() == 1
+    assert Alert.objects.filter(code="sync_failed", resolved_at=None).count() == 1
 
 
 def test_a_listing_that_never_ends_in_empty_pages_is_given_up(fal, sync, monkeypatch):
@@ -347,7 +347,7 @@ def test_the_next_good_sync_closes_the_alert_of_the_failed_one(fal, sync):
     sync()
     fal.clear_faults()
     assert sync().status == "succeeded"
-    assert not Alert.objects.filter(code="sync_failed", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="sync_failed", resolved_at=None).exists()
 
 
 def test_a_server_that_dies_while_schemas_are_read_changes_nothing(fal, sync):

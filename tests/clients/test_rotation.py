@@ -144,7 +144,7 @@ def make_old(client: Client, days: float = 91, **columns: Any) -> ApiKey:
 
 
 def open_alerts() -> list[str]:
-    return list(Alert.objects.filter(code="key_rotation_due", acknowledged_at=None).values_list("title", flat=True))
+    return list(Alert.objects.filter(code="key_rotation_due", resolved_at=None).values_list("title", flat=True))
 
 
 def test_staff_and_client_are_told_of_an_old_key(acme: Client) -> None:

@@ -710,7 +710,7 @@ def test_five_failures_in_a_row_open_the_gate_and_one_success_closes_it() -> Non
     for _ in range(5):
         submit(provider, job)
     assert claim_queued(10) == []
-    assert Alert.objects.filter(code="provider_unreachable", acknowledged_at=None).exists()
+    assert Alert.objects.filter(code="provider_unreachable", resolved_at=None).exists()
 
     ProviderGate.objects.update(open_until=timezone.now())
     make_job(make_caller())
@@ -720,7 +720,7 @@ def test_five_failures_in_a_row_open_the_gate_and_one_success_closes_it() -> Non
     submitting.apply(trial[0], submitting.ask(provider, trial[0]))
 
     assert ProviderGate.objects.get().failures == 0
-    assert not Alert.objects.filter(code="provider_unreachable", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="provider_unreachable", resolved_at=None).exists()
     assert len(claim_queued(10)) == 1
 
 

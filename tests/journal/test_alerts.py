@@ -1,10 +1,12 @@
-"""Alerts: one open alert a subject, counted, closed by its cause's end or by a person."""
+"""Alerts: one live alert a subject, counted, acknowledged by a person and resolved by the end of its cause."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from genfeed.journal import alerts
 from genfeed.journal.alerts import acknowledge, raise_alert, resolve
@@ -73,9 +75,8 @@ def test_an_alert_is_resolved_when_its_cause_is_gone() -> None:
 
     assert resolve("sync_failed", "fal") is True
 
-    assert Alert.objects.get(subject="fal").acknowledged_at is not None
-    assert Alert.objects.get(subject="fal").acknowledged_by is None
-    assert Alert.objects.get(subject="replicate").acknowledged_at is None
+    fal, replicate = Alert.objects.get(subject="fal"), Alert.objects.get(subject="replicate")
+    assert (fal.state, fal.acknowledged_at, replicate.state) == ("resolved", None, "open")
 
 
 def test_resolving_what_is_not_open_does_nothing() -> None:
@@ -90,7 +91,7 @@ def test_after_it_was_resolved_the_same_trouble_opens_a_new_alert() -> None:
     raise_alert("sync_failed", "fal", "b")
 
     assert Alert.objects.count() == 2
-    assert Alert.objects.get(acknowledged_at=None).times == 1
+    assert Alert.objects.get(resolved_at=None).times == 1
 
 
 def test_an_alert_is_acknowledged_once() -> None:
@@ -105,6 +106,52 @@ def test_an_alert_is_acknowledged_once() -> None:
     assert alert.acknowledged_by == root
     events = AuditEvent.objects.values_list("action", "actor_name", "object_id")
     assert list(events) == [("alert.acknowledged", "root", str(alert.pk))]
+
+
+def acknowledged(**ages: timedelta) -> Alert:
+    """An alert that somebody knows of; `ages` of its columns."""
+    raise_alert("sync_failed", "fal", "a")
+    acknowledge(Alert.objects.get(), actor=SYSTEM)
+    Alert.objects.update(**{name: timezone.now() - age for name, age in ages.items()})
+    return Alert.objects.get()
+
+
+def test_an_acknowledged_alert_counts_on_until_its_cause_is_gone() -> None:
+    alert = acknowledged()
+
+    raise_alert("sync_failed", "fal", "a")
+    alert.refresh_from_db()
+    assert (alert.state, alert.times) == ("acknowledged", 2)
+
+    assert resolve("sync_failed", "fal") is True
+    alert.refresh_from_db()
+    assert (alert.state, alert.acknowledged_at is not None) == ("resolved", True)
+
+
+def test_an_acknowledged_alert_that_becomes_worse_is_open_again() -> None:
+    acknowledged()
+
+    raise_alert("sync_failed", "fal", "worse", level=Alert.Level.CRITICAL)
+
+    alert = Alert.objects.get()
+    assert (alert.state, alert.times, alert.level) == ("open", 2, "critical")
+
+
+def test_what_was_acknowledged_and_quiet_for_a_day_is_news_when_it_comes_again() -> None:
+    acknowledged(last_seen_at=timedelta(hours=25))
+
+    raise_alert("sync_failed", "fal", "again")
+
+    assert [(alert.state, alert.times) for alert in Alert.objects.order_by("pk")] == [("resolved", 1), ("open", 1)]
+
+
+def test_what_is_open_is_counted_however_long_it_was_quiet() -> None:
+    raise_alert("sync_failed", "fal", "a")
+    Alert.objects.update(last_seen_at=timezone.now() - timedelta(days=9))
+
+    raise_alert("sync_failed", "fal", "again")
+
+    assert Alert.objects.get().times == 2
 
 
 def test_a_resolved_alert_is_not_acknowledged_afterwards() -> None:

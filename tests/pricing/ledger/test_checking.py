@@ -98,12 +98,12 @@ def test_the_daily_check_alerts_and_resolves_by_itself() -> None:
     gone = Hold.objects.get(job="job_2")
     Hold.objects.filter(job="job_2").delete()
     tasks.check_ledger()
-    assert Alert.objects.get(code="ledger_mismatch", acknowledged_at=None).level == "critical"
+    assert Alert.objects.get(code="ledger_mismatch", resolved_at=None).level == "critical"
 
     gone.save(force_insert=True)
     tasks.check_ledger()
 
-    assert not Alert.objects.filter(code="ledger_mismatch", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="ledger_mismatch", resolved_at=None).exists()
 
 
 def test_it_runs_every_day() -> None:

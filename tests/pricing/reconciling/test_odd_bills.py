@@ -28,7 +28,7 @@ Quarantine = Callable[..., Bill]
 
 
 def open_alert(code: str) -> Alert | None:
-    return Alert.objects.filter(code=code, acknowledged_at=None).first()
+    return Alert.objects.filter(code=code, resolved_at=None).first()
 
 
 @pytest.fixture

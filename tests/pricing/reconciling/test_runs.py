@@ -72,12 +72,12 @@ def test_pages_before_a_failure_are_kept_and_the_watermark_stays(client: Client,
     run = reconcile("fal")
 
     assert (run.status, mark(), BillingEvent.objects.count()) == ("failed", before, 2)
-    assert Alert.objects.filter(code="reconciliation_failed", acknowledged_at=None).exists()
+    assert Alert.objects.filter(code="reconciliation_failed", resolved_at=None).exists()
 
     bills.breaks_after = None
     reconcile("fal")
     assert [booked(f"job_{number}") for number in range(4)] == [(15, 30)] * 4
-    assert not Alert.objects.filter(code="reconciliation_failed", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="reconciliation_failed", resolved_at=None).exists()
 
 
 def test_a_crash_between_bills_is_made_up_for_by_the_next_run(
@@ -169,7 +169,7 @@ def test_a_line_that_can_not_be_read_is_told(client: Client, bills: Bills) -> No
     assert "line 3" in Alert.objects.get(code="bills_unreadable").text
     bills.problems = []
     reconcile("fal")
-    assert Alert.objects.get(code="bills_unreadable").acknowledged_at
+    assert Alert.objects.get(code="bills_unreadable").resolved_at
 
 
 def test_without_a_key_for_bills_it_says_so(db: None, settings: Any) -> None:

@@ -89,7 +89,7 @@ def test_a_provider_that_goes_back_withdraws_what_waits_and_its_alert(model):
     waiting(model)
     assert take(model, "0.1").kind == "unchanged"
     assert held(FLUX) is None
-    assert not Alert.objects.filter(code="price_held", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="price_held", resolved_at=None).exists()
 
 
 def test_a_noticeable_change_is_told(model):
@@ -143,7 +143,7 @@ def test_an_accepted_price_counts_and_reaches_the_selling_price_in_the_same_revi
     assert OutboxEvent.objects.get(kind="model.price_changed").subject == f"fal:{FLUX}"
     event = AuditEvent.objects.get(action="price.accepted")
     assert (event.actor_name, event.before["unit_price"], event.after["unit_price"]) == ("a person", "0.1", "1")
-    assert not Alert.objects.filter(code="price_held", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="price_held", resolved_at=None).exists()
 
 
 def test_no_event_for_clients_tells_what_we_pay(model):

@@ -145,7 +145,7 @@ def test_a_price_that_is_gone_leaves_the_last_one_and_tells(fal, sync_now):
 
 
 def is_open(code: str) -> bool:
-    return Alert.objects.filter(code=code, acknowledged_at=None).exists()
+    return Alert.objects.filter(code=code, resolved_at=None).exists()
 
 
 def test_the_alert_of_a_price_that_is_gone_stays_until_it_is_back(fal, sync_now):
@@ -223,7 +223,7 @@ def test_a_good_sync_closes_the_alerts_of_a_bad_one(price_list, sync_now):
     sync_now()
     price_list({FLUX: PriceRow(FLUX, "images", Decimal(1))})
     sync_now()
-    assert not Alert.objects.filter(code="prices_refused", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="prices_refused", resolved_at=None).exists()
 
 
 # --- trouble ---
@@ -246,7 +246,7 @@ def test_a_price_list_in_trouble_writes_nothing_and_says_why(fal, sync_now, rule
     result = sync_now()
     assert words in result.error
     assert picture() == before
-    assert words in Alert.objects.get(code="price_sync_failed", acknowledged_at=None).text
+    assert words in Alert.objects.get(code="price_sync_failed", resolved_at=None).text
 
 
 def test_a_price_list_that_lost_all_prices_is_a_fault_and_not_news(fal, sync_now):
@@ -271,7 +271,7 @@ def test_the_next_good_sync_closes_the_alert_of_the_failed_one(fal, sync_now):
     sync_now()
     fal.clear_faults()
     assert sync_now().error == ""
-    assert not Alert.objects.filter(code="price_sync_failed", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="price_sync_failed", resolved_at=None).exists()
 
 
 def test_a_crash_while_writing_leaves_everything_as_it_was(fal, sync_now, monkeypatch):

@@ -218,7 +218,7 @@ def alerted(fal, sync_now) -> None:
 
 
 def open_alerts() -> set[str]:
-    return set(Alert.objects.filter(acknowledged_at=None).values_list("code", flat=True))
+    return set(Alert.objects.filter(resolved_at=None).values_list("code", flat=True))
 
 
 def test_alerts_of_texts_stay_while_their_rules_wait(alerted, sync_now):
