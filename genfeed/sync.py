@@ -11,6 +11,7 @@ from catalog.models import AIModel, SyncRun
 from catalog.sync_runs import Lease
 from genfeed.journal import request_ids
 from pricing.prices.sync import sync_prices
+from pricing.selling.losses import tell_losses
 
 
 def sync_everything(
@@ -28,6 +29,7 @@ def sync_everything(
 
 def _prices(run: SyncRun, lease: Lease) -> dict[str, Any]:
     result = sync_prices(run, lease=lease, full=run.full)
+    tell_losses()
     # What may be sold has changed with the prices.
     rows = AIModel.objects.filter(provider=run.provider).only(
         "endpoint_id", "status", "schema_version", "enabled", "held_reason"

@@ -7,6 +7,7 @@ from pricing.margins import rules as margin_rules
 from pricing.prices import provider_estimates
 from pricing.reconciling import reconcile as reconciling
 from pricing.reconciling.runs import AlreadyRunningError
+from pricing.selling import losses
 
 
 def apply_margin_clock() -> int:
@@ -25,6 +26,12 @@ def check_ledger() -> str:
     """Once a day: prove the ledger, and raise an alert where it can't be."""
     request_ids.begin()
     return checking.check_and_alert()
+
+
+def tell_losses() -> int:
+    """Every hour: tell staff of models that are sold below their cost; returns how many are."""
+    request_ids.begin()
+    return losses.tell_losses()
 
 
 def reconcile(provider: str = "", trigger: str = "schedule", requested_by: str = "", deep: bool = False) -> str:
