@@ -7,6 +7,7 @@ from pricing.margins import rules as margin_rules
 from pricing.prices import provider_estimates
 from pricing.reconciling import reconcile as reconciling
 from pricing.reconciling.runs import AlreadyRunningError
+from pricing.reports import rollups
 from pricing.selling import losses
 
 
@@ -32,6 +33,12 @@ def tell_losses() -> int:
     """Every hour: tell staff of models that are sold below their cost; returns how many are."""
     request_ids.begin()
     return losses.tell_losses()
+
+
+def roll_up_usage() -> int:
+    """Every five minutes: bring the sums that reports read up to date; returns how many days were made anew."""
+    request_ids.begin()
+    return rollups.roll_up()
 
 
 def reconcile(provider: str = "", trigger: str = "schedule", requested_by: str = "", deep: bool = False) -> str:

@@ -6,6 +6,7 @@ from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
 from pricing.models.prices import ModelPricing, PricePoint, PriceRule, ProviderEstimate
 from pricing.models.reconciliation import Bill, BillingEvent, ReconciliationRun, StrayRequest
+from pricing.models.reports import ClientDay, ClientMonth, CountDay, ModelDay, ModelMonth, RollupState
 from pricing.models.usage import ImmutableError, UsageRecord
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "Budget",
     "BudgetPeriod",
     "Calibration",
+    "ClientDay",
+    "ClientMonth",
+    "CountDay",
     "Equivalence",
     "ExistingModel",
     "Hold",
@@ -22,11 +26,14 @@ __all__ = [
     "LedgerTransaction",
     "MarginClock",
     "MarginRule",
+    "ModelDay",
+    "ModelMonth",
     "ModelPricing",
     "PricePoint",
     "PriceRule",
     "ProviderEstimate",
     "ReconciliationRun",
+    "RollupState",
     "SellingPrice",
     "StrayRequest",
     "UsageRecord",
