@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -108,15 +109,45 @@ def database(name: str, default: str) -> dict[str, Any]:
         ) from None
 
 
+def mailers(name: str) -> dict[str, Any]:
+    """Django's MAILERS from a URL such as `smtp+tls://user:password@host:587`; unset: no mail is sent."""
+    value = text(name)
+    if not value:
+        return {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
+    try:
+        read = environ.Env.email_url_config(value)
+    except (ValueError, ImproperlyConfigured):
+        # Not the value itself: it may hold a password.
+        raise ImproperlyConfigured(
+            f"{name} can't be read; it must be like smtp+tls://user@mail.example.com:587."
+        ) from None
+    if not read["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+        return {"default": {"BACKEND": read["EMAIL_BACKEND"]}}
+    options = {
+        "host": read["EMAIL_HOST"] or "localhost",
+        "port": read["EMAIL_PORT"] or 25,
+        "username": read["EMAIL_HOST_USER"] or "",
+        "password": read["EMAIL_HOST_PASSWORD"] or "",
+        "use_tls": bool(read.get("EMAIL_USE_TLS")),
+        "use_ssl": bool(read.get("EMAIL_USE_SSL")),
+        "timeout": 10,
+    }
+    return {"default": {"BACKEND": read["EMAIL_BACKEND"], "OPTIONS": options}}
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list without empty entries."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
-def secret(name: str, generated_into: Path | None = None) -> str:
+def _random_text() -> str:
+    return secrets.token_urlsafe(50)
+
+
+def secret(name: str, generated_into: Path | None = None, make: Callable[[], str] = _random_text) -> str:
     """A secret from `name`, else from the file that `name_FILE` names, else from the file `generated_into`.
 
-    That last file is written at first need: 50 random URL-safe bytes, readable by its owner alone.
+    That last file is written at first need: what `make` makes (50 random URL-safe bytes), readable by its owner alone.
     Without `generated_into` an unset secret is "".
     """
     value = text(name)
@@ -128,12 +159,12 @@ def secret(name: str, generated_into: Path | None = None) -> str:
             return Path(path).read_text().strip()
         except OSError as error:
             raise ImproperlyConfigured(f"{name}_FILE names {path}, which can't be read: {error.strerror}.") from None
-    return _generated(generated_into) if generated_into else ""
+    return _generated(generated_into, make) if generated_into else ""
 
 
-def _generated(path: Path) -> str:
+def _generated(path: Path, make: Callable[[], str]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    value = secrets.token_urlsafe(50)
+    value = make()
     try:
         # O_EXCL: of several processes that start together, one writes and the others read what it wrote.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -10,6 +10,7 @@ from django.utils.csp import CSP
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from genfeed import env
+from genfeed.net.signing import new_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # The process's own environment wins over the file.
@@ -108,6 +109,18 @@ MAX_IMAGES = env.integer("MAX_IMAGES", 16, minimum=0, maximum=1000)
 MAX_MEGAPIXELS = env.integer("MAX_MEGAPIXELS", 64, minimum=0, maximum=10_000)
 MAX_SECONDS = env.integer("MAX_SECONDS", 600, minimum=0, maximum=86_400)
 MAX_FRAMES = env.integer("MAX_FRAMES", 10_000, minimum=0, maximum=1_000_000)
+
+# --- Notices ---------------------------------------------------------------------------------------------------------
+MAILERS = env.mailers("EMAIL_URL")
+SENDS_MAIL = not MAILERS["default"]["BACKEND"].endswith("dummy.EmailBackend")
+EMAIL_FROM = env.text("EMAIL_FROM") or "genfeed@localhost"
+DEFAULT_FROM_EMAIL = EMAIL_FROM
+ALERT_EMAILS = env.words("ALERT_EMAILS")
+ALERT_WEBHOOK_URL = env.base_url("ALERT_WEBHOOK_URL", "")
+ALERT_WEBHOOK_SECRET = (
+    env.secret("ALERT_WEBHOOK_SECRET", VAR_DIR / "alert_webhook_secret", new_secret) if ALERT_WEBHOOK_URL else ""
+)
+ALERT_LEVEL = env.choice("ALERT_LEVEL", "warning", ("info", "warning", "critical"))
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from genfeed.journal.alerts import acknowledge
 from genfeed.journal.audit import Actor
-from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
+from genfeed.journal.models import Alert, AuditEvent, NoticeChannel, OutboxEvent
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 
 
@@ -90,3 +90,10 @@ class OutboxEventAdmin(ReadOnlyAdmin):
     list_filter = ["kind"]
     search_fields = ["subject"]
     show_full_result_count = False
+
+
+@admin.register(NoticeChannel)
+class NoticeChannelAdmin(ReadOnlyAdmin):
+    """Whether staff are reached, and if not, why."""
+
+    list_display = ["name", "failures", "error", "next_at", "digest_at"]

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -30,16 +31,16 @@ class Fetched:
 
 
 class GuardedClient:
-    """GETs of foreign URLs. All calls of one client together take `seconds` at most; use it as a context manager.
+    """GETs of foreign URLs, and POSTs to them. All calls of one client together take `seconds` at most.
 
-    `allow` are `host:port` pairs that pass unchecked (setting SSRF_ALLOW).
+    Use it as a context manager. `allow` are `host:port` pairs that pass unchecked (setting SSRF_ALLOW).
     """
 
     def __init__(self, *, seconds: float, allow: Collection[str] = (), resolver: Resolve = resolve) -> None:
         self._allow = frozenset(allow)
         self._ends_at = time.monotonic() + seconds
         backend = _GuardedBackend(self._ends_at, self._allow, resolver)
-        self._pool = httpcore.ConnectionPool(network_backend=backend, max_connections=4, retries=0)
+        self._pool = httpcore.ConnectionPool(network_backend=backend, ssl_context=_tls(), max_connections=4, retries=0)
 
     def __enter__(self) -> GuardedClient:
         return self
@@ -52,6 +53,16 @@ class GuardedClient:
 
         Raises RefusedAddressError, or GuardError for whatever keeps an answer from coming.
         """
+        return self._ask("GET", url, None, max_bytes, headers)
+
+    def post(self, url: str, body: bytes, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> Fetched:
+        """The answer to a POST, as `get`. It is sent once: no redirect is followed and nothing is sent again."""
+        sent = {"Content-Length": str(len(body)), **(headers or {})}
+        return self._ask("POST", url, body, max_bytes, sent)
+
+    def _ask(
+        self, method: str, url: str, content: bytes | None, max_bytes: int, headers: Mapping[str, str] | None
+    ) -> Fetched:
         address = read_address(url, self._allow)
         host = f"[{address.host}]" if ":" in address.host else address.host
         default = {"http": 80, "https": 443}[address.scheme]
@@ -65,7 +76,7 @@ class GuardedClient:
         }
         target = httpcore.URL(scheme=address.scheme, host=address.host, port=address.port, target=address.target)
         try:
-            with self._pool.stream("GET", target, headers=list(sent.items())) as answer:
+            with self._pool.stream(method, target, headers=list(sent.items()), content=content) as answer:
                 body, is_whole = _read(answer.iter_stream(), max_bytes)
                 names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
                 return Fetched(answer.status, names, body, is_whole)
@@ -73,6 +84,12 @@ class GuardedClient:
             raise GuardError("the host did not answer in time") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, ssl.SSLError, OSError):
             raise GuardError("the host can't be reached, or does not speak HTTP") from None
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # Reading the list of authorities takes longer than most answers: it is read once.
+    return httpcore.default_ssl_context()
 
 
 def _read(chunks: Iterable[bytes], most: int) -> tuple[bytes, bool]:

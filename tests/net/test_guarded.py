@@ -9,6 +9,7 @@ import pytest
 from genfeed.net.addresses import GuardError, RefusedAddressError
 from genfeed.net.guarded import GuardedClient
 from tests.net.servers import Served, raw_server, serving, whole
+from tests.sandbox.receiver import Receiver
 from tests.sandbox_server import free_port
 
 
@@ -116,3 +117,21 @@ def test_an_error_tells_nothing_of_our_network() -> None:
         http.get("http://inside.example/", max_bytes=1)
 
     assert "10." not in str(caught.value)
+
+
+def test_a_post_carries_its_body_and_is_sent_once() -> None:
+    with Receiver() as receiver:
+        receiver.statuses = [307]
+        pair = receiver.url.split("/")[2]
+        with client(allow=[pair]) as http:
+            answer = http.post(receiver.url, b"hello", max_bytes=10, headers={"Content-Type": "text/plain"})
+
+    assert answer.status == 307
+    assert [(came.raw, came.headers["content-type"]) for came in receiver.deliveries] == [(b"hello", "text/plain")]
+
+
+def test_a_post_reaches_no_loopback_server() -> None:
+    with Receiver() as receiver, client() as http, pytest.raises(RefusedAddressError):
+        http.post(receiver.url, b"hello", max_bytes=10)
+
+    assert receiver.deliveries == []

@@ -49,6 +49,7 @@ BAD = [
     ("GENFEED_MODE", "clowd", "GENFEED_MODE is 'clowd'; it must be one of: cloud, core."),
     ("DEBUG", "maybe", "DEBUG is 'maybe'; it must be true or false."),
     ("CATALOG_REVIEW_NEW", "2", "CATALOG_REVIEW_NEW is '2'; it must be true or false."),
+    ("EMAIL_URL", "foo://user:hunter2@x", "EMAIL_URL can't be read; it must be like smtp+tls://"),
     ("PUBLIC_URL", "example.com", "PUBLIC_URL is 'example.com'; it must be a URL such as https://example.com/path."),
     ("PUBLIC_URL", "ftp://example.com", "PUBLIC_URL is 'ftp://example.com'; it must be a URL"),
     ("PUBLIC_URL", "https://", "PUBLIC_URL is 'https:'; it must be a URL"),
@@ -143,6 +144,16 @@ def test_the_example_copied_as_it_is_works(load: Any, tmp_path: Path) -> None:
     settings = load(**EXAMPLE | {"GENFEED_VAR_DIR": str(tmp_path)})
 
     assert len(settings["SECRET_KEY"]) >= 50
+
+
+def test_mail_goes_out_by_the_url_that_is_set(load: Any) -> None:
+    off, on = load(), load(EMAIL_URL="smtp+tls://user:p%40ss@mail.example.com:587")
+
+    assert (off["SENDS_MAIL"], on["SENDS_MAIL"]) == (False, True)
+    options = on["MAILERS"]["default"]["OPTIONS"]
+    assert (options["host"], options["port"], options["password"], options["use_tls"]) == (
+        "mail.example.com", 587, "p@ss", True,
+    )  # fmt: skip
 
 
 def test_fal_api_key_wins_over_fal_key(load: Any) -> None:
