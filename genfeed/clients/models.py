@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from genfeed.journal.models import OutboxEvent
+
 SCOPES = {
     "models:read": "List and read the models of the catalog.",
     "estimates": "Ask what requests and workflows cost, and which model fits.",
@@ -104,6 +106,23 @@ class ApiKey(models.Model):
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
+
+
+class ClientMail(models.Model):
+    """A mail to a client about one event of the outbox: sent once, tried for a day."""
+
+    event = models.OneToOneField(OutboxEvent, on_delete=models.CASCADE, related_name="mail")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Counted before each.")
+    next_at = models.DateTimeField(null=True, default=timezone.now, help_text="Empty: sent, or given up.")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=100, blank=True, help_text="What the last try ended with.")
+
+    class Meta:
+        indexes = [models.Index(fields=["next_at"], condition=models.Q(next_at__isnull=False), name="mail_due")]
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.client}"
 
 
 class RateBucket(models.Model):
