@@ -35,9 +35,12 @@ WHERE b.client_id = %s AND b.is_active AND (b.key_id IS NULL OR b.key_id = %s)
     AND (b.model_id IS NULL OR b.model_id = %s) AND (b.category = '' OR b.category = %s)
 ORDER BY b.id
 """
-_RESERVE = "UPDATE pricing_budgetperiod SET reserved = reserved + %s WHERE id = %s AND reserved + spent <= %s"
+_RESERVE = """
+UPDATE pricing_budgetperiod AS p SET reserved = p.reserved + %s FROM ({}) AS wanted
+WHERE p.id = wanted.period_id AND p.reserved + p.spent <= wanted.most RETURNING id
+"""
 _SPEND = """
-UPDATE pricing_budgetperiod SET reserved = reserved - %s, spent = spent + %s WHERE id = %s
+UPDATE pricing_budgetperiod SET reserved = reserved - %s, spent = spent + %s WHERE id IN ({})
 RETURNING id, spent, told, (SELECT b."limit" FROM pricing_budget b WHERE b.id = budget_id),
     (SELECT b.thresholds FROM pricing_budget b WHERE b.id = budget_id)
 """
@@ -67,22 +70,24 @@ def reserve(covering: Iterable[Covering], amount: int) -> None:
     """Reserves the amount (nano-USD) in every budget that covers a job.
 
     Raises ApiError `budget_exceeded`, which must undo the caller's transaction, where a hard one has too little left.
-    Rows are taken in the order of the budgets' ids, here and in `spend`, so that no two jobs wait for each other.
+    Whoever reserves or spends has changed the client's account in the same transaction: its lock puts all of them in
+    order, so that no two wait for each other.
     """
-    for one in covering:
-        # The limit as it was read: the UPDATE sees the newest amounts of the row, whoever wrote them.
-        if not sql.changed(_RESERVE, amount, one.period_id, one.most):
+    wanted = list(covering)
+    if not wanted:
+        return
+    # The limits as they were read: the UPDATE sees the newest amounts of the rows, whoever wrote them.
+    table = " UNION ALL ".join(["SELECT %s AS period_id, %s AS most"] * len(wanted))
+    pairs = [value for one in wanted for value in (one.period_id, one.most)]
+    reserved = {period_id for (period_id,) in sql.rows(_RESERVE.format(table), amount, *pairs)}
+    for one in wanted:
+        if one.period_id not in reserved:
             raise _exceeded(one.period_id, amount)
 
 
 def _open_period(budget_id: int, starts_at: datetime, ends_at: datetime | None) -> int:
     row, _ = BudgetPeriod.objects.get_or_create(budget_id=budget_id, starts_at=starts_at, defaults={"ends_at": ends_at})
     return row.pk
-
-
-def lock_periods(period_ids: Iterable[int]) -> None:
-    """Locks periods in the order in which everybody takes them, for whoever must lock an account before it spends."""
-    list(BudgetPeriod.objects.select_for_update().filter(pk__in=list(period_ids)).order_by("budget_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,8 @@ class Spent:
 
 def spend(period_ids: Iterable[int], *, reserved: int, spent: int) -> list[Spent]:
     """Ends a reservation: gives `reserved` back and counts what was `spent` (nano-USD; below 0 for a refund)."""
-    found = [row for period_id in period_ids for row in sql.rows(_SPEND, reserved, spent, period_id)]
+    keys = list(period_ids)
+    found = sql.rows(_SPEND.format(", ".join(["%s"] * len(keys))), reserved, spent, *keys) if keys else []
     return [Spent(row_id, now, told, limit, json.loads(thresholds)) for row_id, now, told, limit, thresholds in found]
 
 

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
 from genfeed.journal.audit import SYSTEM, Actor, Change, record
-from pricing.budgets.reserving import lock_periods, spend
+from pricing.budgets.reserving import spend
 from pricing.ledger.accounts import MoneyRefusedError
 from pricing.ledger.posting import Movement, post
 from pricing.models import Account, Hold, LedgerTransaction
@@ -112,9 +112,8 @@ def write_off(job: str, cost: int, *, reference: str, reason: str) -> LedgerTran
 
 
 def _ended(job: str) -> tuple[Hold, Account]:
-    """The closed hold and its account, locked in the order that everybody takes: budgets, then account."""
+    """The closed hold and its account, locked: the order that everybody takes is account, then budgets."""
     hold = Hold.objects.get(job=job)
     if hold.closed_at is None:
         raise MoneyRefusedError(f"The job {job} is not settled yet; only what was charged can change.")
-    lock_periods(hold.budget_periods)
     return hold, Account.objects.select_for_update().get(pk=hold.account_id)

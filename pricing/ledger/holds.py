@@ -30,8 +30,8 @@ def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now:
     """Reserves money and budgets for a job, in the caller's transaction, which an ApiError must undo.
 
     1. Write the hold, by which the job's end finds amount and budgets again.
-    2. Reserve in every budget that covers the job; a hard one that would be passed refuses it.
-    3. Move the amount from `available` to `held`, if it is there and the client has a place in flight or in the queue.
+    2. Move the amount from `available` to `held`, if it is there and the client has a place in flight or in the queue.
+    3. Reserve in every budget that covers the job; a hard one that would be passed refuses it.
 
     From 2 on, other jobs of the client wait for this transaction to end: let this be the last thing that it does.
 
@@ -47,13 +47,13 @@ def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now:
     hold = Hold(job=wanted.job, account_id=account_id, amount=wanted.amount, budget_periods=periods, opened_at=now)
     ((hold.pk,),) = sql.rows(_OPEN, hold.job, account_id, hold.amount, json.dumps(periods), now)
     hold._state.adding = False
-    reserve(covering, wanted.amount)
     enough = OnlyIf(open_holds=max_in_flight + max_queued)
     if settings.GENFEED_MODE == "cloud":
         enough = replace(enough, usable=wanted.amount)
     movement = Movement(LedgerTransaction.Kind.HOLD, available=-wanted.amount, held=wanted.amount, job=wanted.job)
     if post(account_id, movement, actor=SYSTEM, only_if=enough, open_holds=1) is None:
         raise _refusal(wanted, max_in_flight=max_in_flight, max_queued=max_queued)
+    reserve(covering, wanted.amount)
     return hold
 
 

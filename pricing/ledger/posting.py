@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from genfeed.journal.audit import Actor
@@ -44,8 +45,13 @@ RETURNING available, low_balance, low_balance_told_at
 _EXPLAIN = """
 INSERT INTO pricing_ledgertransaction
     (account_id, at, kind, job, reference, available, held, spent, funded, cost, loss, reason, actor_name)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+{} %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s{} RETURNING id
 """
+# PostgreSQL does both at once: while a client's rows are locked, every way to the database and back counts.
+_MOVE_AND_EXPLAIN = f"""
+WITH moved AS ({_MOVE.replace("RETURNING", "RETURNING id,")}), told AS ({_EXPLAIN.format("SELECT id,", " FROM moved")})
+SELECT told.id, moved.available, moved.low_balance, moved.low_balance_told_at FROM moved, told
+"""  # noqa: S608 - made of the two statements above
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,6 @@ def post(
         raise UnbalancedError(f"{movement} does not sum to zero")
     amounts = (movement.available, movement.held, movement.spent, movement.funded)
     bounds = (only_if.usable, only_if.available, only_if.open_holds)
-    moved = sql.rows(_MOVE, *amounts, open_holds, account_id, *bounds)
-    if not moved:
-        return None
     row = LedgerTransaction(
         account_id=account_id,
         at=timezone.now(),
@@ -97,11 +100,26 @@ def post(
         reason=movement.reason[:500],
         actor_name=actor.name[:200],
     )
-    said = (account_id, row.at, str(row.kind), row.job, row.reference)
-    ((row.pk,),) = sql.rows(_EXPLAIN, *said, *amounts, row.cost, row.loss, row.reason, row.actor_name)
+    change = (*amounts, open_holds, account_id, *bounds)
+    said = (row.at, str(row.kind), row.job, row.reference, *amounts, row.cost, row.loss, row.reason, row.actor_name)
+    booked = _book(account_id, change, said)
+    if booked is None:
+        return None
+    row.pk, available, threshold, told_at = booked
     row._state.adding = False
-    available, threshold, told_at = moved[0]
     # A hold may come back; what was charged does not.
     if movement.spent > 0 and threshold is not None and available < threshold and told_at is None:
         tell_low_balance(account_id)
     return row
+
+
+def _book(account_id: int, change: tuple[Any, ...], said: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Changes the account and writes the row of the ledger: its id, then balance, threshold and when it was told."""
+    if connection.vendor == "postgresql":
+        found = sql.rows(_MOVE_AND_EXPLAIN, *change, *said)
+        return found[0] if found else None
+    moved = sql.rows(_MOVE, *change)
+    if not moved:
+        return None
+    ((key,),) = sql.rows(_EXPLAIN.format("VALUES (%s,", ")"), account_id, *said)
+    return (key, *moved[0])

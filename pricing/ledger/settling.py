@@ -55,7 +55,6 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
     charged = min(charge, hold.amount)
     is_over = max(charge, cost) > hold.amount
     loss = max(0, cost - charged) if is_over else 0
-    budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     movement = Movement(
         LedgerTransaction.Kind.SETTLE,
         held=-hold.amount,
@@ -66,6 +65,7 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
         job=job,
     )
     post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+    budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     if charged:
         tell_thresholds(budgets)
     if is_over:
@@ -83,7 +83,6 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
     hold = _close(job)
     if hold is None:
         return None
-    spend(hold.budget_periods, reserved=hold.amount, spent=0)
     movement = Movement(
         LedgerTransaction.Kind.RELEASE,
         held=-hold.amount,
@@ -94,6 +93,7 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
         reason=reason,
     )
     post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+    spend(hold.budget_periods, reserved=hold.amount, spent=0)
     if cost:
         _tell_loss(job, "it was released, and the provider billed it", cost)
     return Ended(hold.amount, 0, cost)

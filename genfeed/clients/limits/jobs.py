@@ -15,7 +15,7 @@ def limit_jobs(caller: Caller, *, count: int = 1) -> None:
 
     Raises ApiError `rate_limited` with `retry_after` in seconds, which must undo the transaction: then a refused
     request has taken from neither bucket, and so has one that is refused later, e.g. for want of money. Call it
-    right before the hold: everybody takes the locks in the same order, key, client, budgets, account.
+    right before the hold: everybody takes the locks in the same order, key, client, account, budgets.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("Tokens of a job are taken in the transaction that accepts it.")
