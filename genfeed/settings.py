@@ -95,6 +95,8 @@ MAX_QUEUED = env.integer("MAX_QUEUED", 100, minimum=0, maximum=1_000_000)
 # Our own requests at a provider at once, by one key; what is beyond waits in our queue.
 FAL_MAX_CONCURRENT = env.integer("FAL_MAX_CONCURRENT", 40, minimum=1, maximum=100_000)
 DISPATCH_THREADS = env.integer("DISPATCH_THREADS", 32, minimum=1, maximum=512)
+# For how long a dispatcher has a job to itself, in seconds; a dead one's jobs are taken up by others after that.
+CLAIM_LEASE_SECONDS = env.number("CLAIM_LEASE_SECONDS", 90.0, minimum=0.5, maximum=3_600.0)
 # How long a job may wait in our own queue, and how long an unclear submit is looked for, in seconds.
 QUEUE_TIMEOUT_SECONDS = env.integer("QUEUE_TIMEOUT_SECONDS", 900, minimum=5, maximum=86_400)
 SUBMIT_GRACE_SECONDS = env.integer("SUBMIT_GRACE_SECONDS", 120, minimum=1, maximum=3_600)

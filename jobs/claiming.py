@@ -19,8 +19,10 @@ from genfeed.clients.models import Client
 from jobs import gate
 from jobs.models import IN_FLIGHT, Job, Status
 
-# Longer than any call may take with its retries: while it runs, nobody else looks.
-LEASE = timedelta(seconds=90)
+
+def lease() -> timedelta:
+    """For how long nobody else takes up what is claimed: longer than any call takes with its retries."""
+    return timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
 
 
 def claim_queued(limit: int) -> list[Job]:
@@ -65,17 +67,17 @@ def _claim_of(provider: str, limit: int) -> list[Job]:
             rows = rows.select_for_update(skip_locked=True)
         jobs = list(rows)
         # A submit is one call, which ends by then.
-        lease = timedelta(seconds=settings.SUBMIT_TIMEOUT_SECONDS + 5)
+        until = now + timedelta(seconds=settings.SUBMIT_TIMEOUT_SECONDS + 5)
         Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
             status=Status.SUBMITTING,
             version=F("version") + 1,
             attempts=F("attempts") + 1,
             sent_at=now,
-            next_at=now + lease,
+            next_at=until,
         )
         for job in jobs:
             job.status, job.version, job.attempts = Status.SUBMITTING, job.version + 1, job.attempts + 1
-            job.sent_at, job.next_at = now, now + lease
+            job.sent_at, job.next_at = now, until
         order = {pk: place for place, pk in enumerate(chosen)}
         return sorted(jobs, key=lambda job: order[job.pk])
 
@@ -119,7 +121,7 @@ def claim_due(limit: int, *, now: datetime | None = None) -> list[Job]:
     due = Job.objects.filter(next_at__lte=now, status__in=IN_FLIGHT).order_by("next_at")[:limit]
     claimed = []
     for job in due:
-        until = now + LEASE
+        until = now + lease()
         if Job.objects.filter(pk=job.pk, next_at=job.next_at, status=job.status).update(next_at=until):
             job.next_at = until
             claimed.append(job)

@@ -11,12 +11,12 @@ import queue as queues
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from catalog.providers import queue
 from catalog.providers.queue import QueueInterface
@@ -55,13 +55,23 @@ def step_for(job: Job) -> Step:
     return WATCH
 
 
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What a call brought; `again`: it could not be written down before."""
+
+    step: Step
+    job: Job
+    outcome: Any
+    again: bool = False
+
+
 class Dispatcher:
     """One dispatcher. `run` loops until it is told to stop; `tick` does one round, for tests."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         self._threads = threads or settings.DISPATCH_THREADS
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="provider")
-        self._done: queues.SimpleQueue[tuple[Step, Job, Any]] = queues.SimpleQueue()
+        self._done: queues.SimpleQueue[_Came] = queues.SimpleQueue()
         self._providers: dict[str, QueueInterface] = {}
         self._running = 0
         self._swept = 0.0
@@ -85,6 +95,8 @@ class Dispatcher:
     def tick(self) -> bool:
         """Writes down what has come, then starts what is to do; whether there was anything."""
         came = self._apply_all()
+        # Before anything is claimed: what is claimed is on its way at once, or a kill finds it claimed and unsent.
+        self._open_providers()
         begun = self._begin(claim_queued(self._free), SUBMIT)
         begun += self._begin(claim_due(self._free))
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
@@ -115,10 +127,10 @@ class Dispatcher:
     def _call(self, step: Step, job: Job) -> None:
         request_ids.begin()
         try:
-            outcome = step.ask(self._provider(job.provider), job)
+            outcome = step.ask(self._providers[job.provider], job)
         except Exception as error:
             outcome = error
-        self._done.put((step, job, outcome))
+        self._done.put(_Came(step, job, outcome))
 
     def _wait(self, seconds: float) -> None:
         """Until something comes, or the time is over."""
@@ -138,8 +150,8 @@ class Dispatcher:
             self._apply(came)
             count += 1
 
-    def _apply(self, came: tuple[Step, Job, Any]) -> None:
-        step, job, outcome = came
+    def _apply(self, came: _Came) -> None:
+        step, job, outcome = came.step, came.job, came.outcome
         self._running -= 1
         request_ids.begin()
         if isinstance(outcome, Exception) and not isinstance(outcome, queue.QueueError):
@@ -147,14 +159,19 @@ class Dispatcher:
             logger.error("job %s: %s", job.pk, type(outcome).__name__, exc_info=outcome)
             return
         try:
+            if came.again:
+                # What was undone left its marks on the job at hand.
+                job.refresh_from_db()
             step.apply(job, outcome)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
+            # The provider has told it to nobody else: it is written down when the database is back.
+            self._running += 1
+            self._done.put(replace(came, again=True))
             raise
         except Exception:
             logger.exception("job %s could not be brought forward", job.pk)
 
-    def _provider(self, slug: str) -> QueueInterface:
-        found = self._providers.get(slug)
-        if found is None:
-            found = self._providers[slug] = queue.open_queue(slug)
-        return found
+    def _open_providers(self) -> None:
+        for slug in queue.runnable():
+            if slug not in self._providers:
+                self._providers[slug] = queue.open_queue(slug)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,7 @@ from pricing.settling.amounts import Amounts, amounts_at_end
 from pricing.settling.frozen import read_frozen
 from pricing.usage.recording import Outcome, Usage, record_usage
 
+_TRIES = 5
 OUTCOMES = {
     Status.SUCCEEDED: Outcome.SUCCEEDED,
     Status.FAILED: Outcome.FAILED,
@@ -40,6 +42,20 @@ def finish(job: Job, result: Result) -> bool:
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
         return canceled(job, units=result.units, answer=result.answer)
     return fail(job, failures.failure_of(result), units=result.units, answer=result.answer)
+
+
+def insist(job: Job, end: Callable[[Job], bool]) -> bool:
+    """Ends a job by news that stay true whatever changed meanwhile: a cancel, a webhook, another look.
+
+    `end` is tried again on the job as it is now; False where somebody else has ended it.
+    """
+    for _ in range(_TRIES):
+        if end(job):
+            return True
+        job.refresh_from_db()
+        if job.has_ended:
+            return False
+    return False
 
 
 def fail(job: Job, failure: Failure, *, units: Decimal | None = None, answer: Answer | None = None) -> bool:

@@ -23,7 +23,7 @@ from catalog.providers.queue import (
 from jobs import failures, gate
 from jobs.answers import keep
 from jobs.canceling import begin_cancel
-from jobs.finishing import canceled, fail
+from jobs.finishing import canceled, fail, insist
 from jobs.models import Job, Status
 from jobs.orphans import note_orphan
 from jobs.pace import next_look
@@ -33,8 +33,16 @@ _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0
 
 
+class NotSentError(NotAcceptedError):
+    """We did not send it at all; it says nothing about the provider."""
+
+
 def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError:
     """Sends the request. What is not a clear answer is returned as an error, for `apply` to judge."""
+    claimed_for = timezone.now() - (job.sent_at or job.created_at)
+    if claimed_for > timedelta(seconds=settings.SUBMIT_GRACE_SECONDS) / 2:
+        # This process was stopped in between; soon others take the submit for lost, or have done so.
+        return NotSentError("the claim is too old")
     try:
         return provider.submit(
             job.endpoint_id,
@@ -60,12 +68,14 @@ def apply(job: Job, outcome: Submitted | QueueError) -> None:
         if not adopt(job, outcome.request, position=outcome.queue_position, answer=outcome.answer):
             _too_late(job, outcome)
     elif isinstance(outcome, NotAcceptedError):
-        gate.note_failure(job.provider, str(outcome))
+        if not isinstance(outcome, NotSentError):
+            gate.note_failure(job.provider, str(outcome))
         _requeue(job, outcome)
     elif isinstance(outcome, LockedError | KeyRefusedError):
         _our_account(job, outcome)
     elif isinstance(outcome, RefusedError):
-        fail(job, failures.refused_submit(outcome.status, outcome.detail), answer=outcome.answer)
+        failure, answer = failures.refused_submit(outcome.status, outcome.detail), outcome.answer
+        insist(job, lambda job: fail(job, failure, answer=answer))
     else:
         gate.note_failure(job.provider, str(outcome))
         with transaction.atomic(durable=True):
@@ -137,7 +147,7 @@ def _requeue(job: Job, error: NotAcceptedError) -> None:
 def _our_account(job: Job, error: QueueError) -> None:
     """401 and 403 are our problem: a person is told, nothing more is sent for a while, and the client loses nothing."""
     gate.block_for(job.provider, error)
-    fail(job, failures.OUR_ACCOUNT, answer=error.answer)
+    insist(job, lambda job: fail(job, failures.OUR_ACCOUNT, answer=error.answer))
 
 
 def _too_late(job: Job, outcome: Submitted) -> None:

@@ -21,7 +21,7 @@ from catalog.providers.queue import (
 from jobs import failures, gate
 from jobs.answers import keep
 from jobs.canceling import begin_cancel
-from jobs.finishing import canceled, fail, finish
+from jobs.finishing import canceled, fail, finish, insist
 from jobs.models import Job, Status
 from jobs.pace import next_look
 from jobs.transitions import move, touch
@@ -60,7 +60,8 @@ def apply(job: Job, outcome: Watched | QueueError) -> None:
     elif outcome.result is not None:
         if outcome.progress:
             _tell_logs(job, outcome.progress.logs)
-        finish(job, outcome.result)
+        result = outcome.result
+        insist(job, lambda job: finish(job, result))
     elif outcome.progress is not None and not _give_up(job, now):
         _follow(job, outcome.progress, now)
 

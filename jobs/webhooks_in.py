@@ -9,6 +9,7 @@ import hmac
 import logging
 
 from django.db import transaction
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -53,5 +54,6 @@ def note(job: Job, request_id: str) -> bool:
             logger.warning("a webhook for job %s names another request", job.pk)
         return False
     with transaction.atomic():
-        Job.objects.filter(pk=job.pk, status__in=IN_FLIGHT).update(next_at=timezone.now())
+        # A new version: a look under way that has not seen the end yet must not put the next one off.
+        Job.objects.filter(pk=job.pk, status__in=IN_FLIGHT).update(next_at=timezone.now(), version=F("version") + 1)
     return True

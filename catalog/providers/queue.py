@@ -183,6 +183,11 @@ def register(slug: str, open_queue: Callable[[str | None], QueueInterface], has_
     _has_key[slug] = has_key
 
 
+def runnable() -> list[str]:
+    """The providers whose models can be run."""
+    return list(_registry)
+
+
 def is_runnable(slug: str) -> bool:
     """Whether models of the provider can be run."""
     return slug in _registry

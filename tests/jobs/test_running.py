@@ -19,7 +19,7 @@ from genfeed.journal.models import Alert
 from jobs import failures, submitting, watching
 from jobs.accepting import digest_of
 from jobs.canceling import cancel
-from jobs.claiming import LEASE, claim_due, claim_queued, overdue_in_queue
+from jobs.claiming import claim_due, claim_queued, lease, overdue_in_queue
 from jobs.dispatcher import Dispatcher
 from jobs.finishing import fail
 from jobs.models import Job, ProviderAnswer, ProviderGate, Status
@@ -689,7 +689,7 @@ def test_a_claim_counts_the_attempt_before_the_work() -> None:
     stored = Job.objects.get(pk=claimed.pk)
     assert (stored.status, stored.attempts, stored.version) == (Status.SUBMITTING, 1, claimed.version)
     assert stored.sent_at is not None
-    assert timedelta(seconds=30) < stored.next_at - timezone.now() < LEASE
+    assert timedelta(seconds=30) < stored.next_at - timezone.now() < lease()
 
 
 def test_a_job_is_looked_at_by_one_dispatcher_at_a_time() -> None:

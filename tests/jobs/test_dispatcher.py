@@ -1,0 +1,197 @@
+"""The dispatcher's loop, and news that meet a job which changed meanwhile."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DataError, OperationalError
+from django.utils import timezone
+
+from catalog.providers import queue
+from catalog.providers.queue import RefusedError, UnreachableError
+from jobs import dispatcher, submitting, watching, webhooks_in
+from jobs.canceling import cancel
+from jobs.claiming import claim_queued
+from jobs.dispatcher import Dispatcher, Step
+from jobs.models import Job, ProviderGate, Status
+from pricing.ledger.checking import check_ledger
+from tests.jobs.doubles import PRICE, USD, Provider, look, make_job, money, result, submitted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
+    """The only provider that dispatchers know."""
+    one = Provider()
+    monkeypatch.setattr(queue, "_registry", {"fal": lambda key: one})
+    return one
+
+
+@pytest.fixture
+def loop() -> Iterator[Dispatcher]:
+    one = Dispatcher(threads=2)
+    yield one
+    one.drain()
+
+
+def work(loop: Dispatcher, job: Job, status: str) -> None:
+    """Rounds until the job is there."""
+    for _ in range(200):
+        job.refresh_from_db()
+        if job.status == status:
+            return
+        loop.tick()
+        loop._wait(0.01)
+    raise AssertionError(f"{job.status} instead of {status}")
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The next submit can't be written down."""
+    errors = [error]
+
+    def apply(job: Job, outcome: Any) -> None:
+        if errors:
+            # As a commit that fails: the job at hand says one thing, the database another.
+            job.status, job.version = Status.SUBMITTED, job.version + 1
+            raise errors.pop()
+        submitting.apply(job, outcome)
+
+    monkeypatch.setattr(dispatcher, "SUBMIT", Step(submitting.ask, apply))
+
+
+def test_a_provider_is_opened_once_and_before_anything_is_claimed(
+    monkeypatch: pytest.MonkeyPatch, loop: Dispatcher
+) -> None:
+    job = make_job()
+    opened: list[str] = []
+
+    def open_queue(key: str | None) -> Provider:
+        job.refresh_from_db()
+        opened.append(job.status)
+        return Provider()
+
+    monkeypatch.setattr(queue, "_registry", {"fal": open_queue})
+
+    work(loop, job, Status.SUBMITTED)
+
+    assert opened == [Status.QUEUED]
+
+
+def test_what_a_provider_said_while_the_database_was_away_is_written_down_later(
+    monkeypatch: pytest.MonkeyPatch, loop: Dispatcher, provider: Provider
+) -> None:
+    job = make_job()
+    failing_once(monkeypatch, OperationalError("database is locked"))
+    with pytest.raises(OperationalError):
+        work(loop, job, Status.SUBMITTED)
+
+    work(loop, job, Status.SUBMITTED)
+
+    assert (job.request_id, provider.calls.count("submit"), provider.calls.count("find")) == ("req-1", 1, 0)
+
+
+def test_what_the_database_refuses_for_good_stops_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, loop: Dispatcher, provider: Provider
+) -> None:
+    first = make_job()
+    failing_once(monkeypatch, DataError("no such value"))
+    for _ in range(5):
+        loop.tick()
+        loop._wait(0.01)
+
+    second = make_job()
+    work(loop, second, Status.SUBMITTED)
+
+    first.refresh_from_db()
+    assert first.status == Status.SUBMITTING
+
+
+def test_a_claim_that_a_stopped_process_kept_for_too_long_is_not_sent(settings: Any) -> None:
+    provider, job = Provider(), make_job()
+    claimed = claim_queued(1)[0]
+    claimed.sent_at = timezone.now() - timedelta(seconds=settings.SUBMIT_GRACE_SECONDS)
+
+    submitting.apply(claimed, submitting.ask(provider, claimed))
+
+    job.refresh_from_db()
+    assert (job.status, provider.calls, ProviderGate.objects.get().failures) == (Status.QUEUED, [], 0)
+
+
+def test_a_result_ends_a_job_whose_cancel_came_while_it_was_fetched() -> None:
+    provider, job = submitted()
+
+    def finished() -> Any:
+        cancel(Job.objects.get(pk=job.pk))
+        return result()
+
+    provider.on_result = finished
+    look(provider, job)
+
+    assert (job.status, money(job)) == (Status.SUCCEEDED, (10 * USD - PRICE, 0, PRICE))
+    assert check_ledger() == []
+
+
+def test_a_result_ends_a_job_whose_webhook_came_while_it_was_fetched() -> None:
+    provider, job = submitted()
+
+    def finished() -> Any:
+        webhooks_in.note(Job.objects.get(pk=job.pk), job.request_id)
+        return result()
+
+    provider.on_result = finished
+
+    assert look(provider, job).status == Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("state", ["running", "queued"])
+def test_a_look_that_came_too_early_does_not_put_off_what_a_webhook_told(state: str, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://genfeed.example"
+    provider, job = submitted()
+    provider.state = state
+    provider.on_progress = lambda: webhooks_in.note(Job.objects.get(pk=job.pk), job.request_id)
+
+    look(provider, job)
+
+    assert job.next_at <= timezone.now()
+
+
+def test_a_look_in_vain_does_not_put_off_what_a_webhook_told(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://genfeed.example"
+    provider, job = submitted()
+
+    def in_vain() -> None:
+        webhooks_in.note(Job.objects.get(pk=job.pk), job.request_id)
+        raise UnreachableError("no")
+
+    provider.on_progress = in_vain
+    look(provider, job)
+
+    assert job.next_at <= timezone.now()
+
+
+def test_a_refused_submit_ends_a_job_whose_cancel_came_meanwhile() -> None:
+    provider, job = Provider(), make_job()
+    claimed = claim_queued(1)[0]
+    provider.on_submit = RefusedError("no", 422, "bad prompt")
+    outcome = submitting.ask(provider, claimed)
+    cancel(Job.objects.get(pk=job.pk))
+
+    submitting.apply(claimed, outcome)
+
+    job.refresh_from_db()
+    assert (job.status, money(job)) == (Status.FAILED, (10 * USD, 0, 0))
+
+
+def test_two_looks_at_once_end_a_job_once() -> None:
+    provider, job = submitted()
+    first, second = Job.objects.get(pk=job.pk), Job.objects.get(pk=job.pk)
+    seen = watching.ask(provider, job)
+
+    watching.apply(first, seen)
+    watching.apply(second, seen)
+
+    job.refresh_from_db()
+    assert (job.status, money(job)) == (Status.SUCCEEDED, (10 * USD - PRICE, 0, PRICE))
+    assert job.events.filter(kind="job_succeeded").count() == 1
