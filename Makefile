@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench lock chromium clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench soak lock chromium clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -51,6 +51,9 @@ lint: setup-dev ## Check style, types, floors and migrations
 
 bench: setup-dev ## Measure, and print a table
 	$(BIN)/python -m tests.bench
+
+soak: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
+	$(BIN)/python -m tests.kills
 
 lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

@@ -66,7 +66,7 @@ def measure() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="genfeed-bench-ledger-") as folder:
         settings = settings_for(Path(folder) / "var") | {"LOG_LEVEL": "ERROR"}
         yield from _measure("SQLite", settings)
-        with _postgres() as url:
+        with postgres() as url:
             yield from _measure("PostgreSQL", settings | {"DATABASE_URL": url})
 
 
@@ -108,7 +108,7 @@ def _pairs(settings: dict[str, str]) -> float:
 
 
 @contextmanager
-def _postgres() -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A PostgreSQL with its usual durability: figures without fsync would not be those of a real one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Load:
-    """What a run measured: requests a second, latencies in milliseconds, answers that were not 200."""
+    """What a run measured: requests a second, latencies in milliseconds, answers of another status."""
 
     per_second: float
     p50: float
@@ -20,14 +20,17 @@ class Load:
 class _Connection(asyncio.Protocol):
     """Sends the next request when the last byte of the answer has come; reads no more of HTTP than it must."""
 
-    def __init__(self, request: bytes, until: float, latencies: list[float], done: asyncio.Future[int]) -> None:
+    def __init__(
+        self, request: bytes, until: float, latencies: list[float], done: asyncio.Future[int], expected: int
+    ) -> None:
         self.request = request
+        self.status = f"HTTP/1.1 {expected}".encode()
         self.until = until
         self.latencies = latencies
         self.done = done
         self.failures = 0
         self.buffer = b""
-        self.expected = -1
+        self.expected = -1  # bytes
         self.sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,7 +52,7 @@ class _Connection(asyncio.Protocol):
             position = lower.find(b"content-length:")
             length = int(lower[position + 15 : lower.find(b"\r\n", position) if b"\r\n" in lower[position:] else None])
             self.expected = len(head) + 4 + length
-            self.failures += not head.startswith(b"HTTP/1.1 200")
+            self.failures += not head.startswith(self.status)
         if len(self.buffer) < self.expected:
             return
         now = time.perf_counter()
@@ -71,8 +74,12 @@ def run(
     connections: int = 16,
     seconds: float = 5.0,
     body: bytes | None = None,
+    expected: int = 200,
 ) -> Load:
-    """Loads one loopback address for some seconds, by POST where there is a JSON body; raises ValueError for others."""
+    """Loads one loopback address for some seconds, by POST where there is a JSON body; raises ValueError for others.
+
+    Answers with another status than `expected` count as failures.
+    """
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise ValueError("The load generator talks to this machine only.")
@@ -82,10 +89,10 @@ def run(
     lines = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc}"]
     lines += [f"{name}: {value}" for name, value in (headers | sent).items()]
     request = ("\r\n".join(lines) + "\r\n\r\n").encode() + (body or b"")
-    return asyncio.run(_run(parts.hostname, parts.port or 80, request, connections, seconds))
+    return asyncio.run(_run(parts.hostname, parts.port or 80, request, connections, seconds, expected))
 
 
-async def _run(host: str, port: int, request: bytes, connections: int, seconds: float) -> Load:
+async def _run(host: str, port: int, request: bytes, connections: int, seconds: float, expected: int) -> Load:
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     started = time.perf_counter()
@@ -95,7 +102,7 @@ async def _run(host: str, port: int, request: bytes, connections: int, seconds: 
         done: asyncio.Future[int] = loop.create_future()
         waiting.append(done)
         _, protocol = await loop.create_connection(
-            lambda done=done: _Connection(request, started + seconds, latencies, done),  # type: ignore[misc]
+            lambda done=done: _Connection(request, started + seconds, latencies, done, expected),  # type: ignore[misc]
             host,
             port,
         )
