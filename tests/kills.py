@@ -50,7 +50,7 @@ from collections import Counter
 from django.db.models import Count, Sum
 from jobs.models import OPEN, Job, JobEvent
 from pricing.ledger.checking import check_ledger
-from pricing.models import Account, LedgerTransaction, UsageRecord
+from pricing.models import Account, LedgerTransaction, StrayRequest, UsageRecord
 ended = ["job_succeeded", "job_failed", "job_canceled"]
 until = time.monotonic() + {patience}
 while Job.objects.filter(status__in=OPEN).exists() and time.monotonic() < until:
@@ -69,7 +69,7 @@ print(json.dumps(dict(
     charged=Job.objects.aggregate(n=Sum("charge"))["n"] or 0,
     spent=Account.objects.get(client__name="Load").spent,
     available=Account.objects.get(client__name="Load").available,
-    orphans=Job.objects.filter(answers__call="orphan").distinct().count(),
+    orphans=StrayRequest.objects.count(),
     ledger=[f"{{one.invariant}} {{one.subject}}: {{one.words}}" for one in check_ledger()],
 )))
 """
