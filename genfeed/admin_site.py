@@ -38,7 +38,15 @@ class GenFeedAdminSite(admin.AdminSite):
         ]
         # Written with a slash at the end too, as everything else in the admin is.
         slashed = [path(f"{entry.pattern}/", entry.callback) for entry in short]
-        return short + slashed + super().get_urls()
+        # Not of one model alone, so no admin class has it.
+        from jobs.admin.queue import live_part, queue_page, reopen_gate
+
+        queue = [
+            path("jobs/queue/", self.admin_view(queue_page), name="jobs_queue"),
+            path("jobs/queue/live/", self.admin_view(live_part), name="jobs_queue_live"),
+            path("jobs/queue/reopen/", self.admin_view(reopen_gate), name="jobs_queue_reopen"),
+        ]
+        return short + slashed + queue + super().get_urls()
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         with transaction.atomic():

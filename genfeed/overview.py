@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Count, Q
+from django.utils import timezone
 
 from catalog import revisions
 from catalog.availability import HELD_WORDS
@@ -10,12 +11,13 @@ from catalog.freshness import provider_state
 from catalog.models import AIModel
 from catalog.sync_runs import ensure_providers
 from genfeed.journal.models import Alert
+from jobs import standing
 from pricing.estimates.coverage import whole_coverage
 from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule
 
 
 def overview() -> dict[str, Any]:
-    """Template context: `catalog` (counts), `held` (rows), `media_types`, `prices`, `providers`, `alerts`."""
+    """Template context: `catalog` (counts), `held` (rows), `media_types`, `prices`, `jobs`, `providers`, `alerts`."""
     counts = AIModel.objects.aggregate(
         models=Count("pk"),
         enabled=Count("pk", filter=Q(enabled=True)),
@@ -37,9 +39,24 @@ def overview() -> dict[str, Any]:
         "held": [{"reason": reason, "words": HELD_WORDS.get(reason, reason), "n": n} for reason, n in held],
         "media_types": _media_types(counts["enabled"]),
         "prices": _prices(),
+        "jobs": _jobs(),
         "providers": [provider_state(provider) for provider in ensure_providers().values()],
         "alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None)[:8],
         "open_alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None).count(),
+    }
+
+
+def _jobs() -> dict[str, Any]:
+    """What runs, what waits, and what went wrong today."""
+    counts = standing.open_counts()
+    return {
+        "today": standing.today(),
+        "day": timezone.now().date(),
+        "queued": counts["queued"],
+        "in_flight": sum(counts.values()) - counts["queued"],
+        "oldest": standing.oldest_queued(),
+        "quarantined": standing.quarantined(),
+        "shut": sum(gate.state != "closed" for gate in standing.gates()),
     }
 
 

@@ -105,6 +105,8 @@ SUBMIT_TIMEOUT_SECONDS = env.number("SUBMIT_TIMEOUT_SECONDS", 30.0, minimum=0.1,
 STATUS_TIMEOUT_SECONDS = env.number("STATUS_TIMEOUT_SECONDS", 5.0, minimum=0.1, maximum=60.0)
 # How long the provider keeps its own copy of outputs, in seconds: ours is the one that lasts.
 FAL_OBJECT_SECONDS = env.integer("FAL_OBJECT_SECONDS", 604_800, minimum=3_600, maximum=31_536_000)
+# What providers answered is kept beside each job for so many days, for staff.
+PROVIDER_ANSWER_DAYS = env.integer("PROVIDER_ANSWER_DAYS", 30, minimum=1, maximum=3650)
 # What a request may ask for at most, where the model would take more; 0 means no cap.
 MAX_PROMPT_CHARACTERS = env.integer("MAX_PROMPT_CHARACTERS", 2000, minimum=0, maximum=1_000_000)
 MAX_IMAGES = env.integer("MAX_IMAGES", 16, minimum=0, maximum=1000)

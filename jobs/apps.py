@@ -7,6 +7,10 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         # The proof of the ledger asks which jobs have no known outcome, without knowing jobs.
         from jobs.models import OPEN, Job
+        from jobs.quarantine import bill_counts
         from pricing.ledger import checking
+        from pricing.reconciling import telling
 
         checking.open_jobs = lambda: set(Job.objects.filter(status__in=OPEN).values_list("pk", flat=True))
+        # A bill that counts, or that a person has decided about, ends the wait of its job.
+        telling.bill_counts = bill_counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
@@ -17,8 +18,10 @@ from jobs.transitions import move, touch
 _TRIES = 10
 
 
-def cancel(job: Job, *, reason: str = "client") -> Job:
+def cancel(job: Job, *, reason: str = "client", beside: Callable[[], None] | None = None) -> Job:
     """Cancels a job, or begins to; asking twice is no error. Raises ApiError `conflict` for one that has ended.
+
+    `beside` writes in the transaction of the change, e.g. the audit; it is not called where nothing changes.
 
     A queued job ends at once and costs nothing. One at the provider becomes `canceling` until its outcome is known: it
     may still succeed, and is then delivered and charged.
@@ -30,31 +33,37 @@ def cancel(job: Job, *, reason: str = "client") -> Job:
             raise ApiError("conflict", f"The job has ended: it {job.status}.", "Nothing is left to cancel.")
         if job.cancel_requested_at:
             return job
-        if _cancel(job, reason):
+        if _cancel(job, reason, beside):
             return job
         job.refresh_from_db()
     raise ApiError("conflict", "The job changes too fast to be canceled.", "Try again.")
 
 
-def _cancel(job: Job, reason: str) -> bool:
+def _cancel(job: Job, reason: str, beside: Callable[[], None] | None) -> bool:
     now = timezone.now()
     if job.status == Status.QUEUED:
         job.cancel_reason = reason
-        return canceled(job)
+        return canceled(job, beside=beside)
     if job.status == Status.SUBMITTING:
         # Whether it was accepted is not known yet; whoever finds out goes on from here.
         with transaction.atomic(durable=True):
-            return touch(job, cancel_requested_at=now, cancel_reason=reason)
-    return begin_cancel(job, reason=reason)
+            changed = touch(job, cancel_requested_at=now, cancel_reason=reason)
+            if changed and beside:
+                beside()
+            return changed
+    return begin_cancel(job, reason=reason, beside=beside)
 
 
-def begin_cancel(job: Job, *, reason: str) -> bool:
+def begin_cancel(job: Job, *, reason: str, beside: Callable[[], None] | None = None) -> bool:
     """Moves a job at the provider to `canceling`; the dispatcher sends the request."""
     now = timezone.now()
     with transaction.atomic(durable=True):
-        return move(
+        moved = move(
             job, Status.CANCELING, cancel_requested_at=now, cancel_reason=reason, cancel_sent_at=None, next_at=now
         )
+        if moved and beside:
+            beside()
+        return moved
 
 
 def ask(provider: QueueInterface, job: Job) -> str | QueueError:

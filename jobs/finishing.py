@@ -11,17 +11,17 @@ from django.utils import timezone
 
 from catalog.models import SchemaVersion
 from catalog.providers.queue import Answer, Result
-from genfeed.journal.alerts import raise_alert
 from jobs import failures
 from jobs.answers import keep
 from jobs.failures import Failure
 from jobs.models import Job, Status
 from jobs.outputs import has_expected_media
+from jobs.quarantine import tell_quarantine
 from jobs.transitions import move
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import release, settle
 from pricing.money import format_decimal
-from pricing.settling.amounts import Amounts, amounts_at_end
+from pricing.settling.amounts import amounts_at_end
 from pricing.settling.frozen import read_frozen
 from pricing.usage.recording import Outcome, Usage, record_usage
 
@@ -63,11 +63,13 @@ def fail(job: Job, failure: Failure, *, units: Decimal | None = None, answer: An
     return _end(job, Status.FAILED, units=units, failure=failure, answer=answer)
 
 
-def canceled(job: Job, *, units: Decimal | None = None, answer: Answer | None = None) -> bool:
-    """Ends a job as canceled; one that the deadline canceled has failed."""
+def canceled(
+    job: Job, *, units: Decimal | None = None, answer: Answer | None = None, beside: Callable[[], None] | None = None
+) -> bool:
+    """Ends a job as canceled; one that the deadline canceled has failed. `beside` writes in the same transaction."""
     if job.cancel_reason == "deadline":
         return fail(job, failures.DEADLINE, units=units, answer=answer)
-    return _end(job, Status.CANCELED, units=units, answer=answer)
+    return _end(job, Status.CANCELED, units=units, answer=answer, beside=beside)
 
 
 def _end(
@@ -78,6 +80,7 @@ def _end(
     answer: Answer | None,
     failure: Failure | None = None,
     output: Any = None,
+    beside: Callable[[], None] | None = None,
 ) -> bool:
     succeeded = status == Status.SUCCEEDED
     quoted_cost, quoted_price = job.quote["cost"], job.quote["price"]
@@ -98,6 +101,7 @@ def _end(
             event=f"job_{status}",
             data=failure.as_json() if failure else {},
             finished_at=now,
+            cancel_reason=job.cancel_reason,
             output=output,
             error=failure.as_json() if failure else None,
             charge=charge,
@@ -110,6 +114,8 @@ def _end(
         if not moved:
             return False
         keep(job, answer)
+        if beside:
+            beside()
         begun = job.submitted_at or job.sent_at
         record_usage(
             Usage(
@@ -138,20 +144,9 @@ def _end(
             settle(job.pk, charge=amounts.charge, cost=amounts.cost)
         else:
             release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
-    _tell_anomaly(job, amounts)
-    return True
-
-
-def _tell_anomaly(job: Job, amounts: Amounts) -> None:
-    """After the end is certain: a strange bill waits for a person."""
     if amounts.quarantine:
-        raise_alert(
-            "bill_quarantined",
-            job.pk,
-            f"Job {job.pk}: its bill waits for a decision",
-            f"{amounts.quarantine} The client was charged the quote. Decide on the job's page.",
-            url=f"/admin/jobs/job/{job.pk}/",
-        )
+        tell_quarantine(job)
+    return True
 
 
 def _outputs(job: Job) -> list[dict[str, Any]]:

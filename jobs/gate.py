@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from catalog.providers.queue import LockedError, QueueError
 from genfeed.journal.alerts import raise_alert, resolve
+from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.models import Alert
 from jobs.models import ProviderGate
 
@@ -93,6 +95,14 @@ def block_for(provider: str, error: QueueError) -> None:
     block(provider, code, title, f"{error} {text}")
 
 
-def reopen(provider: str) -> None:
-    """A person says that the cause is gone: the next job is tried at once."""
-    ProviderGate.objects.filter(name=provider).update(failures=0, open_until=None, reason="", changed_at=timezone.now())
+def reopen(provider: str, *, actor: Actor) -> bool:
+    """A person says that the cause is gone: jobs go on at once; audited. False for a gate that was never shut."""
+    with transaction.atomic():
+        gate = ProviderGate.objects.select_for_update().filter(name=provider).first()
+        if gate is None:
+            return False
+        before = {"failures": gate.failures, "reason": gate.reason}
+        gate.failures, gate.open_until, gate.reason, gate.changed_at = 0, None, "", timezone.now()
+        gate.save()
+        record("provider_gate.reopened", [Change(gate, before, {"failures": 0})], actor=actor)
+    return True

@@ -93,7 +93,9 @@ class Job(models.Model):
     cost = models.BigIntegerField(null=True)
     cost_source = models.CharField(max_length=16, blank=True)
     billed_units = models.CharField(max_length=40, blank=True)
-    quarantine = models.CharField(max_length=300, blank=True, help_text="Why its bill waits for a person.")
+    quarantine = models.CharField(
+        max_length=300, blank=True, help_text="Why its bill waits for a person; empty once decided."
+    )
     is_cached = models.BooleanField(default=False)
 
     class Meta:
@@ -108,6 +110,7 @@ class Job(models.Model):
             ),
             models.Index(fields=["status", "created_at"]),
             models.Index(fields=["request_id"], condition=~Q(request_id=""), name="job_by_request"),
+            models.Index(fields=["id"], condition=~Q(quarantine=""), name="quarantined_jobs"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -172,8 +172,11 @@ def was_known(text: str) -> bool:
 
 def _look_up(digest: str) -> Caller | None:
     key = ApiKey.objects.filter(digest=digest, revoked_at=None, client__is_active=True).select_related("client").first()
-    if key is None:
-        return None
+    return None if key is None else caller_of(key)
+
+
+def caller_of(key: ApiKey) -> Caller:
+    """Whom a key speaks for, whether it may still be used or not."""
     client = key.client
     client_jobs = _first(client.jobs_per_minute, settings.JOBS_PER_MINUTE)
     client_reads = _first(client.reads_per_minute, settings.READS_PER_MINUTE)

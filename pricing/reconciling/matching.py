@@ -222,6 +222,7 @@ def _book(bill: Bill, usage: UsageRecord, lines: list[BillingEvent]) -> None:
     why = f"the provider billed {format_usd(bill.total)} USD for {bill.request_id}"
     correct_to(bill, usage, charge=charge, cost=bill.total, why=why)
     bill.state = State.MATCHED if _is_as_settled(bill, usage, charge) else State.CORRECTED
+    telling.bill_counts(usage.job)
 
 
 def _billed(bill: Bill, lines: list[BillingEvent], frozen: Frozen | None) -> Billed:

@@ -12,8 +12,12 @@ from catalog.models import SyncRun
 from genfeed.journal.alerts import acknowledge, raise_alert
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert
+from jobs.failures import QUEUE_TIMEOUT
+from jobs.finishing import fail
+from jobs.gate import block
 from tests.admin.pages import Page, read
 from tests.factories import make_model, make_models, make_provider, publish_now
+from tests.jobs.doubles import make_job, submitted
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +57,7 @@ def test_it_counts_the_models_by_what_became_of_them(root: HttpClient, mixed: No
         "enabled models": 4, "known models": 9, "held": 3, "retired": 1, "open alerts": 0,
         "held prices": 0, "proposed rules": 0, "not sold for want of a price": 0,
         "% of default requests priced before they run": 0,
+        "jobs today": 0, "of them failed": 0, "in flight": 0, "queued": 0, "bills to decide": 0,
     }  # fmt: skip
 
 
@@ -233,7 +238,7 @@ def test_the_address_without_a_path_leads_to_the_admin(client: HttpClient) -> No
 def test_the_queries_do_not_grow_with_the_models(root: HttpClient, django_assert_num_queries: Any) -> None:
     make_models(1)
     synced()
-    with django_assert_num_queries(20) as few:
+    with django_assert_num_queries(25) as few:
         read(root, START)
 
     make_provider("fal").models.all().delete()
@@ -246,4 +251,22 @@ def test_the_queries_do_not_grow_with_the_models(root: HttpClient, django_assert
 def test_the_apps_come_in_the_order_of_a_days_work(root: HttpClient) -> None:
     sections = [link.text for link in read(root, START).all("a", "section")]
 
-    assert list(dict.fromkeys(sections))[:4] == ["Catalog", "Pricing", "Clients", "Journal"]
+    assert list(dict.fromkeys(sections))[:4] == ["Catalog", "Pricing", "Jobs", "Clients"]
+
+
+def test_jobs_of_today_are_counted_with_those_that_failed_wait_or_run(root: HttpClient) -> None:
+    fail(submitted()[1], QUEUE_TIMEOUT)
+    make_job()
+
+    found = cards(read(root, START))
+
+    assert {name: found[name] for name in ("jobs today", "of them failed", "in flight")} == {
+        "jobs today": 2, "of them failed": 1, "in flight": 0,
+    }  # fmt: skip
+    assert any(words.startswith("queued, the oldest for") and n == 1 for words, n in found.items())
+
+
+def test_a_provider_that_takes_no_jobs_is_on_the_start_page(root: HttpClient) -> None:
+    block("fal", "provider_locked", "Our balance is exhausted", "Top it up.")
+
+    assert cards(read(root, START))["provider with trouble"] == 1

@@ -42,12 +42,14 @@ VIEW = VIEW_PRICES | {
     "journal.view_auditevent",
     "journal.view_outboxevent",
     "clients.view_client",
+    "jobs.view_job",
 }
 PERMISSIONS = {
     "viewer": VIEW,
     "catalog manager": VIEW
     | DECIDE_PRICES
-    | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"},
+    | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"}
+    | {"jobs.cancel_job", "jobs.retry_job", "jobs.change_providergate"},
     "finance": VIEW
     | DECIDE_PRICES
     | {
@@ -63,6 +65,8 @@ PERMISSIONS = {
         "clients.add_apikey",
         "clients.change_apikey",
         "journal.change_alert",
+        "jobs.cancel_job",
+        "jobs.refund_job",
     },
 }
 LISTS = {
@@ -72,6 +76,8 @@ LISTS = {
     "/admin/journal/alert/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/journal/auditevent/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/journal/outboxevent/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/jobs/job/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/jobs/queue/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/clients/client/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/clients/apikey/": {"finance", "superuser"},
     "/admin/auth/user/": {"superuser"},

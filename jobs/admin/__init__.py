@@ -1,0 +1,5 @@
+"""Jobs in Django admin."""
+
+from jobs.admin.jobs import JobAdmin
+
+__all__ = ["JobAdmin"]

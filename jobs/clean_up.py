@@ -1,0 +1,31 @@
+"""Forgetting what has served its purpose: kept answers to repeated requests, and old answers of providers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from jobs import idempotency
+from jobs.models import ProviderAnswer
+
+_AT_ONCE = 1000
+
+
+def clean_up(*, now: datetime | None = None) -> dict[str, int]:
+    """Deletes kept answers of idempotency keys and provider answers that are past their time; counts of both."""
+    return {"idempotent_answers": idempotency.forget_old(), "provider_answers": forget_answers(now=now)}
+
+
+def forget_answers(*, now: datetime | None = None) -> int:
+    """Deletes what providers answered longer than PROVIDER_ANSWER_DAYS ago, some at a time; returns how many."""
+    until = (now or timezone.now()) - timedelta(days=settings.PROVIDER_ANSWER_DAYS)
+    count = 0
+    while True:
+        # They are written in the order of time, so the first keys are the oldest.
+        some = list(ProviderAnswer.objects.order_by("pk").values_list("pk", "at")[:_AT_ONCE])
+        old = [key for key, at in some if at < until]
+        if not old:
+            return count
+        count += ProviderAnswer.objects.filter(pk__in=old).delete()[0]
