@@ -303,7 +303,7 @@ def test_accepting_a_quarantined_bill_charges_the_billed_units_up_to_the_hold(st
 
     job.refresh_from_db()
     assert (job.quarantine, charged_for(job.pk)) == ("", 4_166_667)
-    assert not Alert.objects.filter(code="bill_quarantined", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="bill_quarantined", resolved_at=None).exists()
     assert AuditEvent.objects.get(action="job.bill_accepted").reason == "a discount"
     assert check_ledger() == []
 
@@ -359,7 +359,7 @@ def test_a_bill_that_counts_ends_the_wait_of_its_job() -> None:
 
     job.refresh_from_db()
     assert job.quarantine == ""
-    assert not Alert.objects.filter(code="bill_quarantined", acknowledged_at=None).exists()
+    assert not Alert.objects.filter(code="bill_quarantined", resolved_at=None).exists()
 
 
 # --- roles ---
