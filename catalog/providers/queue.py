@@ -198,11 +198,6 @@ def has_key(slug: str) -> bool:
     return slug in _has_key and _has_key[slug]()
 
 
-def runnable() -> list[str]:
-    """The providers whose models can be run, by slug."""
-    return sorted(_registry)
-
-
 def open_queue(slug: str, key: str | None = None) -> QueueInterface:
     """The running side of a provider, with `key` or the operator's own; KeyError where there is none."""
     return _registry[slug](key)
