@@ -96,6 +96,15 @@ def format_usd(nano: int) -> str:
     return format_decimal(to_usd(nano))
 
 
+def show_usd(nano: int) -> str:
+    """Whole nano-USD for people: `1,234.56`; amounts below a dollar with four places. No amount to reckon with."""
+    places = 2 if abs(nano) >= NANO_PER_USD else 4
+    with localcontext() as context:
+        context.prec = _PRECISION
+        rounded = (Decimal(nano) / NANO_PER_USD).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return f"{rounded:,.{places}f}" if rounded else "0"
+
+
 def parse_usd(value: object, *, what: str = "amount") -> int:
     """Read an amount in USD as whole nano-USD."""
     return to_nano(parse_decimal(value, what=what))

@@ -12,4 +12,5 @@ from pricing.admin import (
     prices,  # noqa: F401
     reconciliation,  # noqa: F401
     rules,  # noqa: F401
+    usage_records,  # noqa: F401
 )

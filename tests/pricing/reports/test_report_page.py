@@ -1,0 +1,199 @@
+"""The report Profitability: the figures of the ledger, as page, charts, tables and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import Sum
+from django.test import Client as HttpClient
+from django.utils import timezone
+
+from genfeed.clients.models import Client
+from pricing.models import LedgerTransaction
+from pricing.money import to_usd
+from pricing.reports.rollups import roll_up
+from tests.admin.pages import Page, page_of, read
+from tests.factories import make_model
+from tests.pricing.ledger.books import CENT, make_client
+from tests.pricing.reports.past import ended, later
+
+pytestmark = pytest.mark.django_db
+REPORT = "/admin/pricing/usagerecord/profitability/"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def viewer(staff: Callable[[str], HttpClient]) -> HttpClient:
+    return staff("viewer")
+
+
+@pytest.fixture
+def sold() -> None:
+    """Two models and two clients: 3 jobs of 4 cents, one loss, one failure, a refund; and a job of the month before."""
+    now = timezone.now()
+    flux, video = make_model("fal-ai/flux/dev"), make_model("fal-ai/video", category="text-to-video")
+    alice, formula = make_client("alice"), make_client('=HYPERLINK("x")')
+    records = [ended(flux, alice, now, seconds=4.0, features={"resolution": "1080p"}) for _ in range(2)]
+    ended(flux, formula, now, charge=CENT, cost=3 * CENT)
+    ended(video, alice, now - DAY)
+    ended(video, alice, now, outcome="failed", charge=0, cost=0, cost_source="none", error_code="timeout")
+    later(records[0], "refund", now, spent=-CENT)
+    ended(flux, alice, now - 40 * DAY, charge=8 * CENT)
+    roll_up()
+
+
+def table(client: HttpClient, name: str, query: str = "") -> list[dict[str, str]]:
+    answer = client.get(f"{REPORT}{name}.csv?{query}")
+    assert answer.status_code == 200
+    return list(csv.DictReader(io.StringIO(answer.content.decode())))
+
+
+def test_the_csv_opened_again_and_summed_is_the_ledger(viewer: HttpClient, sold: None) -> None:
+    rows = table(viewer, "groups", "period=90&by=client")
+    booked: dict[str, Any] = LedgerTransaction.objects.aggregate(spent=Sum("spent"), cost=Sum("cost"))
+    assert sum(Decimal(row["revenue_usd"]) for row in rows) == to_usd(booked["spent"])
+    assert sum(Decimal(row["cost_usd"]) for row in rows) == to_usd(booked["cost"])
+    assert sum(Decimal(row["refunds_usd"]) for row in rows) == Decimal("0.01")
+
+
+@pytest.mark.parametrize("by", ["model", "client", "category", "provider", "day"])
+def test_whatever_it_is_grouped_by_the_sum_is_the_same(viewer: HttpClient, sold: None, by: str) -> None:
+    rows = table(viewer, "groups", f"by={by}")
+    assert sum(Decimal(row["revenue_usd"]) for row in rows) == Decimal("0.12")
+    assert sum(int(row["jobs"]) for row in rows) == 5
+
+
+@pytest.mark.parametrize("narrowed", ["client", "model"])
+def test_one_client_by_model_and_one_model_by_client_are_told_from_the_records(
+    viewer: HttpClient, sold: None, narrowed: str
+) -> None:
+    query = {
+        "client": f"by=model&client={Client.objects.get(name='alice').pk}",
+        "model": "by=client&model=fal-ai/flux/dev",
+    }[narrowed]
+    rows = {row["model" if narrowed == "client" else "client"]: row for row in table(viewer, "groups", query)}
+    assert rows["fal-ai/flux/dev" if narrowed == "client" else "alice"]["revenue_usd"] == "0.07"
+
+
+def test_a_year_is_told_by_months_with_the_same_sum(viewer: HttpClient, sold: None) -> None:
+    rows = table(viewer, "course", "period=months")
+    assert len(rows) == 12
+    assert sum(Decimal(row["revenue_usd"]) for row in rows) == Decimal("0.2")
+
+
+def test_days_across_whole_and_partial_months_are_counted_once(viewer: HttpClient, sold: None) -> None:
+    now = timezone.now()
+    first, last = (now - 40 * DAY).date(), (now - DAY).date()
+    rows = table(viewer, "groups", f"period=days&first={first}&last={last}&by=category")
+    assert {row["category"]: row["revenue_usd"] for row in rows} == {"text-to-image": "0.08", "text-to-video": "0.04"}
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_escaped(viewer: HttpClient, sold: None) -> None:
+    assert '\'=HYPERLINK("x")' in {row["client"] for row in table(viewer, "groups", "by=client")}
+
+
+def test_the_cards_compare_with_the_days_before(viewer: HttpClient, sold: None) -> None:
+    page = read(viewer, REPORT)
+    cards = [card.text for card in page.all(css="gf-card")]
+    assert cards[0] == "0.1200 USD revenue +50.0 %"
+
+
+def test_every_number_leads_to_the_rows_behind_it(viewer: HttpClient, sold: None) -> None:
+    page = read(viewer, REPORT)
+    links = [link.attributes["href"] for link in page.all("a") if "usagerecord/?" in link.attributes.get("href", "")]
+    flux = next(link for link in links if "of_model=fal-ai%2Fflux%2Fdev" in link)
+    assert len(read(viewer, flux).all("td", "field-state")) == 3
+    for link in dict.fromkeys(links):
+        assert read(viewer, link).has(id="changelist"), link
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("error=timeout", 1), ("feature=resolution%3D1080p", 2), ("later=refund", 1), ("category=text-to-video", 2),
+        ("from=2999-01-01", 0), ("to=nonsense", 0), ("of_client=alice", 5), ("feature=a__b%3D1", 0), ("error=%00", 0),
+    ],
+)  # fmt: skip
+def test_usage_records_are_found_by_what_a_number_is_of(viewer: HttpClient, sold: None, query: str, count: int) -> None:
+    assert len(read(viewer, f"/admin/pricing/usagerecord/?{query}").all("td", "field-state")) == count
+
+
+def test_the_page_has_charts_with_words_and_nothing_inline(viewer: HttpClient, sold: None) -> None:
+    page = read(viewer, REPORT)
+    charts = page.all("svg", "gf-chart")
+    assert len(charts) >= 5
+    for chart in charts:
+        title, description = chart.attributes["aria-labelledby"].split()
+        assert page.one(id=title).text
+        assert page.one(id=description).text
+    assert not [one for one in page.elements if "style" in one.attributes or one.tag == "style"]
+    assert not [one for one in page.all("script") if "src" not in one.attributes and one.text]
+
+
+def test_models_of_a_margin_can_be_listed(viewer: HttpClient, sold: None) -> None:
+    rows = table(viewer, "margins")
+    assert {row["margin"]: row["models"] for row in rows if row["models"] != "0"} == {"30–40 %": "1", "70–80 %": "1"}
+    page = read(viewer, f"{REPORT}?bin=8")
+    assert {link.text for link in page.all("a", "gf-name")} == {"fal-ai/video"}
+
+
+def test_accuracy_is_told_from_five_jobs_on(viewer: HttpClient, sold: None) -> None:
+    assert table(viewer, "accuracy") == []
+    client = make_client("bob")
+    model = make_model("fal-ai/off")
+    for _ in range(5):
+        ended(model, client, timezone.now(), quoted_cost=CENT, cost=2 * CENT)
+    roll_up()
+    (row,) = table(viewer, "accuracy")
+    assert (row["model"], row["jobs"], row["mean_deviation_percent"]) == ("fal-ai/off", "5", "50.00")
+
+
+def test_errors_by_day_and_features_come_as_csv(viewer: HttpClient, sold: None) -> None:
+    today = timezone.now().date().isoformat()
+    assert table(viewer, "errors") == [{"day": today, "error": "timeout", "jobs": "1"}]
+    assert table(viewer, "features") == [{"feature": "resolution=1080p", "jobs": "2"}]
+
+
+def test_without_jobs_the_page_says_what_to_do(viewer: HttpClient) -> None:
+    assert "No job ended in these days. Choose a longer period" in read(viewer, REPORT).text
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("period=days", "Say from which day to which"),
+        ("period=days&first=2026-02-01&last=2026-01-01", "in their order"),
+        ("model=fal-ai/nothing", "There is no model"),
+        ("by=client&category=text-to-image", "choose one model, or no filter"),
+        ("by=weather", "not one of the available choices"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_why(viewer: HttpClient, sold: None, query: str, words: str) -> None:
+    page = read(viewer, f"{REPORT}?{query}")
+    assert words in page.text
+    assert not page.has("svg", "gf-chart")
+
+
+def test_staff_without_a_role_see_no_figures(sold: None) -> None:
+    browser = HttpClient()
+    browser.force_login(User.objects.create_user("nobody", is_staff=True))
+    assert browser.get(REPORT).status_code == 403
+    assert browser.get(f"{REPORT}groups.csv").status_code == 403
+
+
+def test_there_are_no_other_tables(viewer: HttpClient) -> None:
+    assert viewer.get(f"{REPORT}secrets.csv").status_code == 404
+
+
+def test_page_of_a_group_deeper_keeps_the_period(viewer: HttpClient, sold: None) -> None:
+    page: Page = page_of(viewer.get(f"{REPORT}?period=90&by=category"))
+    deeper = next(link.attributes["href"] for link in page.all("a", "gf-name") if link.text == "text-to-video")
+    assert "period=90" in deeper
+    assert {link.text for link in read(viewer, REPORT + deeper).all("a", "gf-name")} == {"fal-ai/video"}
