@@ -77,8 +77,8 @@ def _models() -> list[int]:
     provider, _ = Provider.objects.get_or_create(slug="fal", defaults={"name": "fal.ai"})
     AIModel.objects.bulk_create(
         AIModel(
-            provider=provider, endpoint_id=f"fal-ai/year/{number:04}", name=f"Year {number:04}", enabled=True, priced=True,
-            category=_CATEGORIES[number % len(_CATEGORIES)], schema_state="understood", schema_version=1,
+            provider=provider, endpoint_id=f"fal-ai/year/{number:04}", name=f"Year {number:04}", enabled=True,
+            category=_CATEGORIES[number % len(_CATEGORIES)], schema_state="understood", schema_version=1, priced=True,
         )
         for number in range(MODELS)
     )  # fmt: skip
@@ -98,7 +98,7 @@ def _insert(table: str, columns: tuple[str, ...], rows: list[Any]) -> None:
 
     places = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608
+        cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
 
 
 if __name__ == "__main__":
