@@ -38,7 +38,7 @@ test: lint test-sqlite test-postgres ## Check everything, on SQLite and on Postg
 test-sqlite: setup-dev chromium ## Run the tests on SQLite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-test-postgres: setup-dev chromium ## Run the tests on a PostgreSQL that is started for them
+test-postgres: setup-dev chromium ## Run what uses the database on a PostgreSQL that is started for it
 	$(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 lint: setup-dev ## Check style, types, floors and migrations

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.test import Client as HttpClient
 
@@ -18,6 +19,16 @@ from pricing.estimates import facts, history, quotes
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what uses the database is run again: the rest has said the same on SQLite already."""
+    if django_settings.DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+        return
+    uses = [item for item in items if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ())]
+    using = set(uses)
+    config.hook.pytest_deselected(items=[item for item in items if item not in using])
+    items[:] = uses
 
 
 def _connect_to_loopback(self: socket.socket, address: Any) -> Any:
