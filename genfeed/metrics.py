@@ -1,8 +1,12 @@
 """Prometheus metrics: requests counted in every process, catalog figures read from the database at the scrape."""
 
+import os
+import shutil
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.db.models import Count, Max
+from django.utils import timezone
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,6 +15,7 @@ from catalog import revisions
 from catalog.models import AIModel, SyncRun
 from genfeed.clients.errors import ApiError
 from genfeed.journal.models import Alert
+from jobs import standing
 
 _requests = Counter("genfeed_http_requests_total", "Requests answered.", ["method", "route", "status"])
 _seconds = Histogram(
@@ -73,9 +78,46 @@ class CatalogCollector(Collector):
         )
 
 
+class JobsCollector(Collector):
+    """Gauges of jobs that are open now, and whether providers take any."""
+
+    def collect(self) -> Iterator[Metric]:
+        open_jobs = GaugeMetricFamily("genfeed_jobs_open", "Jobs that have not ended.", labels=["status"])
+        for status, n in standing.open_counts().items():
+            open_jobs.add_metric([status], n)
+        yield open_jobs
+        oldest = standing.oldest_queued()
+        yield GaugeMetricFamily(
+            "genfeed_jobs_oldest_queued_seconds",
+            "How long the oldest queued job has waited.",
+            value=(timezone.now() - oldest).total_seconds() if oldest else 0,
+        )
+        yield GaugeMetricFamily(
+            "genfeed_jobs_quarantined", "Jobs whose bill waits for a decision.", value=standing.quarantined()
+        )
+        shut = GaugeMetricFamily("genfeed_provider_gate_shut", "1 while no job goes to it.", labels=["provider"])
+        for gate in standing.gates():
+            shut.add_metric([gate.provider], int(gate.state == "open"))
+        yield shut
+
+
+class MachineCollector(Collector):
+    """Load, memory and storage of the machine that is asked."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("genfeed_load_average", "Processes that run or want to.", value=os.getloadavg()[0])
+        # Not every system tells.
+        if "SC_AVPHYS_PAGES" in os.sysconf_names:
+            free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+            yield GaugeMetricFamily("genfeed_memory_available_bytes", "Free memory.", value=free)
+        left = shutil.disk_usage(settings.VAR_DIR).free
+        yield GaugeMetricFamily("genfeed_storage_free_bytes", "Free space in the data folder.", value=left)
+
+
 def exposition() -> bytes:
     """All metrics of all processes in Prometheus' text format."""
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)
-    registry.register(CatalogCollector())
+    for collector in (CatalogCollector(), JobsCollector(), MachineCollector()):
+        registry.register(collector)
     return generate_latest(registry)

@@ -21,6 +21,7 @@ from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
 from jobs.caps import over_caps
 from jobs.ids import new_id
+from jobs.metrics import observe_accepted
 from jobs.models import Job
 from jobs.outgoing import SAFETY, outgoing_input
 from jobs.transitions import tell_queued
@@ -29,6 +30,7 @@ from pricing.estimates.addressing import find_model
 from pricing.estimates.deadlines import deadline_seconds
 from pricing.estimates.facts import Facts, facts_of
 from pricing.estimates.history import features_of
+from pricing.estimates.observed import observed_p99
 from pricing.estimates.quotes import InputRefusedError, Quote, check_request, quote_checked
 from pricing.estimates.rendering import input_error, problems_error
 from pricing.ledger.accounts import account_of
@@ -82,6 +84,7 @@ def accept(
         # Last: other requests of the client wait for the rows that these two change until this transaction ends.
         limit_jobs(caller)
         hold(job, prepared, caller)
+    observe_accepted(job)
     return job
 
 
@@ -119,7 +122,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         quote=quote,
         hold=_hold(quote, wanted.max_price),
         features=features_of(facts.inputs, filled),
-        deadline=int(deadline_seconds(facts, request)),
+        deadline=int(deadline_seconds(facts, request, observed=observed_p99(facts.pk))),
         outgoing=outgoing_input(wanted.input, facts.inputs),
     )
 

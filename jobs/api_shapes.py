@@ -46,6 +46,10 @@ class JobErrorShape(Schema):
     hint: str
 
 
+class JobWarningShape(JobErrorShape):
+    missing: int = Field(description="How many outputs it is about.")
+
+
 class JobShape(Schema):
     id: str
     status: StatusName
@@ -63,6 +67,7 @@ class JobShape(Schema):
     output: Any = Field(description="As the model's output_schema says.")
     assets: list[dict[str, Any]]
     error: JobErrorShape | None
+    warnings: list[JobWarningShape] = Field(description="What a success lacks of what was asked for.")
     cached: bool
     metadata: dict[str, Any]
     events_url: str

@@ -13,9 +13,11 @@ from catalog.models import SchemaVersion
 from catalog.providers.queue import Answer, Result
 from jobs import failures
 from jobs.answers import keep
+from jobs.ended_log import log_ended
 from jobs.failures import Failure
+from jobs.metrics import observe_ended
 from jobs.models import Job, Status
-from jobs.outputs import has_expected_media
+from jobs.outputs import has_expected_media, warnings_of
 from jobs.quarantine import tell_quarantine
 from jobs.transitions import move
 from pricing.estimates.facts import facts_of
@@ -99,7 +101,7 @@ def _end(
             job,
             status,
             event=f"job_{status}",
-            data=failure.as_json() if failure else {},
+            data=failure.as_json() if failure else _delivered(job, output),
             finished_at=now,
             cancel_reason=job.cancel_reason,
             output=output,
@@ -144,9 +146,17 @@ def _end(
             settle(job.pk, charge=amounts.charge, cost=amounts.cost)
         else:
             release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
+    observe_ended(job)
+    log_ended(job)
     if amounts.quarantine:
         tell_quarantine(job)
     return True
+
+
+def _delivered(job: Job, output: Any) -> dict[str, Any]:
+    """What the event tells of a success that is none in full."""
+    found = warnings_of(job.features, output)
+    return {"warnings": found} if found else {}
 
 
 def _outputs(job: Job) -> list[dict[str, Any]]:

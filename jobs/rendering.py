@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from jobs.models import Job, JobEvent
+from jobs.outputs import warnings_of
 from pricing.estimates.quotes import Quote
 from pricing.estimates.rendering import render_quote, usd
 
@@ -30,6 +31,7 @@ def render_job(job: Job, *, shows_cost: bool) -> dict[str, Any]:
         "output": job.output,
         "assets": [],
         "error": job.error,
+        "warnings": warnings_of(job.features, job.output),
         "cached": job.is_cached,
         "metadata": job.metadata,
         "events_url": f"/api/v1/jobs/{job.pk}/events",

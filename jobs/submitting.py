@@ -24,6 +24,7 @@ from jobs import failures, gate
 from jobs.answers import keep
 from jobs.canceling import begin_cancel
 from jobs.finishing import canceled, fail, insist
+from jobs.metrics import observe_submitted
 from jobs.models import Job, Status
 from jobs.orphans import note_orphan
 from jobs.pace import next_look
@@ -116,6 +117,8 @@ def adopt(
         except IntegrityError:
             return False
         if job.status == Status.SUBMITTED and job.request_id == request.request_id:
+            if job.submitted_at == now:
+                observe_submitted(job)
             if job.cancel_requested_at:
                 begin_cancel(job, reason=job.cancel_reason)
             return True

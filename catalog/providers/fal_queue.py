@@ -14,6 +14,7 @@ import orjson
 from django.conf import settings
 
 from catalog.providers import queue
+from catalog.providers.calls import observed
 from catalog.providers.fal_answers import (
     answer_of,
     body_of,
@@ -84,12 +85,16 @@ class FalQueue:
             ).decode(),
         }
         try:
-            response = self._client.post(
-                f"{self._queue_url}/{endpoint_id}",
-                content=orjson.dumps(input),
-                params={"fal_webhook": webhook_url} if webhook_url else {},
-                headers=headers,
-                timeout=settings.SUBMIT_TIMEOUT_SECONDS,
+            response = observed(
+                self.slug,
+                "submit",
+                lambda: self._client.post(
+                    f"{self._queue_url}/{endpoint_id}",
+                    content=orjson.dumps(input),
+                    params={"fal_webhook": webhook_url} if webhook_url else {},
+                    headers=headers,
+                    timeout=settings.SUBMIT_TIMEOUT_SECONDS,
+                ),
             )
         except _NEVER_SENT as error:
             raise NotAcceptedError(f"fal could not be reached: {type(error).__name__}") from error
@@ -193,7 +198,9 @@ class FalQueue:
     ) -> httpx.Response:
         """A call that may be repeated. A result's 5xx may be the result: only what no result can be is repeated."""
         response = self._retrying.send(
-            lambda: self._client.request(method, url, params=params or {}), call=call, is_result=is_result
+            lambda: observed(self.slug, call, lambda: self._client.request(method, url, params=params or {})),
+            call=call,
+            is_result=is_result,
         )
         if response.status_code == 401 or (response.status_code == 403 and not is_result):
             raise KeyRefusedError(f"fal does not accept our key ({response.status_code}).", answer_of(call, response))

@@ -14,10 +14,11 @@ from catalog.validation import apply_defaults, validate_input
 from catalog.validation_problems import Problem
 from pricing.counting.requests import MEDIA_FACTS, Request, make_request
 from pricing.counting.units import normalise_unit
-from pricing.estimates.costs import Estimate, estimate_cost
+from pricing.estimates.costs import COMPUTE_SECONDS, Estimate, estimate_cost
 from pricing.estimates.deadlines import deadline_seconds
 from pricing.estimates.facts import Facts
 from pricing.estimates.history import history_of
+from pricing.estimates.observed import observed_p99
 from pricing.existing.kept_prices import KEPT_WORDS, kept_price
 from pricing.margins.book import Applied, RuleBook, load_book
 from pricing.margins.terms import Terms, price_of
@@ -176,7 +177,9 @@ def _estimate(facts: Facts, request: Request, *, history: bool) -> Estimate:
         zero = Decimal(0)
         return Estimate(zero, zero, zero, None, normalise_unit(facts.unit or ""), zero, "exact", _FREE, (), _FREE)
     unit = facts.billed_in or facts.unit
-    deadline = deadline_seconds(facts, request)
+    # Where time is what is billed, the bound leaves the room that the job's deadline will.
+    is_timed = history and normalise_unit(unit or "") == COMPUTE_SECONDS
+    deadline = deadline_seconds(facts, request, observed=observed_p99(facts.pk) if is_timed else None)
     asked: dict[str, Any] = {
         "unit": unit,
         "unit_price": facts.unit_price,

@@ -79,6 +79,7 @@ def test_a_job_is_accepted_with_its_money(acme: HttpClient) -> None:
     assert set(body) == {
         "id", "status", "model", "provider", "created_at", "queued_at", "started_at", "finished_at", "queue_position",
         "quote", "charge", "cost_source", "output", "assets", "error", "cached", "metadata", "events_url", "batch",
+        "warnings",
     }  # fmt: skip
     assert (body["status"], body["model"], body["metadata"]) == ("queued", "fal-ai/flux/dev", {"order": 7})
     assert body["quote"]["price"] == "0.083333333"
@@ -463,3 +464,14 @@ def test_accepting_takes_a_bounded_number_of_queries(acme: HttpClient, django_as
 
     with django_assert_max_num_queries(24):
         assert post(acme).status_code == 201
+
+
+def test_what_a_success_lacks_stands_in_the_job(acme: HttpClient) -> None:
+    job_id = post(acme, {"model": "fal-ai/flux/dev", "input": {"prompt": "a fox", "num_images": 3}}).json()["id"]
+    provider = Provider()
+    look(provider, submit(provider, Job.objects.get(pk=job_id)))
+
+    body = acme.get(f"/api/v1/jobs/{job_id}").json()
+
+    assert (body["status"], len(body["output"]["images"])) == ("succeeded", 1)
+    assert [(one["code"], one["missing"]) for one in body["warnings"]] == [("provider_error", 2)]
