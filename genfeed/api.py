@@ -16,6 +16,7 @@ from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
 from jobs.api import jobs_router
+from jobs.assets.api import assets_router
 from pricing.api import estimates_router
 from pricing.api_money import money_router
 from pricing.api_prices import prices_router
@@ -51,6 +52,7 @@ api = NinjaAPI(
 )
 # Before the models: an id may contain slashes, and would swallow what comes after it.
 api.add_router("", jobs_router)
+api.add_router("", assets_router)
 api.add_router("", prices_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)

@@ -1,5 +1,6 @@
 """Typed reading of settings from the environment: a wrong value is refused with a sentence, never guessed."""
 
+import json
 import os
 import secrets
 import time
@@ -133,6 +134,18 @@ def mailers(name: str) -> dict[str, Any]:
         "timeout": 10,
     }
     return {"default": {"BACKEND": read["EMAIL_BACKEND"], "OPTIONS": options}}
+
+
+def json_object(name: str) -> dict[str, Any]:
+    """A JSON object, empty where it is unset; anything else raises ImproperlyConfigured."""
+    try:
+        value = json.loads(text(name) or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        # Not the value itself: it may hold a password.
+        raise ImproperlyConfigured(f"{name} must be a JSON object.")
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -8,11 +8,13 @@ from django.views.generic import RedirectView
 from genfeed import health
 from genfeed.api import api
 from jobs import webhooks_in
+from jobs.assets import serving
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
+    path("assets/<str:asset_id>/<str:name>", serving.serve),
     path("webhooks/fal/<str:job_id>/<str:token>", webhooks_in.fal),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),
     path("healthz", health.healthz),

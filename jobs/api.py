@@ -15,6 +15,8 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from jobs import api_shapes as shapes
 from jobs.accepting import Wanted, accept
+from jobs.assets.api import base_url_of
+from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
 from jobs.idempotency import digest_of_request, key_of, once
 from jobs.models import Job, JobEvent
@@ -89,7 +91,11 @@ def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
         jobs = jobs.filter(id__lt=filters.cursor)
     found = list(jobs[: filters.limit + 1])
     shown = found[: filters.limit]
-    items = [render_job(job, shows_cost=_shows_cost(request)) for job in shown]
+    files, base_url = assets_of(shown), base_url_of(request)
+    items = [
+        render_job(job, shows_cost=_shows_cost(request), assets=files.get(job.pk, []), base_url=base_url)
+        for job in shown
+    ]
     return _json({"items": items, "next_cursor": shown[-1].pk if len(found) > filters.limit else None})
 
 
@@ -192,7 +198,8 @@ def _shows_cost(request: HttpRequest) -> bool:
 
 
 def _answer(request: HttpRequest, job: Job) -> HttpResponse:
-    return HttpResponse(job_bytes(job, shows_cost=_shows_cost(request)), content_type="application/json")
+    body = job_bytes(job, shows_cost=_shows_cost(request), base_url=base_url_of(request))
+    return HttpResponse(body, content_type="application/json")
 
 
 def _json(body: Any) -> HttpResponse:

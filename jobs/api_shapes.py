@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from jobs.assets.api_shapes import AssetShape
 from pricing.api_shapes import EstimateShape, Input, Media, ModelId, Usd
 
 StatusName = Literal["queued", "submitting", "submitted", "running", "canceling", "succeeded", "failed", "canceled"]
@@ -64,8 +65,10 @@ class JobShape(Schema):
     charge: Usd = Field(description="What the job was charged; null until it has ended.")
     cost: str | None = Field(None, description="Only for scope admin, and in core mode.")
     cost_source: Literal["billing_event", "billable_units", "estimated", "none"] | None
-    output: Any = Field(description="As the model's output_schema says.")
-    assets: list[dict[str, Any]]
+    output: Any = Field(
+        description="As the model's output_schema says; the addresses of files are ours once they are stored."
+    )
+    assets: list[AssetShape]
     error: JobErrorShape | None
     warnings: list[JobWarningShape] = Field(description="What a success lacks of what was asked for.")
     cached: bool

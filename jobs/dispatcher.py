@@ -22,6 +22,7 @@ from catalog.providers import queue
 from catalog.providers.queue import QueueInterface
 from genfeed.journal import request_ids
 from jobs import canceling, failures, recovering, submitting, watching
+from jobs.assets.pool import FetchPool
 from jobs.claiming import claim_due, claim_queued, overdue_in_queue
 from jobs.finishing import fail
 from jobs.models import Job, Status
@@ -73,6 +74,7 @@ class Dispatcher:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="provider")
         self._done: queues.SimpleQueue[_Came] = queues.SimpleQueue()
         self._providers: dict[str, QueueInterface] = {}
+        self._files = FetchPool()
         self._running = 0
         self._swept = 0.0
 
@@ -99,17 +101,19 @@ class Dispatcher:
         self._open_providers()
         begun = self._begin(claim_queued(self._free), SUBMIT)
         begun += self._begin(claim_due(self._free))
+        files = self._files.tick()
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._swept = time.monotonic()
             for job in overdue_in_queue():
                 fail(job, failures.QUEUE_TIMEOUT)
-        return bool(came or begun)
+        return bool(came or begun or files)
 
     def drain(self) -> None:
         """Waits for the calls under way and writes down what they bring; then closes all connections."""
         while self._running:
             self._wait(5.0)
             self._apply_all()
+        self._files.drain()
         self._pool.shutdown()
         for provider in self._providers.values():
             provider.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,9 @@ from catalog.models import SchemaVersion
 from catalog.providers.queue import Answer, Result
 from jobs import failures
 from jobs.answers import keep
+from jobs.assets.finding import Found, files_in
+from jobs.assets.models import Asset
+from jobs.assets.writing import make_assets, named
 from jobs.ended_log import log_ended
 from jobs.failures import Failure
 from jobs.metrics import observe_ended
@@ -38,8 +41,12 @@ OUTCOMES = {
 def finish(job: Job, result: Result) -> bool:
     """Ends a job by the provider's result; False, and nothing written, where it changed meanwhile."""
     if result.succeeded:
-        if has_expected_media(result.output, _outputs(job)):
-            return _end(job, Status.SUCCEEDED, units=result.units, answer=result.answer, output=result.output)
+        outputs = _outputs(job)
+        if has_expected_media(result.output, outputs):
+            files = files_in(result.output, outputs)
+            return _end(
+                job, Status.SUCCEEDED, units=result.units, answer=result.answer, output=result.output, files=files
+            )
         return fail(job, failures.NO_MEDIA, units=result.units, answer=result.answer)
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
         return canceled(job, units=result.units, answer=result.answer)
@@ -83,6 +90,7 @@ def _end(
     failure: Failure | None = None,
     output: Any = None,
     beside: Callable[[], None] | None = None,
+    files: Sequence[Found] = (),
 ) -> bool:
     succeeded = status == Status.SUCCEEDED
     quoted_cost, quoted_price = job.quote["cost"], job.quote["price"]
@@ -96,12 +104,13 @@ def _end(
     # What the ledger will charge at most; it is told the whole, so that it books what is above as our loss.
     charge = min(amounts.charge, job.hold_amount)
     now = timezone.now()
+    assets = make_assets(job, files, now=now)
     with transaction.atomic(durable=True):
         moved = move(
             job,
             status,
             event=f"job_{status}",
-            data=failure.as_json() if failure else _delivered(job, output),
+            data=failure.as_json() if failure else _delivered(job, output) | named(assets),
             finished_at=now,
             cancel_reason=job.cancel_reason,
             output=output,
@@ -118,6 +127,7 @@ def _end(
         keep(job, answer)
         if beside:
             beside()
+        Asset.objects.bulk_create(assets)
         begun = job.submitted_at or job.sent_at
         record_usage(
             Usage(

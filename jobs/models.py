@@ -199,3 +199,7 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client_id} {self.key}"
+
+
+# Django finds models by this module.
+from jobs.assets.models import Asset as Asset  # noqa: E402

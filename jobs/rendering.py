@@ -7,14 +7,23 @@ from typing import Any
 
 import orjson
 
+from jobs.assets.models import Asset
+from jobs.assets.rendering import assets_of, output_with_urls, render_asset
 from jobs.models import Job, JobEvent
 from jobs.outputs import warnings_of
 from pricing.estimates.quotes import Quote
 from pricing.estimates.rendering import render_quote, usd
 
 
-def render_job(job: Job, *, shows_cost: bool) -> dict[str, Any]:
-    """The job as JSON values. Cost only to staff and in core mode, as with estimates."""
+def render_job(
+    job: Job, *, shows_cost: bool, assets: list[Asset] | None = None, base_url: str | None = None
+) -> dict[str, Any]:
+    """The job as JSON values. Cost only to staff and in core mode, as with estimates.
+
+    `assets`: its files, read here where they are not given. `base_url`: where our addresses begin, PUBLIC_URL for None.
+    """
+    if assets is None:
+        assets = assets_of([job]).get(job.pk, [])
     body: dict[str, Any] = {
         "id": job.pk,
         "status": job.status,
@@ -28,8 +37,8 @@ def render_job(job: Job, *, shows_cost: bool) -> dict[str, Any]:
         "quote": render_quote(Quote.of_json(job.quote), shows_cost=shows_cost),
         "charge": usd(job.charge),
         "cost_source": job.cost_source or None,
-        "output": job.output,
-        "assets": [],
+        "output": output_with_urls(job.output, assets, base_url=base_url),
+        "assets": [render_asset(asset, base_url=base_url) for asset in assets],
         "error": job.error,
         "warnings": warnings_of(job.features, job.output),
         "cached": job.is_cached,
@@ -42,9 +51,9 @@ def render_job(job: Job, *, shows_cost: bool) -> dict[str, Any]:
     return body
 
 
-def job_bytes(job: Job, *, shows_cost: bool) -> bytes:
+def job_bytes(job: Job, *, shows_cost: bool, base_url: str | None = None) -> bytes:
     """The job as JSON."""
-    return orjson.dumps(render_job(job, shows_cost=shows_cost))
+    return orjson.dumps(render_job(job, shows_cost=shows_cost, base_url=base_url))
 
 
 def render_event(event: JobEvent) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Client(models.Model):
     may_disable_safety_checker = models.BooleanField(
         default=False, help_text="Its requests may switch the provider's safety checker off."
     )
+    withholds_nsfw = models.BooleanField(
+        "withhold NSFW files",
+        default=False,
+        help_text="Files that a model flags as NSFW are kept from this client; else they come with the flag.",
+    )
     # Limits of its own; empty: the settings' defaults.
     jobs_per_minute = models.PositiveIntegerField(null=True, blank=True)
     reads_per_minute = models.PositiveIntegerField(null=True, blank=True)

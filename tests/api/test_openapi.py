@@ -58,6 +58,7 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/jobs/{job_id}"),
         ("post", "/api/v1/jobs/{job_id}/cancel"),
         ("get", "/api/v1/jobs/{job_id}/events"),
+        ("get", "/api/v1/assets/{asset_id}"),
         ("get", "/api/v1/keys"),
         ("post", "/api/v1/keys"),
         ("get", "/api/v1/keys/{key_id}"),

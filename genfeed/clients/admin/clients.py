@@ -30,7 +30,7 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = [
             "name", "is_active", "email", "timezone", "allowed_models", "denied_models", "jobs_per_minute",
-            "reads_per_minute", "max_in_flight", "max_queued",
+            "reads_per_minute", "max_in_flight", "max_queued", "withholds_nsfw",
         ]  # fmt: skip
 
     def clean_timezone(self) -> str:
@@ -43,6 +43,7 @@ class ClientAdmin(admin.ModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "is_active", "email", "timezone"]}),
         ("Models", {"fields": ["allowed_models", "denied_models"]}),
+        ("Files", {"fields": ["withholds_nsfw"]}),
         (
             "Limits",
             {

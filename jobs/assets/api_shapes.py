@@ -1,0 +1,27 @@
+"""The shapes of files, as the OpenAPI document shows them; the bytes are rendered elsewhere."""
+
+from datetime import datetime
+from typing import Literal
+
+from ninja import Schema
+from pydantic import Field
+
+
+class AssetShape(Schema):
+    id: str
+    kind: Literal["image", "video", "audio", "3d", "archive", "text", "other"]
+    name: str
+    content_type: str | None = Field(description="By its bytes; null until it is stored.")
+    size: int | None = Field(description="Bytes.")
+    width: int | None
+    height: int | None
+    seconds: float | None
+    fps: float | None
+    sha256: str | None
+    url: str | None = Field(description="Signed; good for a day or so without a key. Null while there is no file here.")
+    state: Literal["pending", "stored", "failed", "refused", "expired"]
+    problem: str | None = Field(description="Why there is no file, or why it is late.")
+    nsfw: bool = Field(description="Flagged so by the model.")
+    path: str | None = Field(description="Where its address stands in the job's output.")
+    job: str | None
+    created_at: datetime

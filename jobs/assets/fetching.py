@@ -1,0 +1,243 @@
+"""Bringing a file here: `ask` downloads, reads, scans and stores it without the database, `apply` writes the rows.
+
+A result whose file can't be brought stays a result: the asset says what is wrong, and is tried again where that may
+help.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, BinaryIO, cast
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from genfeed.media.headers import MediaFacts
+from genfeed.media.sniffing import extension_of
+from genfeed.net.addresses import GuardError, RefusedAddressError
+from genfeed.net.guarded import GuardedClient
+from jobs.assets.models import Asset
+from jobs.assets.reading import Read, read_file
+from jobs.assets.scanning import ScanError, scan
+from jobs.assets.storage import MovableFile, delete, name_for, storage
+from jobs.models import Job
+from jobs.transitions import touch
+
+State = Asset.State
+_FIRST_WAIT = 2.0
+_LONGEST_WAIT = 3_600.0
+# What the reading, scanning and storing may take beyond the download.
+_LEASE_SLACK = 300
+
+
+class CannotFetchError(Exception):
+    """Why there is no file, in words for the client. `state` None: try again later; else that is the end of it."""
+
+    def __init__(self, message: str, state: str | None = None) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that lies in the storage."""
+
+    storage_name: str
+    size: int
+    sha256: str
+    read: Read
+
+
+def claim(limit: int) -> list[Asset]:
+    """Up to `limit` files whose time has come, each for one fetcher alone until its lease ends."""
+    if limit <= 0:
+        return []
+    now = timezone.now()
+    until = now + timedelta(seconds=settings.ASSET_DOWNLOAD_SECONDS + _LEASE_SLACK)
+    claimed = []
+    due = Asset.objects.filter(state=State.PENDING, next_at__lte=now).select_related("job").order_by("next_at")
+    for asset in due[:limit]:
+        seen = Asset.objects.filter(pk=asset.pk, state=State.PENDING, attempts=asset.attempts, next_at=asset.next_at)
+        if seen.update(next_at=until, attempts=asset.attempts + 1):
+            asset.attempts, asset.next_at = asset.attempts + 1, until
+            claimed.append(asset)
+    return claimed
+
+
+def ask(asset: Asset) -> Stored | CannotFetchError:
+    """Fetches, checks and stores one file. Touches no rows."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=settings.ASSET_TEMP_DIR, delete_on_close=False) as temporary:
+            file = cast(BinaryIO, temporary)
+            target = _Hashing(file)
+            _fill(asset, target)
+            file.flush()
+            read = read_file(file, asset.name)
+            _check(asset, read)
+            if finding := scan(file, name=read.name, content_type=read.content_type):
+                raise CannotFetchError(f"the scanner found {finding}", State.REFUSED)
+            file.seek(0)
+            return Stored(_store(asset, file, read), target.size, target.digest.hexdigest(), read)
+    except CannotFetchError as error:
+        return error
+    except ScanError as error:
+        return CannotFetchError(str(error))
+    except OSError as error:
+        return CannotFetchError(f"it could not be stored: {error.strerror or type(error).__name__}")
+
+
+def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
+    """Writes down what became of a file; nothing where another attempt took over or the asset was deleted."""
+    if isinstance(outcome, Stored):
+        _apply_stored(asset, outcome)
+        return
+    ended = outcome.state or (State.FAILED if asset.attempts >= settings.ASSET_ATTEMPTS else None)
+    columns: dict[str, Any] = {"problem": str(outcome)[:300]}
+    if ended:
+        columns["state"] = ended
+    else:
+        bound = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(asset.attempts, 20))
+        # Half of it at least: a storm of files that fail together does not come back together.
+        wait = bound * (0.5 + secrets.randbelow(1000) / 2000)
+        columns["next_at"] = timezone.now() + timedelta(seconds=wait)
+    _mine(asset).update(**columns)
+
+
+def facts_columns(facts: MediaFacts) -> dict[str, Any]:
+    """What a header says, as columns of an asset."""
+    return {
+        "width": facts.width,
+        "height": facts.height,
+        "seconds": None if facts.seconds is None else round(float(facts.seconds), 6),
+        "frames": facts.frames,
+        "fps": None if facts.fps is None else round(float(facts.fps), 6),
+    }
+
+
+def _apply_stored(asset: Asset, stored: Stored) -> None:
+    with transaction.atomic(durable=True):
+        won = _mine(asset).update(
+            state=State.STORED,
+            problem="",
+            kind=stored.read.kind,
+            name=stored.read.name[-120:],
+            content_type=stored.read.content_type,
+            size=stored.size,
+            sha256=stored.sha256,
+            storage_name=stored.storage_name,
+            stored_at=timezone.now(),
+            **facts_columns(stored.read.facts),
+        )
+        if won and not asset.source_url and asset.job_id:
+            _take_out_of_output(asset)
+    if not won:
+        delete(stored.storage_name)
+
+
+def _mine(asset: Asset) -> Any:
+    return Asset.objects.filter(pk=asset.pk, state=State.PENDING, attempts=asset.attempts)
+
+
+def _take_out_of_output(asset: Asset) -> None:
+    """A stored data URI need not stand in the row of its job as well."""
+    for _ in range(5):
+        job = Job.objects.get(pk=asset.job_id)
+        output = job.output
+        for place in asset.places:
+            output = replaced(output, place, f"asset:{asset.pk}")
+        if touch(job, output=output):
+            return
+
+
+def replaced(value: Any, place: list[Any], new: Any) -> Any:
+    """A copy of an output with another value at a place; the same where there is no such place."""
+    if not place:
+        return new
+    first, rest = place[0], place[1:]
+    if isinstance(value, Mapping) and first in value:
+        return {**value, first: replaced(value[first], rest, new)}
+    if isinstance(value, list) and isinstance(first, int) and first < len(value):
+        return [*value[:first], replaced(value[first], rest, new), *value[first + 1 :]]
+    return value
+
+
+def value_at(value: Any, place: list[Any]) -> Any:
+    """What stands at a place of an output; None where there is no such place."""
+    for key in place:
+        try:
+            value = value[key]
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
+class _Hashing:
+    """Writes to a file, counting and hashing; a full disk is no fault of the host's."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def write(self, piece: bytes) -> int:
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise CannotFetchError(f"it could not be stored: {error.strerror}") from error
+        self.size += len(piece)
+        self.digest.update(piece)
+        return len(piece)
+
+
+def _fill(asset: Asset, target: Any) -> None:
+    if not asset.source_url:
+        target.write(_inline(value_at(asset.job.output, asset.places[0]) if asset.job and asset.places else None))
+        return
+    try:
+        with GuardedClient(seconds=settings.ASSET_DOWNLOAD_SECONDS, allow=settings.SSRF_ALLOW) as client:
+            answer = client.download(asset.source_url, target, max_bytes=settings.ASSET_MAX_BYTES)
+    except RefusedAddressError as error:
+        raise CannotFetchError(f"its address is not fetched: {error}", State.REFUSED) from None
+    except GuardError as error:
+        raise CannotFetchError(str(error)) from None
+    if 300 <= answer.status < 400:
+        raise CannotFetchError("the host sends us elsewhere, and redirects are not followed")
+    if answer.status != 200:
+        raise CannotFetchError(f"the host answered {answer.status}")
+    if not answer.is_whole:
+        raise CannotFetchError(f"it is larger than {settings.ASSET_MAX_BYTES} bytes", State.FAILED)
+    if target.size == 0:
+        raise CannotFetchError("the host sent an empty file")
+
+
+def _inline(uri: Any) -> bytes:
+    head, comma, body = uri.partition(",") if isinstance(uri, str) else ("", "", "")
+    if not comma or not head.startswith("data:"):
+        raise CannotFetchError("the output holds no file any more", State.FAILED)
+    try:
+        return base64.b64decode(body, validate=True) if head.endswith(";base64") else unquote_to_bytes(body)
+    except (binascii.Error, ValueError):
+        raise CannotFetchError("its data URI can't be read", State.FAILED) from None
+
+
+def _check(asset: Asset, read: Read) -> None:
+    """A page or a text where media was promised is an error of the host's, not the file."""
+    if read.content_type == "text/html" or (asset.promised in ("image", "video", "audio") and read.kind == "text"):
+        raise CannotFetchError(f"it is {read.content_type}, not {asset.promised or 'a file'}", State.REFUSED)
+
+
+def _store(asset: Asset, file: Any, read: Read) -> str:
+    # What an attempt left that died between storing and writing it down.
+    for attempt in range(1, asset.attempts):
+        delete(name_for(Asset(pk=asset.pk, client_id=asset.client_id, created_at=asset.created_at, attempts=attempt),
+                        extension_of(read.content_type)))  # fmt: skip
+    return storage().save(name_for(asset, extension_of(read.content_type)), MovableFile(file, file.name))

@@ -1,0 +1,61 @@
+"""A stored file, or one that is going to be."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from genfeed.clients.models import Client
+
+
+class Asset(models.Model):
+    """An output of a job, or a file that a client brought. What it is was read from the file itself once stored."""
+
+    class Origin(models.TextChoices):
+        OUTPUT = "output"
+        UPLOAD = "upload"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        STORED = "stored"
+        FAILED = "failed"
+        REFUSED = "refused"
+        EXPIRED = "expired"
+
+    id = models.CharField(max_length=40, primary_key=True, help_text="ast_ and a ULID: sorts by time.")
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="assets")
+    job = models.ForeignKey("jobs.Job", null=True, on_delete=models.CASCADE, related_name="assets")
+    origin = models.CharField(max_length=6, choices=Origin, default=Origin.OUTPUT)
+    state = models.CharField(max_length=7, choices=State, default=State.PENDING)
+    problem = models.CharField(max_length=300, blank=True, help_text="Why it is not stored, in words for the client.")
+    kind = models.CharField(max_length=8, help_text="image, video, audio, 3d, archive, text or other.")
+    promised = models.CharField(max_length=8, blank=True, help_text="The kind that the model's schema promises.")
+    name = models.CharField(max_length=120)
+    # Lists of keys and indices: where its address stands in the job's output, more than one where it stands twice.
+    places = models.JSONField(default=list)
+    source_url = models.TextField(blank=True, help_text="The provider's; empty for data URIs and uploads.")
+    content_type = models.CharField(max_length=80, blank=True)
+    size = models.BigIntegerField(null=True, help_text="Bytes.")
+    width = models.PositiveIntegerField(null=True)
+    height = models.PositiveIntegerField(null=True)
+    seconds = models.FloatField(null=True)
+    frames = models.PositiveBigIntegerField(null=True)
+    fps = models.FloatField(null=True, help_text="Frames a second.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    is_nsfw = models.BooleanField(default=False, verbose_name="NSFW", help_text="Flagged so by the model.")
+    storage_name = models.CharField(max_length=200, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Downloads begun; counted before each.")
+    # When it is fetched next; claiming moves this ahead, so that a dead process frees its work by time.
+    next_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now)
+    stored_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["next_at"], condition=Q(state="pending"), name="asset_to_fetch"),
+            models.Index(fields=["origin", "created_at"], condition=~Q(storage_name=""), name="asset_to_expire"),
+            models.Index(fields=["client", "id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.id

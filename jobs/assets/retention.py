@@ -1,0 +1,92 @@
+"""Deleting files in time, and everything of a client that may be deleted."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from genfeed.clients.keys import revoke_key
+from genfeed.clients.models import ApiKey, Client
+from genfeed.journal.audit import Actor, Change, record
+from jobs.assets.models import Asset
+from jobs.assets.storage import delete
+from jobs.models import OPEN, IdempotentAnswer, Job, JobEvent, ProviderAnswer
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+_GONE = "its time has passed"
+_ERASED = "it was erased"
+
+
+class OpenJobsError(Exception):
+    """The client has jobs whose outcome is not known yet."""
+
+
+def expire_files(*, now: datetime | None = None) -> int:
+    """Deletes files that are older than OUTPUT_DAYS and INPUT_DAYS say; returns how many. Rows stay and say so."""
+    now = now or timezone.now()
+    count = 0
+    for origin, days in ((Asset.Origin.OUTPUT, settings.OUTPUT_DAYS), (Asset.Origin.UPLOAD, settings.INPUT_DAYS)):
+        if not days:
+            continue
+        old = Asset.objects.filter(origin=origin, created_at__lt=now - timedelta(days=days))
+        # What could not be fetched in all that time is not going to be.
+        old.filter(storage_name="").exclude(state=Asset.State.EXPIRED).update(
+            state=Asset.State.EXPIRED, problem=_GONE, source_url=""
+        )
+        failed: set[str] = set()
+        while batch := list(old.exclude(storage_name="").exclude(pk__in=failed)[:_AT_ONCE]):
+            for asset in batch:
+                if remove_file(asset, problem=_GONE):
+                    count += 1
+                else:
+                    failed.add(asset.pk)
+    return count
+
+
+def remove_file(asset: Asset, *, problem: str) -> bool:
+    """Takes a file away: first nobody is sent there any more, then it is deleted. False where the storage fails."""
+    Asset.objects.filter(pk=asset.pk).update(state=Asset.State.EXPIRED, problem=problem, source_url="")
+    try:
+        delete(asset.storage_name)
+    except OSError:
+        logger.exception("asset %s could not be deleted", asset.pk)
+        return False
+    Asset.objects.filter(pk=asset.pk).update(storage_name="")
+    return True
+
+
+def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
+    """Erases what a client sent and got: files, inputs, outputs, notes and what providers answered; revokes its keys.
+
+    What was charged stays on record: amounts, models and times. Raises OpenJobsError while jobs are open.
+    Can be run again where a file could not be deleted. Returns what was erased, by name, and `left`.
+    """
+    if Job.objects.filter(client=client, status__in=OPEN).exists():
+        raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")
+    for key in ApiKey.objects.filter(client=client, revoked_at=None):
+        revoke_key(key, actor=actor)
+    files = left = 0
+    for asset in Asset.objects.filter(client=client).iterator():
+        if remove_file(asset, problem=_ERASED):
+            files += 1
+        else:
+            left += 1
+    with transaction.atomic(durable=True):
+        jobs = Job.objects.filter(client=client)
+        ProviderAnswer.objects.filter(job__client=client).delete()
+        JobEvent.objects.filter(job__client=client).update(data={})
+        IdempotentAnswer.objects.filter(client=client).delete()
+        Asset.objects.filter(client=client).update(name="erased", sha256="", places=[])
+        erased = jobs.update(
+            input={}, input_digest="", output=None, metadata={}, webhook_url="", log_mark=[], features={}
+        )
+        Client.objects.filter(pk=client.pk).update(is_active=False)
+        counts = {"jobs": erased, "files": files, "left": left}
+        record("client.erased", [Change(client, after=counts)], actor=actor)
+    return counts

@@ -1,0 +1,198 @@
+"""Files of jobs, fetched from a sandbox that fails in every way it can."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from jobs.assets import fetching
+from jobs.assets.models import Asset
+from jobs.models import Status
+from tests.jobs.assets.conftest import Fetch, fetch_all
+from tests.jobs.conftest import Run
+from tests.sandbox_server import RunningSandbox
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_file_is_stored_with_what_it_says_of_itself(fetch: Fetch, media: Path) -> None:
+    asset = fetch()
+
+    assert (asset.state, asset.kind, asset.content_type) == ("stored", "image", "image/jpeg")
+    assert (asset.width, asset.height) == (1024, 768)
+    (stored,) = files(media)
+    assert asset.size == stored.stat().st_size
+    assert asset.sha256 == hashlib.sha256(stored.read_bytes()).hexdigest()
+
+
+def test_the_rows_are_written_with_the_end_of_the_job(run: Run) -> None:
+    job = run()
+
+    asset = job.assets.get()
+    assert (asset.client_id, asset.promised, asset.places) == (job.client_id, "image", [["images", 0, "url"]])
+    assert job.events.get(kind="job_succeeded").data == {
+        "assets": [{"id": asset.pk, "kind": "image", "name": asset.name}]
+    }
+
+
+def test_a_failed_job_has_no_files(run: Run, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"no_media": True}])
+
+    assert run().assets.count() == 0
+
+
+def test_a_file_that_can_not_be_had_now_is_tried_again(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"file_status": 503}])
+
+    asset = fetch()
+
+    assert (asset.state, asset.problem, asset.attempts) == ("pending", "the host answered 503", 1)
+    assert asset.next_at > timezone.now()
+    assert asset.job is not None
+    assert asset.job.status == Status.SUCCEEDED
+
+
+def test_waits_grow_with_the_attempts(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"file_status": 503}])
+
+    asset = fetch(times=6)
+
+    assert (asset.next_at - timezone.now()).total_seconds() > 50
+
+
+def test_after_the_last_attempt_it_has_failed(fetch: Fetch, sandbox: RunningSandbox, settings: Any) -> None:
+    settings.ASSET_ATTEMPTS = 2
+    sandbox.faults(jobs=[{"file_status": 404}])
+
+    assert fetch(times=2).state == "failed"
+
+
+def test_a_file_that_is_cut_off_is_not_stored(fetch: Fetch, sandbox: RunningSandbox, media: Path) -> None:
+    sandbox.faults(jobs=[{"file_cut": True}])
+
+    assert fetch().state == "pending"
+    assert files(media) == []
+
+
+def test_a_file_that_takes_too_long_is_tried_again(fetch: Fetch, sandbox: RunningSandbox, settings: Any) -> None:
+    settings.ASSET_DOWNLOAD_SECONDS = 0.3
+    sandbox.faults(jobs=[{"file_seconds": 5}])
+
+    asset = fetch()
+
+    assert (asset.state, asset.problem) == ("pending", "the host did not answer in time")
+
+
+def test_a_slow_file_arrives(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"file_seconds": 0.3}])
+
+    assert fetch().state == "stored"
+
+
+def test_a_file_beyond_the_cap_is_given_up_at_the_cap(
+    fetch: Fetch, sandbox: RunningSandbox, settings: Any, media: Path
+) -> None:
+    settings.ASSET_MAX_BYTES = 1_000_000
+    sandbox.faults(jobs=[{"file_bytes": 500_000_000}])
+
+    asset = fetch()
+
+    assert (asset.state, asset.problem) == ("failed", "it is larger than 1000000 bytes")
+    assert files(media) == []
+
+
+def test_a_large_file_is_stored_whole(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"file_bytes": 20_000_000}])
+
+    asset = fetch()
+
+    assert (asset.state, asset.size) == ("stored", 20_000_000)
+
+
+def test_the_type_is_that_of_the_bytes_and_not_of_the_header(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"file_type": "text/html"}])
+
+    assert fetch().content_type == "image/jpeg"
+
+
+def test_a_web_page_in_the_place_of_an_image_is_refused(fetch: Fetch, sandbox: RunningSandbox, media: Path) -> None:
+    sandbox.faults(jobs=[{"file_html": True}])
+
+    asset = fetch()
+
+    assert (asset.state, asset.problem) == ("refused", "it is text/html, not image")
+    assert files(media) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/a.png", "http://169.254.169.254/latest", "http://[::1]/a.png", "http://localhost/a.png"]
+)
+def test_an_address_inside_of_a_network_is_not_fetched(fetch: Fetch, sandbox: RunningSandbox, url: str) -> None:
+    sandbox.faults(jobs=[{"file_url": url}])
+
+    assert fetch().state == "refused"
+
+
+def test_a_redirect_is_not_followed(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"file_redirect": "http://10.0.0.1/"}])
+
+    asset = fetch()
+
+    assert (asset.state, "redirects are not followed" in asset.problem) == ("pending", True)
+
+
+def test_a_full_disk_is_waited_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jobs.assets.storage.MovableFile.temporary_file_path", full)
+
+    asset = fetch()
+
+    assert (asset.state, asset.problem) == ("pending", "it could not be stored: No space left on device")
+
+
+def test_flags_of_the_model_are_kept(fetch: Fetch, sandbox: RunningSandbox) -> None:
+    sandbox.faults(jobs=[{"nsfw": True}])
+
+    assert fetch().is_nsfw
+
+
+def test_of_two_fetchers_one_gets_the_file(run: Run) -> None:
+    run()
+
+    assert (len(fetching.claim(10)), len(fetching.claim(10))) == (1, 0)
+
+
+def test_what_a_dead_fetcher_had_claimed_is_fetched_after_its_lease(run: Run, media: Path) -> None:
+    job = run()
+    (dead,) = fetching.claim(10)
+    fetching.ask(dead)
+
+    (asset,) = fetch_all(job)
+
+    assert (asset.state, asset.attempts, len(files(media))) == ("stored", 2, 1)
+
+
+def test_an_attempt_that_was_overtaken_leaves_nothing_behind(run: Run, media: Path) -> None:
+    job = run()
+    (slow,) = fetching.claim(10)
+    (asset,) = fetch_all(job)
+
+    fetching.apply(slow, fetching.ask(slow))
+
+    assert len(files(media)) == 1
+    assert Asset.objects.get().storage_name == asset.storage_name
+
+
+def test_a_storage_that_is_no_folder_will_do(fetch: Fetch, settings: Any, media: Path) -> None:
+    settings.STORAGES = {**settings.STORAGES, "assets": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+
+    assert fetch().state == "stored"
+    assert files(media) == []
