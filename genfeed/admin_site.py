@@ -39,12 +39,14 @@ class GenFeedAdminSite(admin.AdminSite):
         # Written with a slash at the end too, as everything else in the admin is.
         slashed = [path(f"{entry.pattern}/", entry.callback) for entry in short]
         # Not of one model alone, so no admin class has it.
+        from jobs.admin.calibrations import run_calibration
         from jobs.admin.queue import live_part, queue_page, reopen_gate
 
         queue = [
             path("jobs/queue/", self.admin_view(queue_page), name="jobs_queue"),
             path("jobs/queue/live/", self.admin_view(live_part), name="jobs_queue_live"),
             path("jobs/queue/reopen/", self.admin_view(reopen_gate), name="jobs_queue_reopen"),
+            path("jobs/calibrations/<int:pk>/run/", self.admin_view(run_calibration), name="jobs_calibration_run"),
         ]
         return short + slashed + queue + super().get_urls()
 

@@ -129,8 +129,9 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
 
 def hold(job: Job, prepared: Prepared, caller: Caller) -> None:
     """Reserves the job's money in the caller's transaction. Raises ApiError, which must undo it, job and all."""
+    facts, key_id = prepared.facts, caller.key_id or None
     place_hold(
-        Reservation(caller.client_id, caller.key_id, job.pk, prepared.facts.pk, prepared.facts.category, prepared.hold),
+        Reservation(caller.client_id, key_id, job.pk, facts.pk, facts.category, prepared.hold),
         max_in_flight=caller.max_in_flight,
         max_queued=caller.max_queued,
         now=job.created_at,
@@ -144,7 +145,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
     job = Job.objects.create(
         id=new_id("job"),
         client_id=caller.client_id,
-        key_id=caller.key_id,
+        key_id=caller.key_id or None,
         model_id=facts.pk,
         provider=facts.provider,
         endpoint_id=facts.endpoint_id,

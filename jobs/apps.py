@@ -6,8 +6,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # The proof of the ledger asks which jobs have no known outcome, without knowing jobs.
+        from jobs.bills import bill_counts
         from jobs.models import OPEN, Job
-        from jobs.quarantine import bill_counts
         from pricing.ledger import checking
         from pricing.reconciling import telling
 

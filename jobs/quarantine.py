@@ -92,7 +92,7 @@ def bill_of(job: Job) -> Bill | None:
     return Bill.objects.filter(usage__job=job.pk).first()
 
 
-def bill_counts(job_id: str) -> None:
+def end_wait(job_id: str) -> None:
     """A bill of the job counts, or was decided about: its settlement waits no more. In the caller's transaction."""
     for job in Job.objects.filter(pk=job_id).exclude(quarantine=""):
         _end_wait(job)

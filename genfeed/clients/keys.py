@@ -29,7 +29,8 @@ class UnknownScopeError(ValueError):
 class Caller:
     """Whom an API key speaks for, and what bounds it: limits of the key, else of its client, else of the settings.
 
-    Limits that begin with `client_` are for all keys of the client together.
+    Limits that begin with `client_` are for all keys of the client together. `key_id` 0: no key, but work of
+    ours.
     """
 
     key_id: int

@@ -135,6 +135,7 @@ class CalibrationAdmin(ReadOnlyAdmin):
             "observations": [
                 seen | {"shown": _text(seen["input"]), "usd": format_usd(seen["cost"])} for seen in row.observations
             ],
+            "observed": {seen.get("job") for seen in row.observations},
             "proposal": proposal,
             "refusal": refusal,
             "is_open": is_open,

@@ -40,11 +40,12 @@ UPDATE pricing_hold SET closed_at = %s WHERE job = %s AND closed_at IS NULL RETU
 """
 
 
-def settle(job: str, *, charge: int, cost: int) -> Ended | None:
+def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ended | None:
     """Charges a job at most what is held for it, and gives the rest back; in the caller's transaction.
 
     `charge` is what the terms make of the bill, `cost` what the provider is owed, both nano-USD. Where either passes
     the hold, the hold is charged at most; what that leaves of the cost is the operator's loss, booked and alerted.
+    `tells_loss`: a loss that was meant, as of runs of our own, is booked without an alert.
     None where the hold was closed before: then nothing is written. Raises Hold.DoesNotExist for a job without one.
     """
     if charge < 0 or cost < 0:
@@ -68,7 +69,7 @@ def settle(job: str, *, charge: int, cost: int) -> Ended | None:
     budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     if charged:
         tell_thresholds(budgets)
-    if is_over:
+    if is_over and tells_loss:
         _tell_loss(job, f"it cost {format_usd(cost)} USD, and {format_usd(hold.amount)} USD were held", loss)
     return Ended(hold.amount, charged, loss)
 

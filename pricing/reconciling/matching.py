@@ -127,6 +127,8 @@ def match(key: int, usage: UsageRecord | None, *, now: datetime) -> str:
         else:
             _book(bill, usage, lines)
         bill.save()
+        if usage and bill.state in (State.MATCHED, State.CORRECTED):
+            telling.bill_counts(usage.job)
         return bill.state
 
 
@@ -222,7 +224,6 @@ def _book(bill: Bill, usage: UsageRecord, lines: list[BillingEvent]) -> None:
     why = f"the provider billed {format_usd(bill.total)} USD for {bill.request_id}"
     correct_to(bill, usage, charge=charge, cost=bill.total, why=why)
     bill.state = State.MATCHED if _is_as_settled(bill, usage, charge) else State.CORRECTED
-    telling.bill_counts(usage.job)
 
 
 def _billed(bill: Bill, lines: list[BillingEvent], frozen: Frozen | None) -> Billed:

@@ -1,0 +1,1 @@
+"""What templates of other floors show of jobs."""
