@@ -23,11 +23,11 @@ from catalog.providers.queue import (
     UnreachableError,
 )
 from genfeed.clients.errors import ApiError
-from jobs import gate, webhooks_in
+from jobs import webhooks_in
 from jobs.canceling import cancel
 from jobs.claiming import claim_due, claim_queued
 from jobs.dispatcher import SUBMIT, Step, step_for
-from jobs.models import ENDED, Job, Status
+from jobs.models import ENDED, Job, ProviderGate, Status
 from pricing.ledger.checking import check_ledger
 from pricing.models import Account, LedgerTransaction, UsageRecord
 from tests.jobs.doubles import USD, make_caller, make_job, result
@@ -107,7 +107,7 @@ class Running(RuleBasedStateMachine):
         self.unasked: list[tuple[Step, Job]] = []
         self.unwritten: list[tuple[Step, Job, Any]] = []
         self.ended: dict[str, tuple[Any, ...]] = {}
-        gate.reopen("fal")
+        ProviderGate.objects.all().delete()
         Job.objects.exclude(status__in=ENDED).update(status=Status.FAILED)
 
     def job(self, place: int) -> Job:
@@ -120,7 +120,7 @@ class Running(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(limit=st.integers(1, 3))
     def claim(self, limit: int) -> None:
-        gate.reopen("fal")
+        ProviderGate.objects.all().delete()
         Job.objects.filter(pk__in=self.jobs, status=Status.QUEUED).update(next_at=timezone.now())
         self.unasked += [(SUBMIT, job) for job in claim_queued(limit)]
 
@@ -237,7 +237,7 @@ class Running(RuleBasedStateMachine):
         self.world.way = "accepted"
         for _ in range(6):
             Job.objects.filter(pk__in=self.jobs).exclude(status__in=ENDED).update(next_at=timezone.now())
-            gate.reopen("fal")
+            ProviderGate.objects.all().delete()
             for job in claim_queued(100):
                 SUBMIT.apply(job, SUBMIT.ask(self.world, job))
             for request_id in self.world.states:
@@ -264,5 +264,5 @@ class Running(RuleBasedStateMachine):
 @pytest.mark.django_db
 def test_every_job_ends_exactly_once_in_any_order_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_registry", {"fal": lambda key: World()})
-    how_much = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    how_much = settings(max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Running, settings=how_much)
