@@ -111,7 +111,16 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
 
     Switching on a model with a blocking reason records the decision; the model is offered once the reason is gone.
     """
-    wanted = AIModel.Switch.ON if on else AIModel.Switch.OFF
+    return _switch(models, AIModel.Switch.ON if on else AIModel.Switch.OFF, actor=actor, reason=reason)
+
+
+def release_switches(models: Iterable[AIModel], *, actor: Actor, reason: str = "") -> SwitchResult:
+    """Takes decisions back: from now on the catalog's rules say again whether these models are offered."""
+    return _switch(models, AIModel.Switch.AUTO, actor=actor, reason=reason)
+
+
+def _switch(models: Iterable[AIModel], wanted: AIModel.Switch, *, actor: Actor, reason: str) -> SwitchResult:
+    on = wanted == AIModel.Switch.ON
     result = SwitchResult([], [], {})
     with transaction.atomic():
         keys = [model.pk for model in models]
@@ -144,5 +153,6 @@ def switch_models(models: Iterable[AIModel], *, on: bool, actor: Actor, reason: 
                 ["switch", "awaits_review", "stopped_for", "enabled", "held_reason", "revision", "changed_at"],
                 batch_size=500,
             )
-            record("model.switched_on" if on else "model.switched_off", changes, actor=actor, reason=reason)
+            action = {"on": "model.switched_on", "off": "model.switched_off"}.get(wanted, "model.switch_released")
+            record(action, changes, actor=actor, reason=reason)
     return result

@@ -20,7 +20,9 @@ from jobs.assets.api import assets_router
 from pricing.api import estimates_router
 from pricing.api_money import money_router
 from pricing.api_prices import prices_router
+from pricing.api_reports import reports_router
 from pricing.api_usage import usage_router
+from pricing.reports.refusals import count_throttled_client
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +61,17 @@ api.add_router("", models_router)
 api.add_router("", keys_router)
 api.add_router("", money_router)
 api.add_router("", usage_router)
+api.add_router("/admin", reports_router)
 api.add_router("/admin", admin_router)
 
 
 @api.exception_handler(ApiError)
-def _api_error(_request: HttpRequest, error: ApiError) -> HttpResponse:
+def _api_error(request: HttpRequest, error: ApiError) -> HttpResponse:
     if error.status == 429:
         metrics.observe_refusal(error)
+        identity = getattr(request, "identity", None)
+        if identity is not None and identity.key is not None:
+            count_throttled_client(identity.key.client_id, error.code)
     return error_response(error)
 
 

@@ -81,6 +81,18 @@ FAL_TIMEOUT_VIDEO_LONG = env.integer("FAL_TIMEOUT_VIDEO_LONG", 600, minimum=1, m
 DEADLINE_TRAINING_SECONDS = env.integer("DEADLINE_TRAINING_SECONDS", 7200, minimum=60, maximum=86_400)
 DEADLINE_OTHER_SECONDS = env.integer("DEADLINE_OTHER_SECONDS", 600, minimum=10, maximum=86_400)
 
+# --- Recommendations -------------------------------------------------------------------------------------------------
+# Figures of fewer jobs in 30 days recommend nothing.
+RECOMMEND_MIN_JOBS = env.integer("RECOMMEND_MIN_JOBS", 20, minimum=1, maximum=1_000_000)
+RECOMMEND_FAILURE_PERCENT = env.number("RECOMMEND_FAILURE_PERCENT", 25.0, minimum=1.0, maximum=100.0)
+RECOMMEND_MARGIN_PERCENT = env.number("RECOMMEND_MARGIN_PERCENT", 50.0, minimum=0.0, maximum=99.0)
+RECOMMEND_MIN_REFUSED = env.integer("RECOMMEND_MIN_REFUSED", 10, minimum=1, maximum=1_000_000)
+RECOMMEND_MIN_THROTTLED = env.integer("RECOMMEND_MIN_THROTTLED", 50, minimum=1, maximum=1_000_000)
+RECOMMEND_CHEAPER_PERCENT = env.number("RECOMMEND_CHEAPER_PERCENT", 10.0, minimum=1.0, maximum=99.0)
+RECOMMEND_UNUSED_DAYS = env.integer("RECOMMEND_UNUSED_DAYS", 90, minimum=7, maximum=1000)
+# What was dismissed or undone is not recommended again for so long.
+RECOMMEND_QUIET_DAYS = env.integer("RECOMMEND_QUIET_DAYS", 30, minimum=1, maximum=1000)
+
 # --- API keys --------------------------------------------------------------------------------------------------------
 KEY_ROTATION_DAYS = env.integer("KEY_ROTATION_DAYS", 90, minimum=0, maximum=3650)
 MAX_KEYS = env.integer("MAX_KEYS", 50, minimum=1, maximum=10_000)

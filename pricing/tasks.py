@@ -7,7 +7,7 @@ from pricing.margins import rules as margin_rules
 from pricing.prices import provider_estimates
 from pricing.reconciling import reconcile as reconciling
 from pricing.reconciling.runs import AlreadyRunningError
-from pricing.reports import rollups
+from pricing.reports import policy, refusals, rollups
 from pricing.selling import losses
 
 
@@ -39,6 +39,14 @@ def roll_up_usage() -> int:
     """Every five minutes: bring the sums that reports read up to date; returns how many days were made anew."""
     request_ids.begin()
     return rollups.roll_up()
+
+
+def recommend() -> str:
+    """Once a day: make the recommendations anew, and let the policy act where it is on; returns what happened."""
+    request_ids.begin()
+    rollups.roll_up()
+    refusals.forget_old()
+    return policy.run()
 
 
 def reconcile(provider: str = "", trigger: str = "schedule", requested_by: str = "", deep: bool = False) -> str:

@@ -16,6 +16,7 @@ from genfeed.clients.limits import reads, strangers
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
+from pricing.reports import refusals
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
@@ -50,13 +51,14 @@ def _forget_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     What a test wants to see counted, it flushes: a thread would wait for the transaction that the test runs in.
     """
     monkeypatch.setattr(uses, "_start_timer", lambda: None)
+    monkeypatch.setattr(refusals, "_start_timer", lambda: None)
     _forget_all()
     yield
     _forget_all()
 
 
 def _forget_all() -> None:
-    for module in (published, facts, history, quotes, reads, strangers, uses):
+    for module in (published, facts, history, quotes, reads, refusals, strangers, uses):
         module.forget()
     keys._cache.clear()
 

@@ -10,6 +10,7 @@ from pricing.admin import (
     history,  # noqa: F401
     margins,  # noqa: F401
     prices,  # noqa: F401
+    recommendations,  # noqa: F401
     reconciliation,  # noqa: F401
     rules,  # noqa: F401
     usage_records,  # noqa: F401

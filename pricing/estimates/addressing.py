@@ -7,6 +7,7 @@ from catalog.availability import HELD_WORDS
 from catalog.models import AIModel
 from genfeed.clients.errors import ApiError
 from pricing.equivalents import offered_equivalents
+from pricing.reports.refusals import count_refused_model
 
 # A model that can't be sold yet can still be asked about: the answer says what is missing.
 _ASKABLE = "unpriced"
@@ -34,11 +35,14 @@ def _not_offered(address: str, catalog: published.Published, error: published.Mo
     entries = [entry for entry in known if not entry.enabled]
     askable = [entry for entry in entries if entry.held_reason == _ASKABLE]
     if len(askable) == 1:
+        count_refused_model(askable[0].pk, "model_unpriced")
         return askable[0]
     hint = f"Did you mean {' or '.join(error.nearest)}?" if error.nearest else "List them at /api/v1/models."
     details = {"nearest": error.nearest}
     if not entries:
         raise ApiError("model_not_found", str(error), hint, details=details)
+    is_retired = all(entry.status == AIModel.Status.RETIRED for entry in entries)
+    count_refused_model(entries[0].pk, "model_retired" if is_retired else "model_disabled")
     same = [
         f"{one.provider}:{one.id}"
         for entry in entries
@@ -46,7 +50,7 @@ def _not_offered(address: str, catalog: published.Published, error: published.Mo
     ]
     hint = f"The same model is offered as {' and '.join(same)}." if same else f"Choose another model. {hint}"
     details = {**details, "equivalents": same}
-    if all(entry.status == AIModel.Status.RETIRED for entry in entries):
+    if is_retired:
         message = f"{address!r} is retired: its provider no longer has it."
         raise ApiError("model_retired", message, hint, details=details)
     why = HELD_WORDS.get(entries[0].held_reason, "It is switched off.")

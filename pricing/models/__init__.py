@@ -5,6 +5,7 @@ from pricing.models.existing import Calibration, Equivalence, ExistingModel
 from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
 from pricing.models.prices import ModelPricing, PricePoint, PriceRule, ProviderEstimate
+from pricing.models.recommending import EnablementPolicy, Recommendation, Refusal
 from pricing.models.reconciliation import Bill, BillingEvent, ReconciliationRun, StrayRequest
 from pricing.models.reports import ClientDay, ClientMonth, CountDay, ModelDay, ModelMonth, RollupState
 from pricing.models.usage import ImmutableError, UsageRecord
@@ -19,6 +20,7 @@ __all__ = [
     "ClientDay",
     "ClientMonth",
     "CountDay",
+    "EnablementPolicy",
     "Equivalence",
     "ExistingModel",
     "Hold",
@@ -32,7 +34,9 @@ __all__ = [
     "PricePoint",
     "PriceRule",
     "ProviderEstimate",
+    "Recommendation",
     "ReconciliationRun",
+    "Refusal",
     "RollupState",
     "SellingPrice",
     "StrayRequest",

@@ -26,7 +26,7 @@ VIEW_PRICES = {
     for name in (
         "pricepoint", "pricerule", "modelpricing", "marginrule", "existingmodel", "calibration", "usagerecord",
         "providerestimate", "sellingprice", "equivalence", "account", "ledgertransaction", "hold", "budget",
-        "budgetperiod", "bill", "billingevent", "reconciliationrun",
+        "budgetperiod", "bill", "billingevent", "reconciliationrun", "recommendation", "enablementpolicy",
     )
 }  # fmt: skip
 DECIDE_PRICES = {
@@ -56,6 +56,7 @@ PERMISSIONS = {
         "pricing.add_marginrule",
         "pricing.change_marginrule",
         "pricing.move_money",
+        "pricing.run_policy",
         "pricing.change_account",
         "pricing.add_budget",
         "pricing.change_budget",

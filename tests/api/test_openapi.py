@@ -67,6 +67,8 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/admin/models"),
         ("post", "/api/v1/admin/models/bulk-toggle"),
         ("post", "/api/v1/admin/models/{model_id}/toggle"),
+        ("get", "/api/v1/admin/recommendations"),
+        ("get", "/api/v1/admin/stats"),
         ("get", "/api/v1/admin/sync"),
         ("post", "/api/v1/admin/sync"),
         ("get", "/api/v1/admin/sync/{run_id}"),
