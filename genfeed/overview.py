@@ -1,5 +1,6 @@
 """What the admin's start page says about the state of things."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Q
@@ -13,11 +14,14 @@ from catalog.sync_runs import ensure_providers
 from genfeed.journal.models import Alert
 from jobs import standing
 from pricing.estimates.coverage import whole_coverage
-from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule
+from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule, Recommendation
+from pricing.reports.questions import FEW, Question, today, total_of
+from pricing.reports.rollups import rolled_until
 
 
 def overview() -> dict[str, Any]:
-    """Template context: `catalog` (counts), `held` (rows), `media_types`, `prices`, `jobs`, `providers`, `alerts`."""
+    """Template context: `catalog` (counts), `held` (rows), `media_types`, `prices`, `jobs`, `money`, `providers`,
+    `alerts`."""
     counts = AIModel.objects.aggregate(
         models=Count("pk"),
         enabled=Count("pk", filter=Q(enabled=True)),
@@ -40,6 +44,7 @@ def overview() -> dict[str, Any]:
         "media_types": _media_types(counts["enabled"]),
         "prices": _prices(),
         "jobs": _jobs(),
+        "money": money_today(),
         "providers": [provider_state(provider) for provider in ensure_providers().values()],
         "alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None)[:8],
         "open_alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None).count(),
@@ -57,6 +62,21 @@ def _jobs() -> dict[str, Any]:
         "oldest": standing.oldest_queued(),
         "quarantined": standing.quarantined(),
         "shut": sum(gate.state != "closed" for gate in standing.gates()),
+    }
+
+
+def money_today() -> dict[str, Any]:
+    """Revenue, cost and margin of today so far and of the last 7 days, with those of a week before; what waits."""
+    day = today()
+    week = timedelta(days=7)
+    days = Question(day - timedelta(days=6), day)
+    return {
+        "today": total_of(Question(day, day), sums=FEW),
+        "that_day": total_of(Question(day - week, day - week), sums=FEW),
+        "week": total_of(days, sums=FEW),
+        "week_before": total_of(days.before, sums=FEW),
+        "until": rolled_until(),
+        "recommended": Recommendation.objects.filter(state=Recommendation.State.OPEN).count(),
     }
 
 

@@ -143,7 +143,7 @@ def get_stats(request: HttpRequest, filters: Query[StatsFilters]) -> HttpRespons
     operation_id="admin_recommendations",
 )
 def list_recommendations(request: HttpRequest, filters: Query[RecommendationFilters]) -> HttpResponse:
-    """What the figures recommend, the most effective first, each with the reason in numbers; decided on in the admin."""
+    """What the figures recommend, the most effective first, each with its reason; staff decide in the admin."""
     refuse_unknown_parameters(request, RecommendationFilters)
     request.auth.require("pricing.view_recommendation")  # type: ignore[attr-defined]
     rows = Recommendation.objects.filter(state=filters.state).select_related("model", "client")

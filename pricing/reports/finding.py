@@ -94,7 +94,8 @@ def losing(month: Month) -> Iterator[Found]:
             yield Found(
                 Kind.DISABLE_LOSING,
                 f"Switch {month.name(key)} off: it loses money",
-                f"{one.jobs} jobs in {DAYS} days brought {show_usd(one.revenue)} USD and cost {show_usd(one.cost)} USD.",
+                f"{one.jobs} jobs in {DAYS} days brought {show_usd(one.revenue)} USD and cost "
+                f"{show_usd(one.cost)} USD.",
                 f"{show_usd(-one.margin)} USD would not have been lost; {one.jobs} jobs would have been refused.",
                 -one.margin,
                 model_id=key,

@@ -15,9 +15,12 @@ from genfeed.journal.models import Alert
 from jobs.failures import QUEUE_TIMEOUT
 from jobs.finishing import fail
 from jobs.gate import block
+from pricing.reports.rollups import roll_up
 from tests.admin.pages import Page, read
 from tests.factories import make_model, make_models, make_provider, publish_now
 from tests.jobs.doubles import make_job, submitted
+from tests.pricing.ledger.books import CENT, make_client
+from tests.pricing.reports.past import ended
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +30,7 @@ Staff = Callable[[str], HttpClient]
 
 def cards(page: Page) -> dict[str, int]:
     """The numbers at the head, by their words."""
-    pairs = (card.text.partition(" ") for card in page.all("a", "gf-card"))
+    pairs = (card.text.partition(" ") for card in page.all("a", "gf-card") if " USD " not in card.text)
     return {words: int(number) for number, _, words in pairs}
 
 
@@ -58,6 +61,7 @@ def test_it_counts_the_models_by_what_became_of_them(root: HttpClient, mixed: No
         "held prices": 0, "proposed rules": 0, "not sold for want of a price": 0,
         "% of default requests priced before they run": 0,
         "jobs today": 0, "of them failed": 0, "in flight": 0, "queued": 0, "bills to decide": 0,
+        "recommendations": 0,
     }  # fmt: skip
 
 
@@ -66,7 +70,7 @@ def test_each_number_leads_to_as_many_rows_as_it_says(root: HttpClient, mixed: N
 
     wrong = {}
     for card in read(root, START).all("a", "gf-card"):
-        if card.attributes["href"].startswith("#") or " % " in card.text:
+        if card.attributes["href"].startswith("#") or " % " in card.text or " USD " in card.text:
             continue
         number, _, words = card.text.partition(" ")
         rows = [cells for cells in read(root, card.attributes["href"]).rows if cells][1:]
@@ -238,7 +242,7 @@ def test_the_address_without_a_path_leads_to_the_admin(client: HttpClient) -> No
 def test_the_queries_do_not_grow_with_the_models(root: HttpClient, django_assert_num_queries: Any) -> None:
     make_models(1)
     synced()
-    with django_assert_num_queries(25) as few:
+    with django_assert_num_queries(31) as few:
         read(root, START)
 
     make_provider("fal").models.all().delete()
@@ -270,3 +274,16 @@ def test_a_provider_that_takes_no_jobs_is_on_the_start_page(root: HttpClient) ->
     block("fal", "provider_locked", "Our balance is exhausted", "Top it up.")
 
     assert cards(read(root, START))["provider with trouble"] == 1
+
+
+def test_money_of_today_stands_beside_that_of_the_same_day_last_week(root: HttpClient) -> None:
+    model, client = make_model(), make_client()
+    ended(model, client, timezone.now())
+    ended(model, client, timezone.now() - timedelta(days=7), charge=9 * CENT)
+    roll_up()
+
+    shown = [card.text for card in read(root, "/admin/").all("a", "gf-card")]
+
+    assert "0.0400 USD revenue today 0.0900 on that day last week" in shown
+    assert "0.0300 USD margin in 7 days 0.0800 in the 7 before" in shown
+    assert "0 recommendations" in shown
