@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -108,6 +109,20 @@ def database(name: str, default: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"{name} can't be read as a URL; it must be like postgres://user@host/name."
         ) from None
+
+
+def fernet_keys(name: str, *, generated_into: Path) -> str:
+    """Comma-separated Fernet keys, as `secret`; others raise ImproperlyConfigured."""
+    value = secret(name, generated_into, lambda: Fernet.generate_key().decode())
+    try:
+        usable = [Fernet(key.strip()) for key in value.split(",")]
+    except ValueError:
+        usable = []
+    if not usable:
+        raise ImproperlyConfigured(
+            f"{name} must be keys of 32 bytes in URL-safe base64, comma-separated. Without it one is generated."
+        )
+    return value
 
 
 def mailers(name: str) -> dict[str, Any]:

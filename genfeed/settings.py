@@ -23,6 +23,8 @@ VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 GENFEED_MODE = env.choice("GENFEED_MODE", "cloud", ("cloud", "core"))
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.secret("SECRET_KEY", generated_into=VAR_DIR / "secret_key")
+# Secrets that must be read again are sealed with the first and read with any of them (genfeed.clients.sealing).
+ENCRYPTION_KEYS = env.fernet_keys("ENCRYPTION_KEYS", generated_into=VAR_DIR / "encryption_keys")
 PUBLIC_URL = env.base_url("PUBLIC_URL", "")
 
 # --- Providers -------------------------------------------------------------------------------------------------------
@@ -153,6 +155,10 @@ CLAMAV_SECONDS = env.number("CLAMAV_SECONDS", 120.0, minimum=0.1, maximum=3_600.
 # Days that files are kept; 0: for ever.
 OUTPUT_DAYS = env.integer("OUTPUT_DAYS", 90, minimum=0, maximum=36_500)
 INPUT_DAYS = env.integer("INPUT_DAYS", 30, minimum=0, maximum=36_500)
+
+# --- Webhooks to clients ---------------------------------------------------------------------------------------------
+WEBHOOK_THREADS = env.integer("WEBHOOK_THREADS", 16, minimum=1, maximum=256)
+MAX_WEBHOOK_ENDPOINTS = env.integer("MAX_WEBHOOK_ENDPOINTS", 20, minimum=0, maximum=10_000)
 
 # --- Django ----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")

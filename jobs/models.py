@@ -7,6 +7,12 @@ from django.utils import timezone
 from catalog.models import AIModel
 from catalog.providers.queue import Request
 from genfeed.clients.models import ApiKey, Client
+from jobs.webhooks import models as webhooks
+
+WebhookDelivery = webhooks.WebhookDelivery
+WebhookEndpoint = webhooks.WebhookEndpoint
+WebhookMessage = webhooks.WebhookMessage
+WebhookSecret = webhooks.WebhookSecret
 
 
 class Status(models.TextChoices):

@@ -81,7 +81,7 @@ def _gather(now: datetime) -> None:
         kind__in=_WORDS, client_id__in=reachable, created_at__gt=now - GIVE_UP_AFTER, mail=None
     )
     ClientMail.objects.bulk_create(
-        [ClientMail(event=event, client_id=event.client_id, next_at=now) for event in events.order_by("pk")[:500]],
+        [ClientMail(event=one, client_id=one.client_id or 0, next_at=now) for one in events.order_by("pk")[:500]],
         ignore_conflicts=True,
     )
 

@@ -28,7 +28,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[Served]:
-    """A server that answers every GET by `answer`."""
+    """A server that answers every GET and POST by `answer`."""
     seen: list[tuple[str, dict[str, str]]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -37,6 +37,10 @@ def serving(answer: Answer) -> Iterator[Served]:
         def do_GET(self) -> None:
             seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
             answer(self)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None: ...
 

@@ -1,18 +1,20 @@
 """`manage.py dispatch`: the process that brings jobs to their provider and back."""
 
 import signal
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from jobs.dispatcher import Dispatcher
+from jobs.webhooks.sender import Sender
 
 
 class Command(BaseCommand):
     help = (
-        "Runs a dispatcher: it submits queued jobs, watches those at the provider, and settles them. Any number may "
-        "run, on any number of machines. It stops on SIGTERM and SIGINT after the calls under way have ended."
+        "Runs a dispatcher: it submits queued jobs, watches those at the provider, settles them, and tells clients by "
+        "webhooks. Any number may run, on any number of machines. It stops on SIGTERM and SIGINT after the calls under "
+        "way have ended."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,5 +25,11 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         self.stdout.write("The dispatcher is running.")
-        Dispatcher(threads=options["threads"]).run(stop)
+        telling = Thread(target=Sender().run, args=(stop,), name="webhooks")
+        telling.start()
+        try:
+            Dispatcher(threads=options["threads"]).run(stop)
+        finally:
+            stop.set()
+            telling.join()
         self.stdout.write("The dispatcher has stopped.")

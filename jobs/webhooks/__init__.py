@@ -1,0 +1,1 @@
+"""Webhooks to clients: who is to be told of what, told once and again until it is taken."""

@@ -1,0 +1,177 @@
+"""From events to deliveries: each event of the outbox becomes a message to every address that has chosen it."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from catalog.models import AIModel
+from genfeed.clients.restrictions import restriction_of
+from genfeed.journal.models import OutboxEvent
+from jobs.ids import new_id
+from jobs.models import Job
+from jobs.webhooks.kinds import OF_A_JOB, is_chosen
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
+from jobs.webhooks.rendering import job_data, message_body
+from pricing.margins.book import RuleBook, load_book
+from pricing.selling.offers import load_sellables, offers_of
+
+logger = logging.getLogger(__name__)
+
+KEEPS_TRYING = timedelta(days=1)
+# What staff decided and why is theirs.
+_NOT_FOR_CLIENTS = ("reason",)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a message goes: an endpoint, or the `webhook_url` of a job."""
+
+    client_id: int
+    url: str
+    endpoint: WebhookEndpoint | None = None
+
+
+def fan_out(limit: int = 200) -> int:
+    """Makes the messages and deliveries of up to `limit` events, each once whoever else does so; returns how many."""
+    waiting = OutboxEvent.objects.filter(delivered_at=None).order_by("pk")
+    if not waiting.exists():
+        return 0
+    with transaction.atomic(durable=True):
+        if connection.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True)
+        events = list(waiting[:limit])
+        now = timezone.now()
+        maker = _Maker(events, now)
+        for event in events:
+            try:
+                maker.make(event)
+            except DatabaseError:
+                raise
+            except Exception:
+                # One event that can't be told must not keep all others from being told.
+                logger.exception("event %s (%s) could not be made a message", event.pk, event.kind)
+        WebhookMessage.objects.bulk_create(maker.messages)
+        WebhookDelivery.objects.bulk_create(maker.deliveries)
+        OutboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(delivered_at=now)
+    return len(events)
+
+
+class _Maker:
+    """Reads once what all events of a round need."""
+
+    def __init__(self, events: Iterable[OutboxEvent], now: datetime) -> None:
+        self._now = now
+        self.messages: list[WebhookMessage] = []
+        self.deliveries: list[WebhookDelivery] = []
+        self._endpoints: dict[int, list[WebhookEndpoint]] = defaultdict(list)
+        events = list(events)
+        endpoints = WebhookEndpoint.objects.filter(is_active=True, client__is_active=True).select_related("client")
+        if all(event.client_id is not None for event in events):
+            endpoints = endpoints.filter(client_id__in={event.client_id for event in events})
+        for endpoint in endpoints:
+            self._endpoints[endpoint.client_id].append(endpoint)
+        ids = {event.payload["job"] for event in events if event.kind.startswith("job.")}
+        self._urls = dict(Job.objects.filter(pk__in=ids).exclude(webhook_url="").values_list("pk", "webhook_url"))
+        self._jobs: dict[str, Job] = {}
+        self._book: RuleBook | None = None
+
+    def make(self, event: OutboxEvent) -> None:
+        for client_id, addresses in self._addresses(event).items():
+            for kind, data in self._told(event, client_id, addresses[0]):
+                chosen = [one for one in addresses if one.endpoint is None or is_chosen(kind, one.endpoint.events)]
+                if chosen:
+                    self._add(event, client_id, kind, data, chosen)
+
+    def _addresses(self, event: OutboxEvent) -> dict[int, list[Address]]:
+        """Every address that may want this event, by client."""
+        found: dict[int, list[Address]] = defaultdict(list)
+        for client_id in self._endpoints if event.client_id is None else [event.client_id]:
+            for one in self._endpoints.get(client_id, ()):
+                # What became available is told as added, whatever it was recorded as.
+                if is_chosen(event.kind, one.events) or (event.client_id is None and "model.added" in one.events):
+                    found[client_id].append(Address(client_id, one.url, one))
+        url = self._urls.get(event.payload.get("job", "")) if event.kind in OF_A_JOB else None
+        if url and event.client_id is not None:
+            found[event.client_id].append(Address(event.client_id, url))
+        return found
+
+    def _told(self, event: OutboxEvent, client_id: int, one: Address) -> Iterator[tuple[str, dict[str, Any]]]:
+        """How the event reads to this client; nothing where it is not to know."""
+        if event.kind.startswith("job."):
+            job = self._job(event.payload["job"])
+            yield event.kind, job_data(job, event.kind, event.payload["number"])
+        elif event.kind.startswith("model."):
+            yield from self._model(event, one)
+        else:
+            yield event.kind, event.payload
+
+    def _model(self, event: OutboxEvent, one: Address) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Models that the client may use and that are offered; prices are its own."""
+        said = {name: value for name, value in event.payload.items() if name not in _NOT_FOR_CLIENTS}
+        assert one.endpoint is not None  # noqa: S101 - events of models go to endpoints alone
+        client = one.endpoint.client
+        may = restriction_of([client.allowed_models], [client.denied_models])
+        if may is not None and not may.permits(said["provider"], said["id"]):
+            return
+        if not said["enabled"] and event.kind != "model.retired":
+            return
+        kind = event.kind
+        if kind == "model.price_changed":
+            # The first price is what puts a new model on sale.
+            is_first = said["previous"].get("amount") is None and settings.GENFEED_MODE == "cloud"
+            kind = "model.added" if is_first else kind
+            said = self._own_price(said, client.pk)
+        yield kind, said
+
+    def _own_price(self, said: dict[str, Any], client_id: int) -> dict[str, Any]:
+        self._book = self._book or load_book()
+        if not self._book.own_scope(client_id):
+            return said
+        said = {name: value for name, value in said.items() if name != "previous"}
+        keys = AIModel.objects.filter(provider__slug=said["provider"], endpoint_id=said["id"])
+        sold = load_sellables(keys.values_list("pk", flat=True))
+        offers = offers_of(sold, self._book, [one.pk for one in sold], client_id)
+        return said | {"price": next((offer.price for offer in offers.values()), None)}
+
+    def _job(self, job_id: str) -> Job:
+        if job_id not in self._jobs:
+            self._jobs[job_id] = Job.objects.get(pk=job_id)
+        return self._jobs[job_id]
+
+    def _add(
+        self, event: OutboxEvent, client_id: int, kind: str, data: dict[str, Any], addresses: Iterable[Address]
+    ) -> None:
+        message = WebhookMessage(
+            id=new_id("msg"),
+            client_id=client_id,
+            kind=kind,
+            subject=event.subject,
+            body=message_body(kind, event.created_at, data),
+            created_at=self._now,
+        )
+        self.messages.append(message)
+        self.deliveries += [delivery_of(message, one, self._now) for one in addresses]
+
+
+def delivery_of(message: WebhookMessage, to: Address, now: datetime) -> WebhookDelivery:
+    """A delivery that is due now, not saved."""
+    return WebhookDelivery(
+        id=new_id("whd"),
+        message=message,
+        client_id=to.client_id,
+        endpoint=to.endpoint,
+        lane=to.endpoint.pk if to.endpoint else f"jobs of {to.client_id}",
+        url=to.url,
+        next_at=now,
+        give_up_at=now + KEEPS_TRYING,
+        created_at=now,
+    )

@@ -1,0 +1,95 @@
+"""The loop that tells clients: makes deliveries of new events, and attempts what is due in threads of its own.
+
+It runs beside the dispatcher's loop, in the same process: slow receivers never hold back jobs. Threads only do HTTP;
+all rows are read and written by the thread that loops. Any number of senders may run: claims are leases.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue as queues
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+from django.conf import settings
+from django.db import close_old_connections, connections
+
+from genfeed.journal import request_ids
+from jobs.webhooks.fan_out import fan_out
+from jobs.webhooks.sending import Attempt, Outcome, apply, claim, free_lanes, send
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.1
+
+
+class Sender:
+    """One sender. `run` loops until it is told to stop; `tick` does one round, for tests."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._threads = threads or settings.WEBHOOK_THREADS
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="webhook")
+        self._done: queues.SimpleQueue[tuple[Attempt, Outcome]] = queues.SimpleQueue()
+        self._busy: Counter[str] = Counter()
+        self._running = 0
+
+    def run(self, stop: Event) -> None:
+        """Works until `stop` is set, then lets what is under way come to its end."""
+        try:
+            while not stop.is_set():
+                request_ids.begin()
+                try:
+                    close_old_connections()
+                    if not self.tick():
+                        self._wait(IDLE_SECONDS)
+                except Exception:
+                    # Whatever it was, clients are told of the next events; leases end by themselves.
+                    logger.exception("the sender of webhooks could not do its round")
+                    stop.wait(1.0)
+        finally:
+            self.drain()
+            connections.close_all()
+
+    def tick(self) -> bool:
+        """Writes down what has come, then starts what is to do; whether there was anything."""
+        came = self._apply_all()
+        made = fan_out()
+        begun = claim(self._threads - self._running, self._busy)
+        for attempt in begun:
+            self._running += 1
+            self._pool.submit(self._send, attempt)
+        return bool(came or made or begun)
+
+    def drain(self) -> None:
+        """Waits for the attempts under way and writes down what came of them."""
+        while self._running:
+            self._wait(5.0)
+        self._pool.shutdown()
+
+    def _send(self, attempt: Attempt) -> None:
+        self._done.put((attempt, send(attempt)))
+
+    def _wait(self, seconds: float) -> None:
+        """Until something comes, or the time is over."""
+        try:
+            came = self._done.get(timeout=seconds)
+        except queues.Empty:
+            return
+        self._apply(came)
+
+    def _apply_all(self) -> int:
+        count = 0
+        while True:
+            try:
+                came = self._done.get_nowait()
+            except queues.Empty:
+                return count
+            self._apply(came)
+            count += 1
+
+    def _apply(self, came: tuple[Attempt, Outcome]) -> None:
+        attempt, outcome = came
+        self._running -= 1
+        free_lanes(self._busy, [attempt.delivery])
+        apply(attempt.delivery, outcome)

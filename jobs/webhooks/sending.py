@@ -1,0 +1,155 @@
+"""One attempt of a delivery: claimed by a conditional UPDATE, sent once, and what came of it written down."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from genfeed.clients.sealing import CannotUnsealError
+from genfeed.net.addresses import GuardError
+from genfeed.net.guarded import GuardedClient
+from genfeed.net.signing import signed_headers
+from jobs.webhooks import endpoints
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.secrets import secret_of_jobs, secrets_of
+
+Status = WebhookDelivery.Status
+SECONDS = 10.0
+# Longer than an attempt can take: meanwhile nobody else attempts it.
+LEASE = timedelta(seconds=60)
+# 5 s, 15 s, 45 s … up to four hours, for a day.
+FIRST_WAIT, GROWTH, LONGEST_WAIT = timedelta(seconds=5), 3, timedelta(hours=4)
+# Attempts at one address at once, by one sender: a slow one must not keep all others waiting.
+MOST_A_LANE = 4
+_KEPT_OF_ANSWER = 500
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A delivery that was claimed, with all that sending it takes."""
+
+    delivery: WebhookDelivery
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an attempt. `status` 0: no answer came, `error` says why."""
+
+    status: int = 0
+    body: str = ""
+    error: str = ""
+    retry_after: int = 0
+
+    @property
+    def is_taken(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def claim(limit: int, busy: Counter[str]) -> list[Attempt]:
+    """Up to `limit` due deliveries, claimed for us alone; `busy` counts what runs of each lane, and is kept up."""
+    claimed: list[Attempt] = []
+    while len(claimed) < limit:
+        full = [lane for lane, running in busy.items() if running >= MOST_A_LANE]
+        now = timezone.now()
+        due = list(_due(now).exclude(lane__in=full)[: limit - len(claimed)])
+        if not due:
+            break
+        for row in due:
+            if busy[row.lane] >= MOST_A_LANE or len(claimed) >= limit:
+                continue
+            attempt = _claim(row, now)
+            if attempt is not None:
+                busy[row.lane] += 1
+                claimed.append(attempt)
+    return claimed
+
+
+def _due(now: datetime) -> QuerySet[WebhookDelivery]:
+    rows = WebhookDelivery.objects.filter(status=Status.PENDING, next_at__lte=now).order_by("next_at")
+    return rows.select_related("message", "endpoint")
+
+
+def _claim(row: WebhookDelivery, now: datetime) -> Attempt | None:
+    seen = WebhookDelivery.objects.filter(pk=row.pk, status=Status.PENDING, next_at=row.next_at, attempts=row.attempts)
+    if not seen.update(next_at=now + LEASE, attempts=F("attempts") + 1, attempted_at=now):
+        # Another sender got there first.
+        return None
+    row.attempts += 1
+    try:
+        own = secrets_of(row.endpoint or secret_of_jobs(row.client_id), now)
+    except CannotUnsealError as error:
+        apply(row, Outcome(error=str(error)))
+        return None
+    body = row.message.body.encode()
+    headers = signed_headers(own, message_id=row.message_id, at=int(now.timestamp()), body=body)
+    return Attempt(row, body, {"Content-Type": "application/json", **headers})
+
+
+def send(attempt: Attempt) -> Outcome:
+    """Sends it once, without the database. Never raises: what goes wrong is an outcome."""
+    try:
+        with GuardedClient(seconds=SECONDS, allow=settings.SSRF_ALLOW) as client:
+            answer = client.post(attempt.delivery.url, attempt.body, max_bytes=_KEPT_OF_ANSWER, headers=attempt.headers)
+    except GuardError as error:
+        return Outcome(error=str(error))
+    except Exception as error:
+        return Outcome(error=type(error).__name__)
+    text = answer.body.decode("utf-8", "replace").replace("\x00", "")
+    trouble = "" if 200 <= answer.status < 300 else f"answered {answer.status}"
+    if 300 <= answer.status < 400:
+        trouble += "; redirects are not followed"
+    wait = answer.headers.get("retry-after", "") if answer.status in (429, 503) else ""
+    retry_after = min(int(wait), 3600) if wait.isascii() and wait.isdecimal() and len(wait) < 10 else 0
+    return Outcome(answer.status, text[:_KEPT_OF_ANSWER], trouble, retry_after)
+
+
+def apply(row: WebhookDelivery, outcome: Outcome) -> bool:
+    """Writes down what came of the attempt, unless a later one has begun meanwhile; whether it was written."""
+    now = timezone.now()
+    columns: dict[str, Any] = {
+        "response_status": outcome.status or None,
+        "response_body": outcome.body,
+        "error": outcome.error[:200],
+    }
+    if outcome.is_taken:
+        columns |= {"status": Status.DELIVERED, "delivered_at": now}
+    else:
+        at = now + max(wait_after(row.attempts), timedelta(seconds=outcome.retry_after))
+        columns |= {"status": Status.FAILED} if at > row.give_up_at else {"next_at": at}
+    own = WebhookDelivery.objects.filter(pk=row.pk, status=Status.PENDING, attempts=row.attempts)
+    if not own.update(**columns):
+        return False
+    if row.endpoint is not None:
+        _note(row.endpoint, outcome)
+    return True
+
+
+def _note(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
+    if not outcome.is_taken:
+        endpoints.note_failure(endpoint, outcome.error, is_gone=outcome.status == 410)
+    elif endpoint.failures:
+        endpoints.note_success(endpoint)
+
+
+def wait_after(attempts: int) -> timedelta:
+    """The wait after so many attempts, give or take a fifth: receivers that come back are not met by all at once."""
+    wait = min(LONGEST_WAIT, FIRST_WAIT * GROWTH ** min(attempts - 1, 12))
+    return wait * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+def free_lanes(busy: Counter[str], ended: Iterable[WebhookDelivery]) -> None:
+    """Counts attempts that have ended out of their lanes."""
+    for row in ended:
+        busy[row.lane] -= 1
+        if busy[row.lane] <= 0:
+            del busy[row.lane]
