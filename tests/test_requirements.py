@@ -22,7 +22,7 @@ CLAIMED = [
     *numbered("PRIC", *range(1, 14)), *numbered("MARG", 1, 2, 4, 5), *numbered("ENHC", *range(1, 11)),
     *numbered("DUPL", 1, 2, 3), *numbered("COST", *range(1, 7)), *numbered("WFLO", 1),
     *numbered("OPTM", *range(1, 11)), *numbered("REPT", 5, 7), *numbered("IDEM", 3, 4, 7),
-    *numbered("BUDG", *range(1, 7)),
+    *numbered("BUDG", *range(1, 7)), *numbered("WHOU", 1, 2),
     *numbered("RATE", 3, 7),
     *numbered("CACH", 1, 2, 3, 6), *numbered("APIX", 1, 2, 3, 5, 6), *numbered("ADMN", 1, 2, 3, 6, 7, 8, 10),
     *numbered("PROV", 1, 2, 3, 4, 9), *numbered("CLIX", *range(1, 8)), *numbered("OBSV", 4),
