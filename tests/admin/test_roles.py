@@ -43,13 +43,15 @@ VIEW = VIEW_PRICES | {
     "journal.view_outboxevent",
     "clients.view_client",
     "jobs.view_job",
+    "jobs.view_webhookendpoint",
+    "jobs.view_webhookdelivery",
 }
 PERMISSIONS = {
     "viewer": VIEW,
     "catalog manager": VIEW
     | DECIDE_PRICES
     | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"}
-    | {"jobs.cancel_job", "jobs.retry_job", "jobs.change_providergate"},
+    | {"jobs.cancel_job", "jobs.retry_job", "jobs.change_providergate", "jobs.resend_webhook"},
     "finance": VIEW
     | DECIDE_PRICES
     | {
@@ -68,6 +70,7 @@ PERMISSIONS = {
         "journal.change_alert",
         "jobs.cancel_job",
         "jobs.refund_job",
+        "jobs.resend_webhook",
     },
 }
 LISTS = {
@@ -78,6 +81,9 @@ LISTS = {
     "/admin/journal/auditevent/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/journal/outboxevent/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/job/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/jobs/webhookendpoint/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/jobs/webhookdelivery/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/journal/noticechannel/": {"superuser"},
     "/admin/jobs/queue/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/clients/client/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/clients/apikey/": {"finance", "superuser"},

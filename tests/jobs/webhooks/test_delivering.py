@@ -24,7 +24,7 @@ from tests.jobs.webhooks.conftest import Listen, tell
 from tests.net.servers import raw_server, serving, whole
 from tests.sandbox.receiver import Delivery, Receiver
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 Work = Callable[[], None]
 Status = WebhookDelivery.Status
 

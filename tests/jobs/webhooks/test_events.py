@@ -20,7 +20,7 @@ from tests.pricing.estimates.sold import make_sold
 from tests.pricing.selling.priced import add_rule, make_priced
 from tests.sandbox.receiver import Receiver
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 Work = Callable[[], None]
 
 

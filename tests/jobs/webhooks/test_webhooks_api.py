@@ -14,7 +14,7 @@ from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.jobs.webhooks.conftest import tell
 from tests.sandbox.receiver import Receiver
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "https://example.com/hooks"
 Work = Callable[[], None]
 
