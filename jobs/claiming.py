@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, Window
+from django.db.models import Count, F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -34,8 +34,10 @@ def claim_queued(limit: int) -> list[Job]:
         return []
     claimed: list[Job] = []
     waiting = Job.objects.filter(status=Status.QUEUED, next_at__lte=timezone.now())
-    for provider in list(waiting.values_list("provider", flat=True).distinct()):
-        if queue.is_runnable(provider):
+    # Without the order of the jobs: with it, each of them would be one of the distinct rows.
+    for provider in list(waiting.order_by().values_list("provider", flat=True).distinct()):
+        # First without the lock: while the account's places are taken, nobody is kept waiting by looking on.
+        if queue.is_runnable(provider) and _in_flight(provider).count() < settings.FAL_MAX_CONCURRENT:
             claimed += _claim_of(provider, limit - len(claimed))
     return claimed
 
@@ -45,14 +47,7 @@ def _claim_of(provider: str, limit: int) -> list[Job]:
         now = timezone.now()
         gated = gate.gate_of(provider)
         allowed = gate.room(gated, now)
-        busy = Counter(
-            dict(
-                Job.objects.filter(provider=provider, status__in=IN_FLIGHT)
-                .order_by()
-                .values_list("client_id")
-                .annotate(n=Count("pk"))
-            )
-        )
+        busy = Counter(dict(_in_flight(provider).values_list("client_id").annotate(n=Count("pk"))))
         free = min(limit, settings.FAL_MAX_CONCURRENT - busy.total())
         if allowed is not None:
             free = min(free, allowed)
@@ -80,6 +75,10 @@ def _claim_of(provider: str, limit: int) -> list[Job]:
             job.sent_at, job.next_at = now, until
         order = {pk: place for place, pk in enumerate(chosen)}
         return sorted(jobs, key=lambda job: order[job.pk])
+
+
+def _in_flight(provider: str) -> QuerySet[Job]:
+    return Job.objects.filter(provider=provider, status__in=IN_FLIGHT).order_by()
 
 
 def _choose(provider: str, free: int, busy: Counter[int], now: datetime) -> list[str]:

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.providers import queue
@@ -16,7 +17,7 @@ from jobs.claiming import claim_queued
 from jobs.dispatcher import Dispatcher, Step
 from jobs.models import Job, ProviderGate, Status
 from pricing.ledger.checking import check_ledger
-from tests.jobs.doubles import PRICE, USD, Provider, look, make_job, money, result, submitted
+from tests.jobs.doubles import PRICE, USD, Provider, look, make_caller, make_job, money, result, submitted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,6 +78,33 @@ def test_a_provider_is_opened_once_and_before_anything_is_claimed(
     work(loop, job, Status.SUBMITTED)
 
     assert opened == [Status.QUEUED]
+
+
+def test_a_long_queue_costs_a_round_no_more_statements_than_a_short_one(provider: Provider) -> None:
+    caller = make_caller(100, max_queued=100)
+
+    def statements(queued: int) -> int:
+        for _ in range(queued):
+            make_job(caller)
+        with CaptureQueriesContext(connection) as seen:
+            assert len(claim_queued(1)) == 1
+        return len(seen)
+
+    statements(1)
+    assert statements(2) == statements(20)
+
+
+def test_while_all_places_at_the_provider_are_taken_nothing_is_locked(
+    django_assert_num_queries: Any, settings: Any
+) -> None:
+    settings.FAL_MAX_CONCURRENT = 1
+    submitted()
+    make_job()
+
+    with django_assert_num_queries(2) as seen:
+        assert claim_queued(5) == []
+
+    assert all(query["sql"].startswith("SELECT") for query in seen.captured_queries)
 
 
 def test_what_a_provider_said_while_the_database_was_away_is_written_down_later(
