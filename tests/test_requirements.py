@@ -28,6 +28,9 @@ CLAIMED = [
     *numbered("PROV", 1, 2, 3, 4, 9), *numbered("CLIX", *range(1, 8)), *numbered("OBSV", 4),
     *numbered("MDIA", 3, 4, 5, 6, 8, 9, 10), *numbered("APIX", 7), *numbered("EVNT", 4),
     *numbered("SECU", 1, 2, 4, 8, 10), *numbered("PERF", 1, 2, 5),
+    *numbered("APIX", 4, 8), *numbered("JOBS", *range(1, 11)), *numbered("WHIN", *range(1, 5)), *numbered("EVNT", 1),
+    *numbered("RATE", 1, 2, 4, 5, 6, 8), *numbered("RTRY", *range(1, 8)), *numbered("ERRR", *range(1, 9)),
+    *numbered("IDEM", 1, 2), *numbered("VALD", 1, 2, 3), *numbered("SECU", 3, 5, 6, 7), *numbered("OBSV", 1, 2, 3, 6),
 ]  # fmt: skip
 
 
@@ -86,7 +89,9 @@ def test_every_claimed_requirement_is_on_the_list() -> None:
 
 
 @pytest.mark.skipif(not REQUIREMENTS.exists(), reason="the list of requirements is not beside this checkout")
-@pytest.mark.parametrize("area", ["DISC", "SCHM", "PRIC", "ENHC", "DUPL", "COST"])
+@pytest.mark.parametrize(
+    "area", ["DISC", "SCHM", "PRIC", "ENHC", "DUPL", "COST", "JOBS", "WHIN", "RTRY", "ERRR", "RATE"]
+)
 def test_areas_that_are_claimed_as_a_whole_are_whole(area: str) -> None:
     listed = set(re.findall(rf"^({area}-\d\d) \|", REQUIREMENTS.read_text(), re.MULTILINE))
     assert {requirement for requirement in CLAIMED if requirement.startswith(area)} == listed
