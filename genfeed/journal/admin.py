@@ -44,7 +44,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    list_display = ["shown_level", "linked_title", "subject", "seen", "shown_state", "acknowledged_by"]
+    list_display = ["shown_level", "linked_title", "subject", "seen", "shown_state"]
     list_display_links = ["shown_level"]
     list_filter = [StateFilter, "level", "code"]
     list_select_related = ["acknowledged_by"]
@@ -64,7 +64,8 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="state")
     def shown_state(self, alert: Alert) -> SafeString:
-        return badge(alert.state, _LOOKS.get(alert.state, ""))
+        by = f" by {alert.acknowledged_by}" if alert.state == "acknowledged" and alert.acknowledged_by else ""
+        return badge(f"{alert.state}{by}", _LOOKS.get(alert.state, ""))
 
     @admin.display(description="title", ordering="title")
     def linked_title(self, alert: Alert) -> SafeString | str:

@@ -71,11 +71,9 @@ class WebhookEndpointAdmin(_Resending):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(_Resending):
-    list_display = [
-        "id", "kind", "about", "client", "to", "shown_status", "attempts", "response_status", "error", "created_at",
-    ]  # fmt: skip
+    list_display = ["id", "shown_status", "kind", "about", "client", "attempts", "answer", "created_at"]
     list_filter = ["status", "message__kind"]
-    list_select_related = ["message", "client", "endpoint"]
+    list_select_related = ["message", "client"]
     search_fields = ["id", "message__id", "message__subject", "endpoint__id", "client__name"]
     search_help_text = "A delivery, message, job or endpoint id, or words in the client."
     show_full_result_count = False
@@ -100,6 +98,10 @@ class WebhookDeliveryAdmin(_Resending):
             return "the job’s own address"
         url = reverse("admin:jobs_webhookendpoint_change", args=[delivery.endpoint_id])
         return format_html('<a href="{}">{}</a>', url, delivery.endpoint_id)
+
+    @admin.display(description="last answer")
+    def answer(self, delivery: WebhookDelivery) -> str:
+        return delivery.error or str(delivery.response_status or "none yet")
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, delivery: WebhookDelivery) -> SafeString:
