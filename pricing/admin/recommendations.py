@@ -54,7 +54,7 @@ class PolicyForm(forms.ModelForm):
 
 @admin.register(Recommendation)
 class RecommendationAdmin(ReadOnlyAdmin):
-    list_display = ["linked", "why", "effect", "amount", "standing"]
+    list_display = ["linked", "reason", "amount", "standing"]
     list_display_links = None
     list_filter = [StateFilter, "kind", "by_policy"]
     list_per_page = 50
@@ -68,7 +68,11 @@ class RecommendationAdmin(ReadOnlyAdmin):
         url = reverse("admin:pricing_recommendation_change", args=[one.pk])
         return format_html('<a href="{}">{}</a>', url, one.title)
 
-    @admin.display(description="margin in 30 days, USD", ordering="effect_amount")
+    @admin.display(description="why, and what it would have changed")
+    def reason(self, one: Recommendation) -> SafeString:
+        return format_html('<div class="gf-sentence">{}<br><span class="gf-note">{}</span></div>', one.why, one.effect)
+
+    @admin.display(description="USD in 30 days", ordering="effect_amount")
     def amount(self, one: Recommendation) -> str:
         return f"{'+' if one.effect_amount > 0 else ''}{show_usd(one.effect_amount)}"
 
@@ -87,6 +91,9 @@ class RecommendationAdmin(ReadOnlyAdmin):
             path("<int:pk>/decide/<slug:what>/", view(require_POST(self.decide)), name="pricing_recommendation_decide"),
         ]
         return own + super().get_urls()
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return super().changelist_view(request, {"title": "Recommendations", **(extra_context or {})})
 
     def compute(self, request: HttpRequest) -> HttpResponse:
         """Brings the sums up to date and makes the recommendations anew, at once."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import catalog, estimates, ledger, margins, prices, sandbox, serving
+from tests.bench import catalog, estimates, ledger, margins, prices, reports, sandbox, serving
 from tests.sandbox_server import RECORDINGS
 
 
@@ -19,7 +19,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="genfeed-bench-") as folder:
         var = Path(folder) / "var"
         rows = [*catalog.measure(var, source), *prices.measure(var, source), *serving.measure(var)]
-        rows += [*estimates.measure(var, source), *margins.measure(var), *sandbox.measure(), *ledger.measure()]
+        rows += [
+            *estimates.measure(var, source),
+            *margins.measure(var),
+            *sandbox.measure(),
+            *ledger.measure(),
+            *reports.measure(),
+        ]
     table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in ("what", "measured", "bar", ""):
         table.add_column(name)
