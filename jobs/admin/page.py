@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from genfeed.journal.models import AuditEvent
 from jobs.models import Job, ProviderAnswer, Status
 from jobs.quarantine import bill_of, billed_charge
 from jobs.redaction import redacted
+from jobs.webhooks.models import WebhookDelivery
 from pricing.estimates.quotes import Quote
 from pricing.ledger.afterwards import charged_for, cost_of
 from pricing.models import Bill, LedgerTransaction
@@ -45,6 +47,7 @@ def page_of(job: Job, *, shows_input: bool) -> dict[str, Any]:
         "answers": _answers(job) if shows_input else [],
         "answer_count": job.answers.count(),
         "audit": AuditEvent.objects.filter(object_type=job._meta.label_lower, object_id=job.pk).order_by("pk"),
+        "deliveries": _deliveries(job),
         "bill": bill,
         "bill_waits": bill is not None and bill.state == Bill.State.QUARANTINED,
         "waits": waits,
@@ -111,6 +114,14 @@ def _amounts(job: Job) -> list[tuple[str, str]]:
 
 def _answers(job: Job) -> list[tuple[ProviderAnswer, str, str]]:
     return [(answer, _text(answer.headers), answer.body[:_LONGEST]) for answer in job.answers.order_by("pk")[:_ANSWERS]]
+
+
+def _deliveries(job: Job) -> QuerySet[WebhookDelivery]:
+    """Webhooks about the job; they are made while it lives, and found by that time."""
+    until = (job.finished_at or timezone.now()) + timedelta(hours=1)
+    about = WebhookDelivery.objects.filter(message__created_at__range=(job.created_at, until))
+    told = about.filter(message__subject=job.pk, message__client_id=job.client_id)
+    return told.select_related("message").order_by("pk")[:_EVENTS]
 
 
 def _text(value: Any) -> str:

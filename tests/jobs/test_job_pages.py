@@ -18,6 +18,7 @@ from jobs import gate
 from jobs.bills import bill_counts
 from jobs.models import Job, ProviderGate, Status
 from jobs.quarantine import decide
+from jobs.webhooks.models import WebhookDelivery, WebhookMessage
 from pricing.ledger.afterwards import charged_for
 from pricing.ledger.checking import check_ledger
 from pricing.models import LedgerTransaction
@@ -430,3 +431,19 @@ def test_not_everybody_opens_a_gate(staff: Staff, role: str) -> None:
 
     assert staff(role).post(f"{QUEUE}reopen/", {"provider": "fal"}).status_code == 403
     assert ProviderGate.objects.get().open_until is not None
+
+
+def test_a_page_lists_the_webhooks_about_its_job(root: HttpClient) -> None:
+    job, other = done(), make_job()
+    for about in (job, other):
+        message = WebhookMessage.objects.create(
+            id=f"msg_{about.pk}", client_id=job.client_id, kind="job.succeeded", subject=about.pk, body="{}"
+        )
+        WebhookDelivery.objects.create(
+            id=f"whd_{about.pk[-20:]}", message=message, client_id=job.client_id, url="https://example.com/hook",
+            give_up_at=timezone.now(),
+        )  # fmt: skip
+
+    page = read(root, page_url(job))
+
+    assert page.row("job.succeeded")[:2] == ["pending", "0"]
