@@ -11,7 +11,6 @@ KINDS = {
     "job.succeeded": "It is done, and its output is there.",
     "job.failed": "It came to nothing; the error says why.",
     "job.canceled": "It was canceled.",
-    "batch.completed": "Every job of a batch has ended.",
     "balance.low": "The balance fell below the threshold of the account.",
     "budget.threshold_reached": "So many percent of a budget are spent.",
     "api_key.rotation_due": "A key is old and should be rotated.",
