@@ -17,6 +17,7 @@ from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
 from jobs.api import jobs_router
 from jobs.assets.api import assets_router
+from jobs.assets.api_uploads import uploads_router
 from jobs.webhooks.api import webhooks_router
 from pricing.api import estimates_router
 from pricing.api_money import money_router
@@ -57,6 +58,7 @@ api = NinjaAPI(
 api.add_router("", jobs_router)
 api.add_router("", assets_router)
 api.add_router("", webhooks_router)
+api.add_router("", uploads_router)
 api.add_router("", prices_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)

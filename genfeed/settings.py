@@ -146,6 +146,7 @@ ASSET_THREADS = env.integer("ASSET_THREADS", 8, minimum=1, maximum=256)
 ASSET_DOWNLOAD_SECONDS = env.number("ASSET_DOWNLOAD_SECONDS", 600.0, minimum=0.1, maximum=86_400.0)
 ASSET_MAX_BYTES = env.integer("ASSET_MAX_BYTES", 2_147_483_648, minimum=1_000, maximum=10**13)
 ASSET_ATTEMPTS = env.integer("ASSET_ATTEMPTS", 12, minimum=1, maximum=100)
+UPLOAD_MAX_BYTES = env.integer("UPLOAD_MAX_BYTES", 209_715_200, minimum=1_000, maximum=10**12)
 # How long a signed address is good, in seconds.
 ASSET_URL_SECONDS = env.integer("ASSET_URL_SECONDS", 86_400, minimum=60, maximum=31_536_000)
 # A function (dotted path) that sees every file before it is served; jobs.assets.clamav.scan asks clamd.
@@ -273,6 +274,9 @@ STORAGES["assets"] = {
 # Downloads on their way; on the disk of the media they need not be copied once they are here.
 ASSET_TEMP_DIR = MEDIA_ROOT / "incoming"
 ASSET_TEMP_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+FILE_UPLOAD_TEMP_DIR = ASSET_TEMP_DIR
+# Uploads are private: the application alone reads them.
+FILE_UPLOAD_PERMISSIONS = 0o640
 # Served straight from the packages' folders: no collectstatic step between clone and first page.
 WHITENOISE_USE_FINDERS = True
 

@@ -6,10 +6,11 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -19,6 +20,8 @@ from catalog.validation_problems import Problem
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
+from jobs.assets.models import Handover
+from jobs.assets.references import ids_in
 from jobs.caps import over_caps
 from jobs.ids import new_id
 from jobs.metrics import observe_accepted
@@ -26,6 +29,7 @@ from jobs.models import Job
 from jobs.outgoing import SAFETY, outgoing_input
 from jobs.transitions import tell_queued
 from pricing.counting.requests import make_request
+from pricing.estimates import own_files
 from pricing.estimates.addressing import find_model
 from pricing.estimates.deadlines import deadline_seconds
 from pricing.estimates.facts import Facts, facts_of
@@ -109,13 +113,15 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         )
     facts = facts_of(entry.pk)
     try:
-        filled = check_request(facts, wanted.input, wanted.media)
+        own = own_files.look_up(wanted.input, caller.client_id)
+        filled = check_request(facts, own.input, wanted.media)
     except InputRefusedError as error:
         raise input_error(error, where="input") from None
-    request = make_request(facts.inputs, filled, wanted.media)
+    media = own_files.with_known(facts, filled, wanted.media, own)
+    request = make_request(facts.inputs, filled, media)
     if problems := over_caps(request, caller.caps) + _unsafe(filled, caller):
         raise problems_error(problems, where="input")
-    quote = quote_checked(facts, filled, media=wanted.media, client_id=caller.client_id)
+    quote = quote_checked(facts, filled, media=media, client_id=caller.client_id)
     return Prepared(
         wanted=wanted,
         facts=facts,
@@ -123,7 +129,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         hold=_hold(quote, wanted.max_price),
         features=features_of(facts.inputs, filled),
         deadline=int(deadline_seconds(facts, request, observed=observed_p99(facts.pk))),
-        outgoing=outgoing_input(wanted.input, facts.inputs),
+        outgoing=outgoing_input(own.references, facts.inputs),
     )
 
 
@@ -166,8 +172,11 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
         token=secrets.token_urlsafe(32),
         deadline_seconds=prepared.deadline,
         created_at=now,
-        next_at=now,
+        # Its files are brought to the provider first.
+        next_at=now + timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS) if ids_in(prepared.outgoing) else now,
     )
+    if job.next_at > now:
+        Handover.objects.create(job=job, next_at=now)
     tell_queued(job)
     return job
 

@@ -209,3 +209,4 @@ class IdempotentAnswer(models.Model):
 
 # Django finds models by this module.
 from jobs.assets.models import Asset as Asset  # noqa: E402
+from jobs.assets.models import Handover as Handover  # noqa: E402

@@ -7,7 +7,7 @@ result decides; the billed units stand only in the header of the result; all but
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import orjson
@@ -24,6 +24,7 @@ from catalog.providers.fal_answers import (
     read_retryable,
     read_units,
 )
+from catalog.providers.fal_files import upload
 from catalog.providers.fal_requests import find_requests
 from catalog.providers.queue import (
     FoundRequest,
@@ -181,6 +182,9 @@ class FalQueue:
             endpoint_id,
             since=since,
         )
+
+    def upload(self, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
+        return upload(self._client, file, name=name, content_type=content_type, size=size)
 
     def _read(
         self, what: str, request: Request, *, params: dict[str, Any] | None = None, is_result: bool = False

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,11 @@ class QueueInterface(Protocol):
 
     def find(self, endpoint_id: str, *, since: datetime) -> list[FoundRequest]:
         """What was sent to the model since then, by the provider's own list, newest first. Raises UnreachableError."""
+        ...
+
+    def upload(self, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
+        """Brings a file to the provider's storage; its address there. Raises UnreachableError, RefusedError,
+        KeyRefusedError."""
         ...
 
     def close(self) -> None:

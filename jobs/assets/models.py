@@ -59,3 +59,17 @@ class Asset(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class Handover(models.Model):
+    """A job whose files are brought to its provider; the job is not sent before."""
+
+    job = models.OneToOneField("jobs.Job", primary_key=True, on_delete=models.CASCADE, related_name="+")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    # Read with a claim, for the thread that sends them.
+    files: list[Asset] = []
+
+    def __str__(self) -> str:
+        return str(self.job_id)

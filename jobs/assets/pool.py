@@ -1,20 +1,34 @@
-"""Fetches files beside the dispatcher's calls: threads download and store, the loop that ticks writes the rows."""
+"""Moves files beside the dispatcher's calls: threads download, store and hand over, the loop writes the rows."""
 
 from __future__ import annotations
 
 import logging
 import queue as queues
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
 
+from catalog.providers.queue import UnreachableError
 from genfeed.journal import request_ids
-from jobs.assets import fetching
-from jobs.assets.models import Asset
+from jobs.assets import fetching, handing_over
 
 logger = logging.getLogger(__name__)
+
+
+class Work:
+    """A kind of work with files: `claim` and `apply` with the database, `ask` in a thread without it."""
+
+    def __init__(self, module: Any, unforeseen: Callable[[], Any]) -> None:
+        self.module = module
+        self.unforeseen = unforeseen
+
+
+# Jobs wait for files on their way to the provider; nobody waits for the others.
+HAND_OVER = Work(handing_over, lambda: UnreachableError("it could not be handed over"))
+FETCH = Work(fetching, lambda: fetching.CannotFetchError("it could not be stored"))
 
 
 class FetchPool:
@@ -22,18 +36,19 @@ class FetchPool:
 
     def __init__(self) -> None:
         self._threads = settings.ASSET_THREADS
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="fetch")
-        self._done: queues.SimpleQueue[tuple[Asset, Any]] = queues.SimpleQueue()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="files")
+        self._done: queues.SimpleQueue[tuple[Work, Any, Any]] = queues.SimpleQueue()
         self._running = 0
 
     def tick(self) -> bool:
         """Writes down what has come and starts what is due; whether there was anything."""
         came = self._apply_all()
         begun = 0
-        for asset in fetching.claim(self._threads - self._running):
-            self._running += 1
-            begun += 1
-            self._pool.submit(self._call, asset)
+        for work in (HAND_OVER, FETCH):
+            for item in work.module.claim(self._threads - self._running):
+                self._running += 1
+                begun += 1
+                self._pool.submit(self._call, work, item)
         return bool(came or begun)
 
     def drain(self) -> None:
@@ -42,13 +57,16 @@ class FetchPool:
             self._apply(*self._done.get())
         self._pool.shutdown()
 
-    def _call(self, asset: Asset) -> None:
+    def _call(self, work: Work, item: Any) -> None:
         request_ids.begin()
         try:
-            outcome: Any = fetching.ask(asset)
+            outcome: Any = work.module.ask(item)
         except Exception as error:
-            outcome = error
-        self._done.put((asset, outcome))
+            # Nobody foresaw it; it counts like any other failure, so that it is not tried for ever at once.
+            logger.exception("file work on %s", item.pk)
+            outcome = work.unforeseen()
+            outcome.__cause__ = error
+        self._done.put((work, item, outcome))
 
     def _apply_all(self) -> int:
         count = 0
@@ -60,16 +78,12 @@ class FetchPool:
             self._apply(*came)
             count += 1
 
-    def _apply(self, asset: Asset, outcome: Any) -> None:
+    def _apply(self, work: Work, item: Any, outcome: Any) -> None:
         self._running -= 1
         request_ids.begin()
-        if isinstance(outcome, Exception) and not isinstance(outcome, fetching.CannotFetchError):
-            logger.error("asset %s: %s", asset.pk, type(outcome).__name__, exc_info=outcome)
-            # Nobody foresaw it; it counts like any other failure, so that it is not tried for ever.
-            outcome = fetching.CannotFetchError("it could not be stored")
         try:
-            fetching.apply(asset, outcome)
+            work.module.apply(item, outcome)
         except DatabaseError:
             raise
         except Exception:
-            logger.exception("asset %s could not be written down", asset.pk)
+            logger.exception("file work on %s could not be written down", item.pk)

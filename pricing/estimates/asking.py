@@ -11,6 +11,7 @@ from django.conf import settings
 from catalog import narrowing, published
 from genfeed.clients.auth import Identity
 from genfeed.clients.errors import ApiError
+from pricing.estimates import own_files
 from pricing.estimates.addressing import find_model
 from pricing.estimates.facts import Facts, facts_of, facts_of_many
 from pricing.estimates.history import look_up
@@ -93,11 +94,12 @@ def _found(item: Asked | ApiError, asking: Asking) -> published.Entry | ApiError
 
 
 def _estimate(asked: Asked, facts: Facts, asking: Asking) -> dict[str, Any]:
+    own = own_files.look_up(asked.input, asking.client_id)
     try:
-        filled = check_request(facts, asked.input, asked.media)
+        filled = check_request(facts, own.input, asked.media)
     except InputRefusedError as error:
         raise input_error(error) from None
-    media = asked.media
+    media = own_files.with_known(facts, filled, asked.media, own)
     probed: Probed | None = None
     if asked.probe:
         probed = probe(facts, filled, media, asking.budget)

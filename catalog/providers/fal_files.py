@@ -1,0 +1,86 @@
+"""Bringing files to fal's storage, for requests that use them: an address is asked for, then the bytes are sent there.
+
+Our key goes to fal's REST host alone; the address that it names is good for this one file and needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import httpx
+import orjson
+from django.conf import settings
+
+from catalog.providers.fal_answers import answer_of, body_of, detail_of
+from catalog.providers.queue import KeyRefusedError, RefusedError, UnreachableError
+
+_STORAGE = "fal-cdn-v3"
+_PIECE = 256 * 1024
+# As fal's own client does: what is larger goes in parts.
+_IN_PARTS = 90 * 1024 * 1024
+_PART = 10 * 1024 * 1024
+_TIMEOUT = httpx.Timeout(30.0, write=60.0, read=120.0)
+
+
+def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
+    """The address of a file at fal, which lives for FAL_OBJECT_SECONDS. `client` carries our key.
+
+    Raises UnreachableError (may be tried again), RefusedError, KeyRefusedError.
+    """
+    in_parts = size > _IN_PARTS
+    try:
+        asked = client.post(
+            f"{settings.FAL_REST_URL}/storage/upload/initiate{'-multipart' if in_parts else ''}",
+            params={"storage_type": _STORAGE},
+            content=orjson.dumps({"content_type": content_type, "file_name": name}),
+            headers={
+                "Content-Type": "application/json",
+                "X-Fal-Object-Lifecycle-Preference": orjson.dumps(
+                    {"expiration_duration_seconds": settings.FAL_OBJECT_SECONDS}
+                ).decode(),
+            },
+        )
+        body = _read(asked)
+        upload_url, file_url = body.get("upload_url"), body.get("file_url")
+        if not isinstance(upload_url, str) or not isinstance(file_url, str):
+            raise UnreachableError("fal gave no address for an upload.", answer_of("upload", asked))
+        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as bare:
+            file.seek(0)
+            if in_parts:
+                _send_parts(bare, upload_url, file, size)
+            else:
+                headers = {"Content-Type": content_type, "Content-Length": str(size)}
+                _read(bare.put(upload_url, content=_pieces(file, size), headers=headers))
+    except httpx.HTTPError as error:
+        raise UnreachableError(f"fal's storage could not be reached: {type(error).__name__}") from error
+    return file_url
+
+
+def _send_parts(client: httpx.Client, upload_url: str, file: BinaryIO, size: int) -> None:
+    parts = []
+    for number, start in enumerate(range(0, size, _PART), 1):
+        length = min(_PART, size - start)
+        headers = {"Content-Length": str(length)}
+        sent = _read(client.put(f"{upload_url}/{number}", content=_pieces(file, length), headers=headers))
+        parts.append({"partNumber": number, "etag": sent.get("etag")})
+    _read(client.post(f"{upload_url}/complete", json={"parts": parts}))
+
+
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    while length > 0 and (piece := file.read(min(_PIECE, length))):
+        length -= len(piece)
+        yield piece
+
+
+def _read(response: httpx.Response) -> dict[str, Any]:
+    status = response.status_code
+    if status in (401, 403):
+        raise KeyRefusedError(f"fal's storage does not accept our key ({status}).", answer_of("upload", response))
+    if 400 <= status < 500 and status not in (408, 429):
+        message = f"fal's storage refused the file with {status}."
+        raise RefusedError(message, status, detail_of(response), answer_of("upload", response))
+    if status >= 300:
+        raise UnreachableError(f"fal's storage answered {status}.", answer_of("upload", response))
+    body = body_of(response)
+    return body if isinstance(body, dict) else {}
