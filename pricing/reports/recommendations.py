@@ -14,7 +14,7 @@ from catalog.models import AIModel
 from genfeed.clients.models import Client
 from genfeed.journal.audit import Actor, Change, record
 from pricing.margins.rules import BadRule, Draft, end_rule, save_rule
-from pricing.models import MarginRule, Recommendation
+from pricing.models import EnablementPolicy, MarginRule, Recommendation
 from pricing.reports import refusals
 from pricing.reports.finding import find_all
 
@@ -38,7 +38,10 @@ def recommend(*, now: datetime | None = None) -> int:
             decided_at__gt=now - timedelta(days=settings.RECOMMEND_QUIET_DAYS),
         ).values_list("kind", "subject")
     )
+    EnablementPolicy.objects.get_or_create(pk=1)
     with transaction.atomic():
+        # Two runs at once would both find the same new ones; the lock of the one row puts them in order.
+        EnablementPolicy.objects.select_for_update().get(pk=1)
         open_ones = {(one.kind, one.subject): one for one in _open()}
         for place, one in found.items():
             if place in quiet:
