@@ -44,10 +44,9 @@ def room(gate: ProviderGate, now: datetime) -> int | None:
 
 def note_success(provider: str) -> None:
     """A submit was accepted: the gate closes again, if it was open or on its way there."""
-    changed = ProviderGate.objects.filter(name=provider, failures__gt=0).update(
-        failures=0, open_until=None, reason="", changed_at=timezone.now()
-    )
-    if changed:
+    failed = ProviderGate.objects.filter(name=provider, failures__gt=0)
+    # Looked at first: on SQLite an UPDATE waits for all other writers, also where it finds nothing to change.
+    if failed.exists() and failed.update(failures=0, open_until=None, reason="", changed_at=timezone.now()):
         resolve("provider_unreachable", provider)
         resolve("provider_locked", provider)
         resolve("provider_key_refused", provider)

@@ -32,7 +32,10 @@ def fal(request: HttpRequest, job_id: str, token: str) -> HttpResponse:
         told = verify(request.headers, request.body)
     except NotFromFalError as error:
         logger.warning("a webhook was refused: %s", error)
-        return JsonResponse({"detail": f"Refused: {error}."}, status=401)
+        answer = JsonResponse({"detail": f"Refused: {error}."}, status=401)
+        # Told above; Django's own line would show the address, and with it the job's token.
+        answer._has_been_logged = True  # type: ignore[attr-defined]
+        return answer
     job = Job.objects.filter(pk=job_id[:40]).first()
     if job is None or not hmac.compare_digest(job.token, token):
         # As if there were no such job: a stranger learns nothing, and fal has no reason to try again.

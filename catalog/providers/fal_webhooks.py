@@ -52,14 +52,17 @@ class KeySet:
 
     def keys(self, *, again: bool = False) -> list[Ed25519PublicKey]:
         """The keys; `again` asks anew, but not more often than every half minute."""
-        age = time.monotonic() - self._asked
-        if age < (_REFETCH_SECONDS if again or not self._keys else _KEPT_SECONDS):
-            return self._keys
-        with self._lock:
-            if time.monotonic() - self._asked >= (_REFETCH_SECONDS if again or not self._keys else _KEPT_SECONDS):
-                self._asked = time.monotonic()
-                self._keys = _fetch() or self._keys
+        if self._is_due(again):
+            with self._lock:
+                # Whoever waited for another's question has its answer now.
+                if self._is_due(again):
+                    self._keys = _fetch() or self._keys
+                    self._asked = time.monotonic()
         return self._keys
+
+    def _is_due(self, again: bool) -> bool:
+        age = time.monotonic() - self._asked
+        return age >= (_REFETCH_SECONDS if again or not self._keys else _KEPT_SECONDS)
 
     def forget(self) -> None:
         """Forgets the keys; for tests."""

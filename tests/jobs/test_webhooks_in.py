@@ -1,7 +1,9 @@
 """fal calling back: what is genuine is noted at once, however often it comes; what is not changes nothing."""
 
 import hashlib
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -277,3 +279,33 @@ def replay(delivery: Delivery) -> Any:
 def test_the_key_set_of_the_sandbox_can_be_read(sandbox: RunningSandbox) -> None:
     assert httpx.get(f"{sandbox.rest_url}/.well-known/jwks.json", trust_env=False).json()["keys"]
     assert KeySet().keys()
+
+
+def test_the_first_webhooks_of_a_process_all_wait_for_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, begun, goes_on = KeySet(), threading.Event(), threading.Event()
+
+    def fetch() -> Any:
+        begun.set()
+        goes_on.wait(10)
+        return [KEY.public_key()]
+
+    monkeypatch.setattr(fal_webhooks, "_fetch", fetch)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(keys.keys)
+        begun.wait(10)
+        second = pool.submit(keys.keys)
+        # Without waiting, it would be back with no keys by now.
+        wait([second], timeout=0.2)
+        goes_on.set()
+
+    assert len(first.result()) == len(second.result()) == 1
+
+
+def test_no_log_line_shows_the_token_of_a_job(waiting: tuple[Provider, Job], caplog: pytest.LogCaptureFixture) -> None:
+    _, job = waiting
+    with caplog.at_level("INFO"):
+        call(job, b"{}")
+        call(job, body_of(), **headers_of(body_of()))
+
+    assert caplog.records
+    assert job.token not in str([vars(record) for record in caplog.records if record.name != "httpx"])
