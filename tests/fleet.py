@@ -140,6 +140,15 @@ class Fleet:
                     continue
         return total / 1e6
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """What each process and its children have used of a core so far."""
+        used = {}
+        for name, pid in {**{name: one.pid for name, one in self.running.items()}, "sandbox": self.sandbox.pid}.items():
+            root = psutil.Process(pid)
+            times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+            used[name] = sum(one.user + one.system for one in times)
+        return used
+
     def _command(self, name: str) -> list[str]:
         if name == "web":
             return self._web

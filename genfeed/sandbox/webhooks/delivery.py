@@ -30,7 +30,7 @@ NOT_JSON = (
 
 @dataclass(slots=True)
 class Attempt:
-    """One delivery: `status` None means that nobody answered."""
+    """One delivery: `status` None means that nobody answered; `seconds` until an answer came."""
 
     request_id: str
     url: str
@@ -38,6 +38,7 @@ class Attempt:
     number: int
     status: int | None = None
     error: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -111,7 +112,9 @@ class Courier:
         )
         timeout = FIRST_TIMEOUT if attempt.number == 0 else LATER_TIMEOUT
         try:
+            begun = time.perf_counter()
             attempt.status = await self.poster.post(attempt.url, body, headers | JSON_HEADERS, timeout=timeout)
+            attempt.seconds = time.perf_counter() - begun
         except PostError as error:
             attempt.error = str(error)
 
