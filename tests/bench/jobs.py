@@ -20,7 +20,7 @@ from tests.bench.rows import Row, above, below
 from tests.fleet import Fleet, fleet
 
 CONNECTIONS = 16
-SUSTAINED_JOBS = 600
+SUSTAINED_JOBS = 1_200
 STEADY_RATE, STEADY_JOBS = 20, 200
 MANY = 1_000
 PATIENCE_SECONDS = 180
