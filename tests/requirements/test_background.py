@@ -49,10 +49,10 @@ def test_while_a_sync_reads_the_lists_answer_with_the_catalog_before(
     during: list[Any] = []
     get = JsonReader.get
 
-    def asking(self: JsonReader, path: str, params: Any) -> dict[str, Any]:
+    def asking(self: JsonReader, path: str, params: Any, **more: Any) -> dict[str, Any]:
         if not during and "endpoint_id" not in params:
             during.append(api.get("/api/v1/models").json())
-        return get(self, path, params)
+        return get(self, path, params, **more)
 
     fal.patch_model("fal-ai/flux/dev", metadata={"display_name": "Renamed"})
     monkeypatch.setattr(JsonReader, "get", asking)

@@ -201,7 +201,7 @@ def test_a_calibration_is_planned_observed_and_accepted(staff: Staff) -> None:
     manager = staff("catalog manager")
     give_price(make_model(), "1", "units")
     page = planned(manager, THREE)
-    assert "Runs start with the jobs" in page.text
+    assert "Planned: 3 runs" in page.text
     row = Calibration.objects.get()
     decide = f"{CALIBRATIONS}{row.pk}/decide/"
     for cost in ("0.02", "0.04", "0.08"):
