@@ -18,6 +18,7 @@ from jobs.rendering import moment
 from jobs.webhooks import api_shapes as shapes
 from jobs.webhooks import endpoints
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+from jobs.webhooks.ordering import stands_behind
 from jobs.webhooks.secrets import DEFAULT_OVERLAP, rotate, secret_of_jobs
 
 webhooks_router = Router(auth=RequireScope("webhooks"), tags=["Webhooks"])
@@ -48,6 +49,7 @@ def create_endpoint(request: HttpRequest, body: shapes.EndpointBody) -> HttpResp
         url=body.url,
         events=body.events,
         description=body.description,
+        ordered=body.ordered,
         actor=_identity(request).actor,
     )
     return _json(_endpoint(endpoint) | {"secret": secret}, status=201)
@@ -129,7 +131,8 @@ def resend(request: HttpRequest, delivery_id: str) -> HttpResponse:
     found = own.select_related("message", "endpoint").filter(pk=delivery_id[:40].replace("\x00", "")).first()
     if found is None:
         raise ApiError("not_found", "You have no such delivery.", "List yours at /api/v1/webhook-deliveries.")
-    return _json(_delivery(endpoints.resend(found, actor=_identity(request).actor)), status=202)
+    endpoints.resend(found, actor=_identity(request).actor)
+    return _json(_delivery(own.select_related("message").annotate(is_behind=stands_behind()).get(pk=found.pk)), 202)
 
 
 @webhooks_router.get(
@@ -164,7 +167,7 @@ def _deliveries(request: HttpRequest, rows: QuerySet[WebhookDelivery], filters: 
         rows = rows.filter(status=filters.status)
     if filters.subject:
         rows = rows.filter(message__subject=filters.subject.replace("\x00", ""))
-    return _page(rows.select_related("message"), filters, _delivery)
+    return _page(rows.select_related("message").annotate(is_behind=stands_behind()), filters, _delivery)
 
 
 def _page(rows: QuerySet[Any], page: shapes.PageOf, render: Any) -> HttpResponse:
@@ -183,6 +186,7 @@ def _endpoint(row: WebhookEndpoint) -> dict[str, Any]:
         "events": row.events,
         "description": row.description,
         "is_active": row.is_active,
+        "ordered": row.ordered,
         "created_at": moment(row.created_at),
         "failing_since": moment(row.failing_since),
         "disabled_at": moment(row.disabled_at),
@@ -192,7 +196,7 @@ def _endpoint(row: WebhookEndpoint) -> dict[str, Any]:
 
 
 def _delivery(row: WebhookDelivery) -> dict[str, Any]:
-    is_pending = row.status == WebhookDelivery.Status.PENDING
+    is_next = row.status == WebhookDelivery.Status.PENDING and not getattr(row, "is_behind", False)
     return {
         "id": row.pk,
         "message": row.message_id,
@@ -205,7 +209,7 @@ def _delivery(row: WebhookDelivery) -> dict[str, Any]:
         "created_at": moment(row.created_at),
         "attempted_at": moment(row.attempted_at),
         "delivered_at": moment(row.delivered_at),
-        "next_attempt_at": moment(row.next_at) if is_pending else None,
+        "next_attempt_at": moment(row.next_at) if is_next else None,
         "response_status": row.response_status,
         "response_body": row.response_body,
         "error": row.error,

@@ -28,6 +28,12 @@ class EndpointBody(Schema):
     url: Url
     events: Events
     description: Description = ""
+    ordered: bool = Field(
+        False,
+        strict=True,
+        description="One delivery at a time, the next only after the one before was delivered or given up. One that "
+        "fails holds back all after it, for a day at most.",
+    )
 
 
 class EndpointChanges(Schema):
@@ -35,7 +41,8 @@ class EndpointChanges(Schema):
     url: Url | None = None
     events: Events | None = None
     description: Description | None = None
-    is_active: bool | None = Field(None, description="false: nothing is sent, and what waits is given up.")
+    ordered: bool | None = Field(None, strict=True, description="Holds for what waits, too.")
+    is_active: bool | None = Field(None, strict=True, description="false: nothing is sent, and what waits is given up.")
 
 
 class EndpointShape(Schema):
@@ -44,6 +51,7 @@ class EndpointShape(Schema):
     events: list[str]
     description: str
     is_active: bool
+    ordered: bool
     created_at: datetime
     failing_since: datetime | None = Field(description="null while it takes what is sent.")
     disabled_at: datetime | None = Field(description="When it was switched off for failing for days.")
@@ -82,7 +90,9 @@ class DeliveryShape(Schema):
     created_at: datetime
     attempted_at: datetime | None
     delivered_at: datetime | None
-    next_attempt_at: datetime | None
+    next_attempt_at: datetime | None = Field(
+        description="null: it has ended, or an ordered endpoint has others before it."
+    )
     response_status: int | None
     response_body: str = Field(description="The beginning of the last answer.")
     error: str

@@ -26,6 +26,7 @@ from jobs.webhook_urls import check_webhook_url
 from jobs.webhooks.fan_out import KEEPS_TRYING, Address, delivery_of
 from jobs.webhooks.kinds import TEST, UnknownEventError, check_events
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
+from jobs.webhooks.ordering import begin_order, end_order, line_up
 from jobs.webhooks.rendering import message_body
 
 ALERT = "webhook_disabled"
@@ -37,7 +38,13 @@ _OFF = "the endpoint was switched off"
 
 
 def make_endpoint(
-    client_id: int, *, url: str, events: Iterable[str], description: str, actor: Actor
+    client_id: int,
+    *,
+    url: str,
+    events: Iterable[str],
+    actor: Actor,
+    description: str = "",
+    ordered: bool = False,
 ) -> tuple[WebhookEndpoint, str]:
     """A new endpoint and its secret, which can't be shown again. Raises ApiError."""
     check_webhook_url(url, field="url")
@@ -52,14 +59,21 @@ def make_endpoint(
                 "Delete one, or choose more events at one of them.",
             )
         endpoint = WebhookEndpoint.objects.create(
-            id=new_id("whe"), client_id=client_id, url=url, events=chosen, description=description, secret=seal(secret)
+            id=new_id("whe"),
+            client_id=client_id,
+            url=url,
+            events=chosen,
+            description=description,
+            ordered=ordered,
+            secret=seal(secret),
         )
-        record("webhook_endpoint.made", [Change(endpoint, after={"url": url, "events": chosen})], actor=actor)
+        after = {"url": url, "events": chosen, "ordered": ordered}
+        record("webhook_endpoint.made", [Change(endpoint, after=after)], actor=actor)
     return endpoint, secret
 
 
 def change_endpoint(endpoint: WebhookEndpoint, changes: dict[str, Any], *, actor: Actor) -> WebhookEndpoint:
-    """Changes `url`, `events`, `description` or `is_active`. What waits goes to the new address. Raises ApiError."""
+    """Changes `url`, `events`, `description`, `ordered` or `is_active`. What waits goes to the new address. Raises ApiError."""
     if "url" in changes:
         check_webhook_url(changes["url"], field="url")
     if "events" in changes:
@@ -73,6 +87,8 @@ def change_endpoint(endpoint: WebhookEndpoint, changes: dict[str, Any], *, actor
         if "is_active" in after:
             row.failures, row.failing_since, row.disabled_at, row.error = 0, None, None, ""
             _end_waiting(row) if not row.is_active else resolve(ALERT, row.pk)
+        if "ordered" in after:
+            begin_order(row) if row.ordered else end_order(row)
         row.save()
         if "url" in after:
             row.deliveries.filter(status=WebhookDelivery.Status.PENDING).update(url=row.url)
@@ -90,7 +106,7 @@ def delete_endpoint(endpoint: WebhookEndpoint, *, actor: Actor) -> None:
 
 
 def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """A `webhook.test` event to this endpoint alone, whatever it has chosen. Raises ApiError where it is off."""
+    """A `webhook.test` event to this endpoint alone, whatever it has chosen, past any line. Raises ApiError if off."""
     _require_active(endpoint)
     now = timezone.now()
     data = {"endpoint": endpoint.pk, "message": "This is a test: your endpoint can be reached."}
@@ -108,6 +124,8 @@ def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
 def resend(delivery: WebhookDelivery, *, actor: Actor) -> WebhookDelivery:
     """Sends a delivery that has ended again, with the same id and body; it is retried for a day again.
 
+    At an ordered endpoint it comes after all that waits there.
+
     Raises ApiError for one that is still being tried: two senders would send it at once.
     """
     if delivery.endpoint is not None:
@@ -118,6 +136,8 @@ def resend(delivery: WebhookDelivery, *, actor: Actor) -> WebhookDelivery:
     if delivery.endpoint is not None:
         columns["url"] = delivery.endpoint.url
     with transaction.atomic():
+        line_up([delivery])
+        columns["place"] = delivery.place
         if not ended.update(**columns, give_up_at=now + KEEPS_TRYING):
             raise ApiError(
                 "conflict",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from catalog.models import AIModel
@@ -20,6 +20,7 @@ from jobs.ids import new_id
 from jobs.models import Job
 from jobs.webhooks.kinds import OF_A_JOB, is_chosen
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
+from jobs.webhooks.ordering import line_up
 from jobs.webhooks.rendering import job_data, message_body
 from pricing.margins.book import RuleBook, load_book
 from pricing.selling.offers import load_sellables, offers_of
@@ -46,9 +47,8 @@ def fan_out(limit: int = 200) -> int:
     if not waiting.exists():
         return 0
     with transaction.atomic(durable=True):
-        if connection.features.has_select_for_update_skip_locked:
-            waiting = waiting.select_for_update(skip_locked=True)
-        events = list(waiting[:limit])
+        # Not skipping what others hold: whoever comes second waits, and deliveries are made in the order of events.
+        events = list(waiting.select_for_update()[:limit])
         now = timezone.now()
         maker = _Maker(events, now)
         for event in events:
@@ -59,6 +59,7 @@ def fan_out(limit: int = 200) -> int:
             except Exception:
                 # One event that can't be told must not keep all others from being told.
                 logger.exception("event %s (%s) could not be made a message", event.pk, event.kind)
+        line_up(maker.deliveries)
         WebhookMessage.objects.bulk_create(maker.messages)
         WebhookDelivery.objects.bulk_create(maker.deliveries)
         OutboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(delivered_at=now)

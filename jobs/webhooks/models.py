@@ -38,6 +38,10 @@ class WebhookEndpoint(Signing):
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(help_text="Names such as job.succeeded; job.* for all of a kind, * for all.")
     is_active = models.BooleanField(default=True)
+    ordered = models.BooleanField(
+        default=False, help_text="One delivery at a time, the next after the one before was delivered or given up."
+    )
+    last_place = models.PositiveBigIntegerField(default=0, help_text="Of the last delivery that was put in line.")
     created_at = models.DateTimeField(default=timezone.now)
     failures = models.PositiveIntegerField(default=0, help_text="In a row, over all its deliveries.")
     failing_since = models.DateTimeField(null=True)
@@ -86,6 +90,9 @@ class WebhookDelivery(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     attempts = models.PositiveIntegerField(default=0, help_text="Counted before each.")
     next_at = models.DateTimeField(default=timezone.now)
+    place = models.PositiveBigIntegerField(
+        null=True, help_text="In the line of an ordered endpoint: only the first that is pending is attempted."
+    )
     give_up_at = models.DateTimeField()
     attempted_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
@@ -98,7 +105,10 @@ class WebhookDelivery(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "webhook deliveries"
         indexes = [
-            models.Index(fields=["next_at"], condition=Q(status="pending"), name="delivery_due"),
+            models.Index(fields=["next_at"], condition=Q(status="pending", place=None), name="delivery_due"),
+            models.Index(
+                fields=["endpoint", "place"], condition=Q(status="pending", place__isnull=False), name="delivery_in_line"
+            ),
             models.Index(fields=["endpoint", "id"]),
             models.Index(fields=["client", "id"]),
         ]

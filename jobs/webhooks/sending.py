@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from genfeed.clients.sealing import CannotUnsealError
 from genfeed.net.addresses import GuardError
 from genfeed.net.guarded import GuardedClient
 from genfeed.net.signing import signed_headers
-from jobs.webhooks import endpoints
+from jobs.webhooks import endpoints, ordering
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.secrets import secret_of_jobs, secrets_of
 
@@ -61,7 +61,7 @@ def claim(limit: int, busy: Counter[str]) -> list[Attempt]:
     while len(claimed) < limit:
         full = [lane for lane, running in busy.items() if running >= MOST_A_LANE]
         now = timezone.now()
-        due = list(_due(now).exclude(lane__in=full)[: limit - len(claimed)])
+        due = _due(now, full, limit - len(claimed))
         if not due:
             break
         for row in due:
@@ -74,13 +74,19 @@ def claim(limit: int, busy: Counter[str]) -> list[Attempt]:
     return claimed
 
 
-def _due(now: datetime) -> QuerySet[WebhookDelivery]:
-    rows = WebhookDelivery.objects.filter(status=Status.PENDING, next_at__lte=now).order_by("next_at")
-    return rows.select_related("message", "endpoint")
+def _due(now: datetime, full: Iterable[str], limit: int) -> list[WebhookDelivery]:
+    """What was due first, of lanes that are not full: deliveries without order, and the first of each line."""
+    found: list[WebhookDelivery] = []
+    for some in (WebhookDelivery.objects.filter(place=None), ordering.firsts()):
+        due = some.filter(status=Status.PENDING, next_at__lte=now).exclude(lane__in=full)
+        found += due.select_related("message", "endpoint").order_by("next_at")[:limit]
+    return sorted(found, key=lambda row: row.next_at)[:limit]
 
 
 def _claim(row: WebhookDelivery, now: datetime) -> Attempt | None:
-    seen = WebhookDelivery.objects.filter(pk=row.pk, status=Status.PENDING, next_at=row.next_at, attempts=row.attempts)
+    seen = WebhookDelivery.objects.filter(
+        pk=row.pk, status=Status.PENDING, next_at=row.next_at, attempts=row.attempts, place=row.place
+    )
     if not seen.update(next_at=now + LEASE, attempts=F("attempts") + 1, attempted_at=now):
         # Another sender got there first.
         return None

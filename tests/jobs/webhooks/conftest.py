@@ -30,10 +30,10 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 def listen(receiver: Receiver) -> Listen:
     """Makes an endpoint of a client at the receiver; `secrets` keeps what only its maker sees."""
 
-    def make(client: Client | None = None, *events: str, url: str = "") -> WebhookEndpoint:
+    def make(client: Client | None = None, *events: str, url: str = "", **options: Any) -> WebhookEndpoint:
         client = client or Client.objects.get_or_create(name="Acme")[0]
         endpoint, secret = make_endpoint(
-            client.pk, url=url or receiver.url, events=events or ["*"], description="", actor=SYSTEM
+            client.pk, url=url or receiver.url, events=events or ["*"], actor=SYSTEM, **options
         )
         endpoint.told_secret = secret  # type: ignore[attr-defined]
         return endpoint

@@ -1,0 +1,63 @@
+"""Order where an endpoint asks for it: its deliveries stand in line, and only the first in line is attempted.
+
+The first stays first while it waits to be tried again; the next one follows once it was delivered or given up. Places
+only grow and are given under a lock of the endpoint, so that nothing ever gets in front of what is under way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
+
+_waiting = WebhookDelivery.objects.filter(status=WebhookDelivery.Status.PENDING, place__isnull=False)
+
+
+def line_up(deliveries: Iterable[WebhookDelivery]) -> None:
+    """Gives those of ordered endpoints the next places, in the order given and without saving them; the others none.
+
+    Call it in the transaction that saves them.
+    """
+    lines: dict[str, list[WebhookDelivery]] = defaultdict(list)
+    for one in deliveries:
+        one.place = None
+        if one.endpoint is not None and one.endpoint.ordered:
+            lines[one.endpoint.pk].append(one)
+    if not lines:
+        return
+    for endpoint in WebhookEndpoint.objects.select_for_update().filter(pk__in=lines, ordered=True).order_by("pk"):
+        for one in lines[endpoint.pk]:
+            endpoint.last_place += 1
+            one.place = endpoint.last_place
+        endpoint.save(update_fields=["last_place"])
+
+
+def begin_order(endpoint: WebhookEndpoint) -> None:
+    """What waits stands in line from now on, the oldest first. The endpoint is locked and saved by the caller."""
+    pending = endpoint.deliveries.filter(status=WebhookDelivery.Status.PENDING).order_by("pk")
+    rows = list(pending)
+    for row in rows:
+        endpoint.last_place += 1
+        row.place = endpoint.last_place
+    WebhookDelivery.objects.bulk_update(rows, ["place"], batch_size=500)
+
+
+def end_order(endpoint: WebhookEndpoint) -> None:
+    """What stands in line is due by itself from now on. The endpoint is locked by the caller."""
+    _waiting.filter(endpoint=endpoint).update(place=None)
+
+
+def firsts() -> QuerySet[WebhookDelivery]:
+    """The first of each line."""
+    line = _waiting.filter(endpoint=OuterRef("pk")).order_by("place")
+    lines = WebhookEndpoint.objects.filter(ordered=True)
+    return WebhookDelivery.objects.filter(pk__in=lines.values_list(line.values("pk")[:1]))
+
+
+def stands_behind() -> Exists:
+    """For `annotate`: whether another delivery has to end before this one is attempted."""
+    before = _waiting.filter(endpoint=OuterRef("endpoint"), place__lt=OuterRef("place"))
+    return Exists(before)
