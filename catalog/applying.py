@@ -65,6 +65,7 @@ def apply_sync(run: SyncRun, lease: Lease, listing: Listing, schemas: dict[str, 
             is_new = row.pk is None
             if (is_new or endpoint_id in work.written) and availability.refresh(row, is_new=is_new):
                 work.touched.add(endpoint_id)
+                work.outcome.offered += [endpoint_id] * row.enabled
         revision = _write(work)
         resolve("sync_failed", work.provider.slug)
         reporting.announce(work.provider, work.outcome, work.rows, same_source=_is_same_source(run))

@@ -7,8 +7,10 @@ from django.conf import settings
 from django.db import transaction
 
 from catalog.models import AIModel
+from catalog.news import model_event
 from catalog.revisions import publish
 from genfeed.journal.audit import SYSTEM, Actor, Change, record
+from genfeed.journal.models import OutboxEvent
 
 # Reason -> words for people. The first group stands whatever a person decides; the second a person may overrule.
 BLOCKING = {
@@ -125,7 +127,12 @@ def _switch(models: Iterable[AIModel], wanted: AIModel.Switch, *, actor: Actor, 
     with transaction.atomic():
         keys = [model.pk for model in models]
         # Locked in one order, so that two bulk switches wait for each other instead of dead-locking.
-        rows = list(AIModel.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
+        rows = list(
+            AIModel.objects.select_for_update(of=("self",))
+            .select_related("provider")
+            .filter(pk__in=keys)
+            .order_by("pk")
+        )
         changes: list[Change] = []
         changed_rows: list[AIModel] = []
         for row in rows:
@@ -155,4 +162,6 @@ def _switch(models: Iterable[AIModel], wanted: AIModel.Switch, *, actor: Actor, 
             )
             action = {"on": "model.switched_on", "off": "model.switched_off"}.get(wanted, "model.switch_released")
             record(action, changes, actor=actor, reason=reason)
+            added = [row for row, one in zip(changed_rows, changes, strict=True) if row.enabled > one.before["enabled"]]
+            OutboxEvent.objects.bulk_create([model_event("model.added", row) for row in added], batch_size=500)
     return result

@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from catalog import availability
 from catalog.models import AIModel, Provider, unknown_price
+from catalog.news import model_event
 from catalog.offers import Offer, OfferChange, announce
-from catalog.reporting import model_event
 from catalog.revisions import publish
 from catalog.understanding import derived_columns
 from genfeed.journal.models import OutboxEvent

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.db import transaction
 
-from catalog import availability, reporting
+from catalog import availability
 from catalog.models import AIModel
+from catalog.news import model_event
 from catalog.revisions import publish
 from genfeed.journal.models import OutboxEvent
 
@@ -72,7 +73,7 @@ def _write(rows: Iterable[AIModel]) -> None:
 def announce(changes: Iterable[OfferChange], *, reason: str) -> None:
     """Tells clients of new selling prices, in the transaction that writes them."""
     events = [
-        reporting.model_event(
+        model_event(
             "model.price_changed", change.row, price=change.row.price, previous=change.before.price, reason=reason
         )
         for change in changes

@@ -105,7 +105,9 @@ class ModelNotFoundError(LookupError):
     @cached_property
     def nearest(self) -> list[str]:
         """Known ids that look like it. Found when it is asked for: that takes 40 ms with 1,400 models."""
-        return get_close_matches(self._wanted, self._known, n=3, cutoff=0.6)
+        # Ids are in small letters, nearly all: what was written in others is looked for in small ones.
+        small = {known.lower(): known for known in self._known}
+        return [small[one] for one in get_close_matches(self._wanted.lower(), small, n=3, cutoff=0.6)]
 
 
 class ModelAmbiguousError(LookupError):

@@ -10,6 +10,7 @@ from django.urls import reverse
 from catalog.availability import HELD_WORDS
 from catalog.changes import readable_diff
 from catalog.models import AIModel, Provider, SchemaVersion
+from catalog.news import model_event
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert, OutboxEvent
 
@@ -25,6 +26,7 @@ class Outcome:
     retired: list[str] = field(default_factory=list)
     deprecated: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
+    offered: list[str] = field(default_factory=list)  # enabled now, and not before
     versions: dict[str, SchemaVersion] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -79,7 +81,8 @@ def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, 
 
     A catalog read from another address than the last one (the sandbox's, say) differs everywhere: no alerts then.
     """
-    events = [model_event("model.added", rows[endpoint_id]) for endpoint_id in outcome.added]
+    added = dict.fromkeys([*outcome.added, *outcome.offered])
+    events = [model_event("model.added", rows[endpoint_id]) for endpoint_id in added]
     events += [model_event("model.retired", rows[endpoint_id]) for endpoint_id in outcome.retired]
     for endpoint_id, version in outcome.versions.items():
         if version.change_class == SchemaVersion.ChangeClass.INITIAL:
@@ -92,21 +95,6 @@ def announce(provider: Provider, outcome: Outcome, rows: dict[str, AIModel], *, 
             if same_source:
                 _alert_breaking(provider, row, version)
     OutboxEvent.objects.bulk_create(events, batch_size=500)
-
-
-def model_event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
-    """An outbox event about a model, not saved; `more` is added to its payload."""
-    payload = {
-        "id": row.endpoint_id,
-        "provider": row.provider.slug,
-        "name": row.name,
-        "category": row.category,
-        "media_type": row.media_type,
-        "status": row.status,
-        "enabled": row.enabled,
-        **more,
-    }
-    return OutboxEvent(kind=kind, subject=f"{row.provider.slug}:{row.endpoint_id}", payload=payload)
 
 
 def _alert_breaking(provider: Provider, row: AIModel, version: SchemaVersion) -> None:

@@ -13,6 +13,7 @@ from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
+from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs import api_shapes as shapes
 from jobs.accepting import Wanted, accept
 from jobs.assets.api import base_url_of
@@ -78,6 +79,7 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
 )
 def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     """Your jobs, newest first."""
+    refuse_unknown_parameters(request, JobFilters)
     jobs = Job.objects.filter(client_id=_caller(request).client_id).order_by("-id")
     if filters.status:
         jobs = jobs.filter(status=filters.status)

@@ -4,14 +4,23 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from jobs.assets.api_shapes import AssetShape
 from pricing.api_shapes import EstimateShape, Input, Media, ModelId, Usd
 
 StatusName = Literal["queued", "submitting", "submitted", "running", "canceling", "succeeded", "failed", "canceled"]
+
+
+def _short_value(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | int | float):
+        raise PydanticCustomError("short_value", "is no text, number, true, false or null")
+    return value
+
+
 Metadata = Annotated[
-    dict[str, str | int | float | bool | None],
+    dict[str, Annotated[str | int | float | bool | None, BeforeValidator(_short_value)]],
     Field(max_length=50, description="Your own notes, given back with the job: at most 50 short values."),
 ]
 

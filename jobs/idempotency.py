@@ -25,12 +25,18 @@ Keep = Callable[[int, bytes], None]
 
 
 def key_of(request: HttpRequest) -> str:
-    """The Idempotency-Key of a request, "" without one; raises ApiError for one that can't be kept."""
-    key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > _LONGEST or not key.isprintable():
+    """The Idempotency-Key of a request, "" without one; raises ApiError for one that can't be kept.
+
+    An empty one protects from nothing, though whoever sends it believes so.
+    """
+    sent = request.headers.get("Idempotency-Key")
+    if sent is None:
+        return ""
+    key = sent.strip()
+    if not 0 < len(key) <= _LONGEST or not key.isprintable():
         raise ApiError(
             "invalid_request",
-            f"The Idempotency-Key must have at most {_LONGEST} printable characters.",
+            f"The Idempotency-Key must have 1 to {_LONGEST} printable characters.",
             "Use a random UUID for each thing that shall happen once.",
         )
     return key

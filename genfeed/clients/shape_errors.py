@@ -16,7 +16,7 @@ _WHOLE = ("is no whole number", "send a whole number")
 _WORDS: dict[str, tuple[str, str]] = {
     "missing": ("is missing", "send it"),
     "extra_forbidden": ("there is no such parameter", "leave it out; /api/v1/docs lists those that there are"),
-    "string_type": ("is no text", "send a text"),
+    "string_type": ("is no text", "send a text, in quotes"),
     "list_type": ("is no list", "send a list: […]"),
     "dict_type": _OBJECT,
     "model_type": _OBJECT,
@@ -28,13 +28,17 @@ _WORDS: dict[str, tuple[str, str]] = {
     "float_parsing": _NUMBER,
     "finite_number": ("is no finite number", "send a number"),
     "text_or_number": ("is neither a text nor a number", "send a number, or its text"),
+    "short_value": ("is no text, number, true, false or null", "send one of these"),
     "bool_type": ("is neither true nor false", "send true or false"),
     "bool_parsing": ("is neither true nor false", "send true or false"),
 }
 # The same for those that name a bound.
 _BOUNDS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
     "too_long": lambda said: (
-        f"has {said['actual_length']} entries, and {said['max_length']} is the most",
+        # Of an object it is not told how many there are.
+        f"has {said['actual_length']} entries, and {said['max_length']} is the most"
+        if said.get("actual_length")
+        else f"has more than {said['max_length']} entries",
         f"send at most {said['max_length']} at once, the others in another request",
     ),
     "too_short": lambda said: (

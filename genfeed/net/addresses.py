@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ from urllib.parse import urlsplit
 WEB_PORTS = frozenset({80, 443})
 LONGEST_URL = 4_096
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All of IPv6 that is given out. What lies outside (::a.b.c.d and ::ffff:0:a.b.c.d, fec0::, …) reaches no stranger.
+_UNICAST = ipaddress.ip_network("2000::/3")
+_HOST = re.compile(r"[a-z0-9._:-]+")
 # A resolver can't be told to hurry: it runs beside, and is not waited for beyond the deadline.
 _resolvers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
 
@@ -48,7 +52,7 @@ def read_address(url: str, allow: Collection[str] = ()) -> Address:
         raise RefusedAddressError("the URL is not well formed")
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        port = {"http": 80, "https": 443}.get(parts.scheme, 0) if parts.port is None else parts.port
         host = (parts.hostname or "").encode("idna").decode().lower().rstrip(".")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         target.encode("ascii")
@@ -60,6 +64,8 @@ def read_address(url: str, allow: Collection[str] = ()) -> Address:
         raise RefusedAddressError("the URL carries credentials")
     if not host:
         raise RefusedAddressError("the URL names no host")
+    if not _HOST.fullmatch(host):
+        raise RefusedAddressError("the URL is not well formed")
     address = Address(parts.scheme, host, port, target)
     if port not in WEB_PORTS and address.pair not in allow:
         raise RefusedAddressError(f"port {port} is not one of {', '.join(map(str, sorted(WEB_PORTS)))}")
@@ -78,6 +84,8 @@ def is_public(text: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if address not in _UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 

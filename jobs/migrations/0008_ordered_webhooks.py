@@ -4,38 +4,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('clients', '0006_withholds_nsfw'),
-        ('jobs', '0007_handovers'),
+        ("clients", "0006_withholds_nsfw"),
+        ("jobs", "0007_handovers"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='webhookdelivery',
-            name='delivery_due',
+            model_name="webhookdelivery",
+            name="delivery_due",
         ),
         migrations.AddField(
-            model_name='webhookdelivery',
-            name='place',
-            field=models.PositiveBigIntegerField(help_text='In the line of an ordered endpoint: only the first that is pending is attempted.', null=True),
+            model_name="webhookdelivery",
+            name="place",
+            field=models.PositiveBigIntegerField(
+                help_text="In the line of an ordered endpoint: only the first that is pending is attempted.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='webhookendpoint',
-            name='last_place',
-            field=models.PositiveBigIntegerField(default=0, help_text='Of the last delivery that was put in line.'),
+            model_name="webhookendpoint",
+            name="last_place",
+            field=models.PositiveBigIntegerField(default=0, help_text="Of the last delivery that was put in line."),
         ),
         migrations.AddField(
-            model_name='webhookendpoint',
-            name='ordered',
-            field=models.BooleanField(default=False, help_text='One delivery at a time, the next after the one before was delivered or given up.'),
+            model_name="webhookendpoint",
+            name="ordered",
+            field=models.BooleanField(
+                default=False,
+                help_text="One delivery at a time, the next after the one before was delivered or given up.",
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(condition=models.Q(('place', None), ('status', 'pending')), fields=['next_at'], name='delivery_due'),
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("place", None), ("status", "pending")), fields=["next_at"], name="delivery_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(condition=models.Q(('place__isnull', False), ('status', 'pending')), fields=['endpoint', 'place'], name='delivery_in_line'),
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("place__isnull", False), ("status", "pending")),
+                fields=["endpoint", "place"],
+                name="delivery_in_line",
+            ),
         ),
     ]

@@ -73,7 +73,10 @@ def make_endpoint(
 
 
 def change_endpoint(endpoint: WebhookEndpoint, changes: dict[str, Any], *, actor: Actor) -> WebhookEndpoint:
-    """Changes `url`, `events`, `description`, `ordered` or `is_active`. What waits goes to the new address. Raises ApiError."""
+    """Changes `url`, `events`, `description`, `ordered` or `is_active`; raises ApiError.
+
+    What waits goes to the new address, and stands in line where `ordered` begins.
+    """
     if "url" in changes:
         check_webhook_url(changes["url"], field="url")
     if "events" in changes:

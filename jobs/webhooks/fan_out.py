@@ -130,8 +130,7 @@ class _Maker:
             # The first price is what puts a new model on sale.
             is_first = said["previous"].get("amount") is None and settings.GENFEED_MODE == "cloud"
             kind = "model.added" if is_first else kind
-            said = self._own_price(said, client.pk)
-        yield kind, said
+        yield kind, self._own_price(said, client.pk)
 
     def _own_price(self, said: dict[str, Any], client_id: int) -> dict[str, Any]:
         self._book = self._book or load_book()

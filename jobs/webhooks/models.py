@@ -107,7 +107,9 @@ class WebhookDelivery(models.Model):
         indexes = [
             models.Index(fields=["next_at"], condition=Q(status="pending", place=None), name="delivery_due"),
             models.Index(
-                fields=["endpoint", "place"], condition=Q(status="pending", place__isnull=False), name="delivery_in_line"
+                fields=["endpoint", "place"],
+                condition=Q(status="pending", place__isnull=False),
+                name="delivery_in_line",
             ),
             models.Index(fields=["endpoint", "id"]),
             models.Index(fields=["client", "id"]),

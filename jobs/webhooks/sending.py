@@ -22,6 +22,7 @@ from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.secrets import secret_of_jobs, secrets_of
 
 Status = WebhookDelivery.Status
+USER_AGENT = "GenFeed/1 (+webhooks)"
 SECONDS = 10.0
 # Longer than an attempt can take: meanwhile nobody else attempts it.
 LEASE = timedelta(seconds=60)
@@ -49,6 +50,11 @@ class Outcome:
     body: str = ""
     error: str = ""
     retry_after: int = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the address wants nothing more."""
+        return self.status == 410
 
     @property
     def is_taken(self) -> bool:
@@ -98,7 +104,7 @@ def _claim(row: WebhookDelivery, now: datetime) -> Attempt | None:
         return None
     body = row.message.body.encode()
     headers = signed_headers(own, message_id=row.message_id, at=int(now.timestamp()), body=body)
-    return Attempt(row, body, {"Content-Type": "application/json", **headers})
+    return Attempt(row, body, {"Content-Type": "application/json", "User-Agent": USER_AGENT, **headers})
 
 
 def send(attempt: Attempt) -> Outcome:
@@ -131,7 +137,8 @@ def apply(row: WebhookDelivery, outcome: Outcome) -> bool:
         columns |= {"status": Status.DELIVERED, "delivered_at": now}
     else:
         at = now + max(wait_after(row.attempts), timedelta(seconds=outcome.retry_after))
-        columns |= {"status": Status.FAILED} if at > row.give_up_at else {"next_at": at}
+        ends = outcome.is_gone or at > row.give_up_at
+        columns |= {"status": Status.FAILED} if ends else {"next_at": at}
     own = WebhookDelivery.objects.filter(pk=row.pk, status=Status.PENDING, attempts=row.attempts)
     if not own.update(**columns):
         return False
@@ -142,7 +149,7 @@ def apply(row: WebhookDelivery, outcome: Outcome) -> bool:
 
 def _note(endpoint: WebhookEndpoint, outcome: Outcome) -> None:
     if not outcome.is_taken:
-        endpoints.note_failure(endpoint, outcome.error, is_gone=outcome.status == 410)
+        endpoints.note_failure(endpoint, outcome.error, is_gone=outcome.is_gone)
     elif endpoint.failures:
         endpoints.note_success(endpoint)
 

@@ -140,7 +140,7 @@ def test_a_wrong_item_of_a_list_is_named_with_its_place(admin_api: HttpClient) -
 
     body = assert_error(answer, 400, "invalid_request", details=True)
     assert body["details"]["problems"] == [{"path": "ids.1", "message": "is no text"}]
-    assert (body["message"], body["hint"]) == ("ids.1: is no text.", "Send a text.")
+    assert (body["message"], body["hint"]) == ("ids.1: is no text.", "Send a text, in quotes.")
 
 
 @pytest.mark.parametrize("content", [b'{"ids": [', b"\xff\xfe", b"NaN", b'{"ids": ["\\ud800"], "enabled": true}'])

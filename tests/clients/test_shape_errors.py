@@ -24,7 +24,7 @@ class Body(BaseModel):
 @pytest.mark.parametrize(
     ("given", "message", "hint"),
     [
-        ({"name": 5}, "name: is no text.", "Send a text."),
+        ({"name": 5}, "name: is no text.", "Send a text, in quotes."),
         ({"name": ""}, "name: has fewer than 1 characters.", "Send at least 1."),
         ({"name": "abcd"}, "name: has more than 3 characters.", "Send at most 3."),
         ({"name": "A"}, "name: does not match ^[a-z]*$.", "Send a text that does."),

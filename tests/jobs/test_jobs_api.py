@@ -130,6 +130,17 @@ def test_a_bad_request_is_refused_and_nothing_is_accepted(acme: HttpClient, body
     assert nothing_was_accepted()
 
 
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"a": {"b": 1}}, "metadata.a: is no text, number, true, false or null."),
+        ({str(n): n for n in range(51)}, "metadata: has more than 50 entries."),
+    ],
+)
+def test_metadata_that_is_not_kept_is_told_in_words(acme: HttpClient, metadata: Any, message: str) -> None:
+    assert post(acme, {**FOX, "metadata": metadata}).json()["message"] == message
+
+
 def test_an_unknown_model_is_told_with_the_nearest(acme: HttpClient) -> None:
     assert "fal-ai/flux/dev" in post(acme, {"model": "fal-ai/flux/deb", "input": {}}).json()["hint"]
 
@@ -359,7 +370,7 @@ def test_a_refusal_is_replayed_but_not_one_that_time_may_heal(acme: HttpClient) 
     assert list(IdempotentAnswer.objects.values_list("key", "status")) == [("poor", 402)]
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "a\tb"])
+@pytest.mark.parametrize("key", ["x" * 256, "a\tb", "", " "])
 def test_a_key_that_can_t_be_kept_is_refused(acme: HttpClient, key: str) -> None:
     assert error(post(acme, **{"Idempotency-Key": key})) == (400, "invalid_request")
     assert nothing_was_accepted()
@@ -427,6 +438,7 @@ def test_a_list_can_be_narrowed(acme: HttpClient) -> None:
     assert [job["id"] for job in acme.get("/api/v1/jobs?status=queued").json()["items"]] == [two]
     assert acme.get("/api/v1/jobs?model=fal-ai/other").json()["items"] == []
     assert error(acme.get("/api/v1/jobs?status=lost")) == (400, "invalid_request")
+    assert error(acme.get("/api/v1/jobs?state=queued")) == (400, "invalid_request")
 
 
 def test_events_are_read_after_the_last_one_that_is_known(acme: HttpClient) -> None:

@@ -14,6 +14,8 @@ from genfeed.net.addresses import GuardError, RefusedAddressError, is_public, pu
         "100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1",
         "fd00:ec2::254", "ff02::1", "2001:db8::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
         "2002:7f00:1::", "2002:a00:1::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "fe80::1%eth0", "", "nonsense",
+        "::7f00:1", "::127.0.0.1", "::a9fe:a9fe", "::ffff:0:7f00:1", "::ffff:0:10.0.0.1", "fec0::1", "5f00::1",
+        "4000::1", "64:ff9b:1::7f00:1", "100::1", "2001:0:7f00:1::", "0:0:0:0:0:ffff:7f00:1", "2002:a9fe:a9fe::1",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_none(address: str) -> None:
@@ -32,9 +34,11 @@ def test_an_address_of_the_public_internet_is_public(address: str) -> None:
     [
         "ftp://example.com/a", "file:///etc/passwd", "gopher://example.com", "data:text/plain,a", "//example.com/a",
         "example.com/a", "", "http://", "http:///a", "http://user@example.com/", "http://user:word@example.com/",
-        "http://example.com:22/", "http://example.com:8080/", "https://example.com:99999/", "http://[::1/",
+        "http://example.com:0/", "http://example.com:22/", "http://example.com:8080/", "https://example.com:99999/", "http://[::1/",
         "http://exa mple.com/", "http://example.com/a b", "http://example.com/\r\nHost: b", "http://example.com/ü",
         "http://" + "a" * 5000,
+        "http://example.com\\@127.0.0.1/", "http://127.0.0.1%2f@example.com/", "http://example.com:80@127.0.0.1/",
+        "http://example.com:٨٠/", "http://exam\tple.com/", "http://:80/", "javascript:alert(1)", "http:example.com",
     ],
 )  # fmt: skip
 def test_a_url_of_another_kind_is_refused(url: str) -> None:
@@ -74,10 +78,19 @@ def test_all_addresses_of_a_public_host_are_returned() -> None:
     ]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "0177.0.0.1", "0"])
-def test_loopback_is_refused_however_it_is_written(host: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/", "http://localhost/", "http://2130706433/", "http://0x7f.1/", "http://127.1/",
+        "http://0177.0.0.1/", "http://0/", "http://017700000001/", "http://0x7f000001/", "http://127.0.0.1./",
+        "http://①②⑦.⓪.⓪.①/", "http://127。0。0。1/", "http://[::1]/", "http://[::7f00:1]/", "http://[::]/",
+        "http://[::ffff:7f00:1]/", "http://[0:0:0:0:0:ffff:127.0.0.1]/", "http://[fe80::1%25eth0]/",
+        "http://%31%32%37.0.0.1/", "http://LOCALHOST./", "http://x.localhost/",
+    ],
+)  # fmt: skip
+def test_loopback_is_refused_however_it_is_written(url: str) -> None:
     with pytest.raises(GuardError):
-        public_addresses(host, 80)
+        public_addresses(read_address(url).host, 80)
 
 
 def test_a_host_that_the_operator_named_may_be_private() -> None:

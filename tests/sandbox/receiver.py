@@ -45,6 +45,10 @@ class Receiver:
         self.server.shutdown()
         self.server.server_close()
 
+    def status(self) -> int:
+        """What the delivery that has just come is answered."""
+        return self.statuses.pop(0) if self.statuses else 200
+
     def wait(self, count: int) -> list[Delivery]:
         """The deliveries once there are so many."""
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -63,7 +67,7 @@ class Receiver:
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver.deliveries.append(Delivery(self.path, headers, raw, time.time()))
-                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                self.send_response(receiver.status())
                 self.send_header("content-length", "0")
                 self.end_headers()
                 # Now and then a server closes a kept connection without a word.

@@ -333,6 +333,7 @@ def test_an_endpoint_that_says_it_is_gone_is_switched_off_at_once(
     work()
 
     assert not WebhookEndpoint.objects.get().is_active
+    assert (the_delivery().status, the_delivery().error) == ("failed", "answered 410")
 
 
 def test_a_success_forgets_the_failures(listen: Listen, receiver: Receiver, work: Work) -> None:

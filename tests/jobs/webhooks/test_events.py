@@ -12,6 +12,7 @@ from jobs.failures import QUEUE_TIMEOUT
 from jobs.finishing import fail
 from jobs.models import Job, Status
 from jobs.webhooks.fan_out import fan_out
+from jobs.webhooks.models import WebhookDelivery
 from jobs.webhooks.secrets import rotate, secret_of_jobs, secrets_of
 from tests.jobs.doubles import make_caller, make_job
 from tests.jobs.webhooks.conftest import Listen, tell
@@ -65,6 +66,17 @@ def test_a_jobs_own_address_gets_its_events_signed_with_the_clients_secret(
     (came,) = receiver.deliveries
     assert (came.body["type"], came.body["data"]["id"]) == ("job.failed", job.pk)
     assert is_signed_with(secret, came)
+
+
+def test_a_jobs_own_address_that_says_it_is_gone_is_not_tried_again(
+    receiver: Receiver, work: Work, caller: Any
+) -> None:
+    receiver.statuses = [410]
+    fail(make_job(caller, webhook_url=receiver.url), QUEUE_TIMEOUT)
+
+    work()
+
+    assert WebhookDelivery.objects.get().status == "failed"
 
 
 def test_an_endpoint_and_the_jobs_own_address_get_the_same_message(

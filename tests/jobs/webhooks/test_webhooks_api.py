@@ -10,6 +10,7 @@ from genfeed.clients.keys import create_key
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
+from jobs.webhooks.fan_out import fan_out
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.jobs.webhooks.conftest import tell
 from tests.sandbox.receiver import Receiver
@@ -66,7 +67,23 @@ def test_an_endpoint_is_made_and_its_secret_shown_once(api: Api) -> None:
         ("https://0x7f.1/x", "not on the public internet"),
         ("https://[::1]/x", "not on the public internet"),
         ("https://[::ffff:10.0.0.1]/x", "not on the public internet"),
+        ("https://[::7f00:1]/x", "not on the public internet"),
+        ("https://[64:ff9b::a9fe:a9fe]/x", "not on the public internet"),
+        ("https://[2002:7f00:1::]/x", "not on the public internet"),
+        ("https://[fe80::1]/x", "not on the public internet"),
+        ("https://[fd00:ec2::254]/x", "not on the public internet"),
+        ("https://017700000001/x", "not on the public internet"),
+        ("https://127.1/x", "not on the public internet"),
+        ("https://①②⑦.⓪.⓪.①/x", "not on the public internet"),
+        ("https://169.254.169.254./latest", "not on the public internet"),
+        ("https://hooks.localhost/x", "not on the public internet"),
+        ("https://localhost./x", "not on the public internet"),
+        ("https://%31%32%37.0.0.1/x", "not well formed"),
+        ("https://[fe80::1%25eth0]/x", "not well formed"),
         ("https://localhost/x", "not on the public internet"),
+        ("https://example.com:0/x", "port 0 is not one of"),
+        ("https://example.com:80@10.0.0.1/x", "carries credentials"),
+        ("https://example.com\\@10.0.0.1/x", "carries credentials"),
         ("https://example.com:8443/x", "port 8443 is not one of"),
         ("https:///x", "names no host"),
         ("not a url", "not well formed"),
@@ -115,6 +132,26 @@ def test_an_endpoint_is_changed_and_switched_off(api: Api) -> None:
 
     assert (status, shown["events"], shown["is_active"], shown["description"]) == (200, ["model.*"], False, "off")
     assert api("post", f"/webhook-endpoints/{made['id']}/test")[0] == 409
+
+
+def test_order_is_asked_for_and_shown(api: Api) -> None:
+    made = api.make()
+    status, shown = api("patch", f"/webhook-endpoints/{made['id']}", {"ordered": True})
+
+    assert (made["ordered"], status, shown["ordered"]) == (False, 200, True)
+    assert api.make(ordered=True)["ordered"] is True
+    assert api("post", "/webhook-endpoints", {"url": URL, "events": ["*"], "ordered": "yes"})[0] == 400
+
+
+def test_a_delivery_that_waits_behind_another_has_no_next_attempt_yet(api: Api, receiver: Receiver) -> None:
+    api.make(receiver.url, ("*",), ordered=True)
+    for _ in range(2):
+        tell(api.client.pk)
+    fan_out()
+
+    shown = api("get", "/webhook-deliveries")[1]["items"]
+
+    assert sorted(one["next_attempt_at"] is None for one in shown) == [False, True]
 
 
 def test_a_change_to_a_private_address_is_refused(api: Api) -> None:
