@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 
@@ -54,7 +54,7 @@ def firsts() -> QuerySet[WebhookDelivery]:
     """The first of each line."""
     line = _waiting.filter(endpoint=OuterRef("pk")).order_by("place")
     lines = WebhookEndpoint.objects.filter(ordered=True)
-    return WebhookDelivery.objects.filter(pk__in=lines.values_list(line.values("pk")[:1]))
+    return WebhookDelivery.objects.filter(pk__in=lines.values_list(Subquery(line.values("pk")[:1])))
 
 
 def stands_behind() -> Exists:
