@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from genfeed.clients.sealing import CannotUnsealError
@@ -83,8 +83,8 @@ def claim(limit: int, busy: Counter[str]) -> list[Attempt]:
 def _due(now: datetime, full: Iterable[str], limit: int) -> list[WebhookDelivery]:
     """What was due first, of lanes that are not full: deliveries without order, and the first of each line."""
     found: list[WebhookDelivery] = []
-    for some in (WebhookDelivery.objects.filter(place=None), ordering.firsts()):
-        due = some.filter(status=Status.PENDING, next_at__lte=now).exclude(lane__in=full)
+    for some in (Q(place=None), Q(pk__in=ordering.firsts())):
+        due = WebhookDelivery.objects.filter(some, status=Status.PENDING, next_at__lte=now).exclude(lane__in=full)
         found += due.select_related("message", "endpoint").order_by("next_at")[:limit]
     return sorted(found, key=lambda row: row.next_at)[:limit]
 
