@@ -26,6 +26,7 @@ from jobs.caps import over_caps
 from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
+from jobs.null_characters import refuse_null_characters
 from jobs.outgoing import SAFETY, outgoing_input
 from jobs.transitions import tell_queued
 from pricing.counting.requests import make_request
@@ -100,6 +101,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
             "This is a test key: it never spends money, and running a model does.",
             "Use a live key to run jobs; a test key asks for models and estimates.",
         )
+    refuse_null_characters({"input": wanted.input, "metadata": wanted.metadata})
     entry = find_model(wanted.model, is_admin=False, within=narrowing.narrowed(published.current(), caller))
     if not queue.is_runnable(entry.provider):
         raise ApiError(

@@ -84,13 +84,13 @@ def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     if filters.status:
         jobs = jobs.filter(status=filters.status)
     if filters.model:
-        jobs = jobs.filter(endpoint_id=filters.model.rpartition(":")[2])
+        jobs = jobs.filter(endpoint_id=filters.model.rpartition(":")[2].replace("\x00", ""))
     if filters.created_after:
         jobs = jobs.filter(created_at__gte=filters.created_after)
     if filters.created_before:
         jobs = jobs.filter(created_at__lt=filters.created_before)
     if filters.cursor:
-        jobs = jobs.filter(id__lt=filters.cursor)
+        jobs = jobs.filter(id__lt=filters.cursor.replace("\x00", ""))
     found = list(jobs[: filters.limit + 1])
     shown = found[: filters.limit]
     files, base_url = assets_of(shown), base_url_of(request)
@@ -188,7 +188,7 @@ def _caller(request: HttpRequest) -> Caller:
 
 def _find(request: HttpRequest, job_id: str) -> Job:
     """The caller's own job; another client's is as unknown as one that does not exist."""
-    job = Job.objects.filter(pk=job_id[:40], client_id=_caller(request).client_id).first()
+    job = Job.objects.filter(pk=job_id[:40].replace("\x00", ""), client_id=_caller(request).client_id).first()
     if job is None:
         raise ApiError("not_found", f"There is no job {job_id[:60]!r}.", "List your jobs at /api/v1/jobs.")
     return job

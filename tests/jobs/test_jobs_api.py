@@ -131,6 +131,32 @@ def test_a_bad_request_is_refused_and_nothing_is_accepted(acme: HttpClient, body
 
 
 @pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({"input": {"prompt": "a\x00b"}}, "input.prompt"),
+        ({"input": {"prompt": "a", "x\x00": 1}}, "input: a name"),
+        ({"metadata": {"order": "\x00"}}, "metadata.order"),
+        ({"metadata": {"\x00": 1}}, "metadata: a name"),
+    ],
+)
+def test_null_characters_are_refused_by_their_place(acme: HttpClient, more: Any, place: str) -> None:
+    answer = post(acme, {**FOX, **more})
+
+    assert error(answer) == (400, "invalid_request")
+    assert answer.json()["message"] == f"{place}: holds a null character."
+    assert nothing_was_accepted()
+
+
+def test_the_words_of_an_escape_are_no_null_character(acme: HttpClient) -> None:
+    assert post(acme, {**FOX, "metadata": {"a": "\\u0000"}}).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/a%00b", "?cursor=%00", "?model=%00", "/%00/events"])
+def test_null_characters_in_addresses_find_nothing(acme: HttpClient, path: str) -> None:
+    assert acme.get(f"/api/v1/jobs{path}").status_code in (200, 404)
+
+
+@pytest.mark.parametrize(
     ("metadata", "message"),
     [
         ({"a": {"b": 1}}, "metadata.a: is no text, number, true, false or null."),
