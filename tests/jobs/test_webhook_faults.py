@@ -172,12 +172,12 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("public", "message", "signature"), PUBLISHED)
 def test_keys_of_the_key_set_verify_published_signatures(
-    public: str, message: str, signature: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+    public: str, message: str, signature: str, settings: Any
 ) -> None:
     x = base64.urlsafe_b64encode(bytes.fromhex(public)).rstrip(b"=").decode()
     listed = orjson.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
     with serving(whole(listed)) as served:
-        monkeypatch.setattr(settings, "FAL_REST_URL", served.url(""))
+        settings.FAL_REST_URL = served.url("")
         (key,) = fal_webhooks.KeySet().keys()
 
     key.verify(bytes.fromhex(signature), bytes.fromhex(message))
