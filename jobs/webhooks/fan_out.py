@@ -23,6 +23,7 @@ from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessag
 from jobs.webhooks.ordering import line_up
 from jobs.webhooks.rendering import job_data, message_body
 from pricing.margins.book import RuleBook, load_book
+from pricing.models import ModelPricing
 from pricing.selling.offers import load_sellables, offers_of
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,8 @@ class _Maker:
         kind = event.kind
         if kind == "model.price_changed":
             # The first price is what puts a new model on sale.
+            if _is_forecast(said):
+                return
             is_first = said["previous"].get("amount") is None and settings.GENFEED_MODE == "cloud"
             kind = "model.added" if is_first else kind
         yield kind, self._own_price(said, client.pk)
@@ -160,6 +163,14 @@ class _Maker:
         )
         self.messages.append(message)
         self.deliveries += [delivery_of(message, one, self._now) for one in addresses]
+
+
+def _is_forecast(said: dict[str, Any]) -> bool:
+    """Whether only what such requests took lately has changed: a price of the past tells nobody of a new one."""
+    if any(said["price"].get(name) != said["previous"].get(name) for name in ("amount", "unit", "currency")):
+        return False
+    learned = ModelPricing.objects.filter(model__provider__slug=said["provider"], model__endpoint_id=said["id"])
+    return learned.filter(default_confidence__in=("historical", "bounded")).exists()
 
 
 def delivery_of(message: WebhookMessage, to: Address, now: datetime) -> WebhookDelivery:

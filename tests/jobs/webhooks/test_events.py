@@ -14,6 +14,7 @@ from jobs.models import Job, Status
 from jobs.webhooks.fan_out import fan_out
 from jobs.webhooks.models import WebhookDelivery
 from jobs.webhooks.secrets import rotate, secret_of_jobs, secrets_of
+from pricing.models import ModelPricing
 from tests.jobs.doubles import make_caller, make_job
 from tests.jobs.webhooks.conftest import Listen, tell
 from tests.jobs.webhooks.test_delivering import is_signed_with
@@ -157,6 +158,21 @@ def test_a_model_is_told_as_added_when_its_first_price_puts_it_on_sale(
     work()
 
     assert told(receiver, "model.added")["price"]["amount"] == "0.083333333"
+
+
+@pytest.mark.parametrize(("confidence", "expected"), [("historical", 0), ("derived", 1)])
+def test_what_requests_took_lately_is_no_new_price_but_another_rule_is(
+    listen: Listen, receiver: Receiver, work: Work, confidence: str, expected: int
+) -> None:
+    model = make_priced("a/b", "0.025")
+    ModelPricing.objects.update(default_confidence=confidence)
+    OutboxEvent.objects.all().delete()
+    listen(None, "model.*")
+    tell(None, "model.price_changed", **model_payload(price=model.price, previous=model.price))
+
+    work()
+
+    assert len(receiver.deliveries) == expected
 
 
 def test_a_price_change_is_told_at_the_clients_own_price_and_without_our_reasons(
