@@ -22,7 +22,7 @@ def measure(only: Sequence[str] = ()) -> Iterator[Row]:
     """Each run in an installation of its own, on both databases; `only` names some of them."""
     for name in ("SQLite", "PostgreSQL"):
         for part in (_plain, _failing):
-            if not only or {name, part.__name__[1:]} <= {*only}:
+            if {*only} <= {name, part.__name__[1:]}:
                 with _folder() as folder, _database(name) as database:
                     yield from part(name, folder, database)
 
