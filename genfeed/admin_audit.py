@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db import models, transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from genfeed.journal.audit import Actor, Change, record
 
@@ -15,7 +16,15 @@ _SECRET_WORDS = ("password", "secret", "token", "key")
 
 
 class AuditedAdmin(admin.ModelAdmin):
-    """Mixed into every registered admin class by GenFeedAdminSite: audits additions, changes and deletions."""
+    """Mixed into every registered admin class by GenFeedAdminSite: audits additions, changes and deletions.
+
+    And calls a list by what is in it, where Django's heading says what one might do with it; one without anything says
+    how something gets there (`empty_words` of the admin class).
+    """
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        own = {"title": capfirst(str(self.opts.verbose_name_plural)), "empty_words": getattr(self, "empty_words", "")}
+        return super().changelist_view(request, own | (extra_context or {}))
 
     def log_addition(self, request: HttpRequest, obj: models.Model, message: Any) -> Any:
         record(f"{obj._meta.model_name}.added", [Change(obj)], actor=Actor.of(request.user))

@@ -121,7 +121,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         raise input_error(error, where="input") from None
     media = own_files.with_known(facts, filled, wanted.media, own)
     request = make_request(facts.inputs, filled, media)
-    if problems := over_caps(request, caller.caps) + _unsafe(filled, caller):
+    if problems := over_caps(request, caller.caps) + _unsafe(own.input, caller):
         raise problems_error(problems, where="input")
     quote = quote_checked(facts, filled, media=media, client_id=caller.client_id)
     return Prepared(
@@ -188,8 +188,9 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _unsafe(filled: Mapping[str, Any], caller: Caller) -> list[Problem]:
-    if filled.get(SAFETY) is not False or caller.may_disable_safety_checker:
+def _unsafe(given: Mapping[str, Any], caller: Caller) -> list[Problem]:
+    """What the client itself says counts: where it says nothing, the checker is sent as on."""
+    if given.get(SAFETY) is not False or caller.may_disable_safety_checker:
         return []
     hint = "leave it out, or ask the operator to allow it"
     return [Problem(SAFETY, "not_allowed", "your terms do not allow to switch the safety checker off", hint)]

@@ -108,6 +108,11 @@ class Dispatcher:
                 fail(job, failures.QUEUE_TIMEOUT)
         return bool(came or begun or files)
 
+    def until_quiet(self) -> None:
+        """Rounds until nothing is under way and nothing is due at this moment; for whoever drives it by hand."""
+        while self.tick() or self._running or self._files.is_busy:
+            self._wait(0.01)
+
     def drain(self) -> None:
         """Waits for the calls under way and writes down what they bring; then closes all connections."""
         while self._running:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 
+from django.utils import timezone
 from ulid import ULID
 
 # 48 bits of milliseconds make the first ten characters of a ULID.
@@ -10,7 +11,7 @@ _TIME = 10
 
 def new_id(prefix: str) -> str:
     """`job_01m89x49z9mhcmgg8bzbyn4ghf`: the prefix and a ULID in lower case."""
-    return f"{prefix}_{str(ULID()).lower()}"
+    return f"{prefix}_{str(ULID.from_datetime(timezone.now())).lower()}"
 
 
 def first_id(prefix: str, day: date) -> str:

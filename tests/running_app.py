@@ -46,14 +46,7 @@ class RunningApp:
 
     def manage(self, *arguments: str) -> str:
         """The output of a management command of this installation; fails with what it printed."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = manage(self.var, *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -70,10 +63,24 @@ def environment(var: Path) -> dict[str, str]:
     return kept | {"GENFEED_VAR_DIR": str(var)}
 
 
+def manage(var: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A management command of the installation in this folder, run to its end, with some settings of its own."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(var) | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @contextmanager
-def running_app(var: Path, *, catalog: Path | None = None, wait: bool = True) -> Iterator[RunningApp]:
+def running_app(
+    var: Path, *, catalog: Path | None = None, wait: bool = True, sandbox_port: int | None = None
+) -> Iterator[RunningApp]:
     """Runs `manage.py up` with the sandbox while the block runs, ready to be used (`wait`)."""
-    port, sandbox_port = free_port(), free_port()
+    port, sandbox_port = free_port(), sandbox_port or free_port()
     var.mkdir(parents=True, exist_ok=True)
     log = var.parent / f"{var.name}-{port}.log"
     settings = environment(var) | ({"SANDBOX_CATALOG": str(catalog)} if catalog else {})

@@ -44,6 +44,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
+    empty_words = "Nothing to worry about. What needs a person's eye appears here, and on the start page."
     list_display = ["shown_level", "linked_title", "subject", "seen", "shown_state"]
     list_display_links = ["shown_level"]
     list_filter = [StateFilter, "level", "code"]

@@ -51,6 +51,10 @@ class FetchPool:
                 self._pool.submit(self._call, work, item)
         return bool(came or begun)
 
+    @property
+    def is_busy(self) -> bool:
+        return self._running > 0
+
     def drain(self) -> None:
         """Waits for what is under way, writes it down, and ends."""
         while self._running:

@@ -75,6 +75,7 @@ class _Resending(ReadOnlyAdmin):
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(_Resending):
+    empty_words = "No client has an endpoint yet. Clients add theirs with POST /api/v1/webhook-endpoints."
     button, pressed = "test", "A test event is on its way; see the newest delivery."
     list_display = ["id", "client", "url", "description", "ordered", "shown_state", "failures", "created_at"]
     list_filter = ["is_active", "ordered"]
@@ -127,6 +128,9 @@ class WebhookEndpointAdmin(_Resending):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(_Resending):
+    empty_words = (
+        "Nothing was delivered yet. Events go to the endpoints that clients add, and to the webhook_url of a job."
+    )
     button, pressed = "resend", "It is on its way again."
     list_display = ["id", "shown_status", "kind", "about", "client", "attempts", "answer", "made"]
     list_filter = ["status", "message__kind"]

@@ -78,6 +78,7 @@ class BudgetForm(LimitForm):
 
 @admin.register(Budget)
 class BudgetAdmin(ReadOnlyAdmin):
+    empty_words = "No client is bound by a budget yet. Add one here, or on the client's account."
     list_display = ["words", "client", "standing", "limit_usd", "origin", "is_hard", "is_active"]
     list_display_links = ["words"]
     list_filter = ["is_active", "period", "origin", "is_hard"]

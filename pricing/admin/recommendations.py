@@ -44,6 +44,14 @@ class StateFilter(admin.SimpleListFilter):
         return super().value() or "open"
 
 
+class PolicyFilter(admin.BooleanFieldListFilter):
+    """Its heading is "By hand or policy"."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "hand or policy"
+
+
 class PolicyForm(forms.ModelForm):
     most_a_day = forms.IntegerField(label="At most so many models a day", min_value=1, max_value=1000)
 
@@ -56,7 +64,7 @@ class PolicyForm(forms.ModelForm):
 class RecommendationAdmin(ReadOnlyAdmin):
     list_display = ["linked", "reason", "amount", "standing"]
     list_display_links = None
-    list_filter = [StateFilter, "kind", "by_policy"]
+    list_filter = [StateFilter, "kind", ("by_policy", PolicyFilter)]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["title", "model__endpoint_id", "client__name"]

@@ -34,6 +34,9 @@ DAYS = (7, 30, 90)
 
 @admin.register(Bill)
 class BillAdmin(ReadOnlyAdmin):
+    empty_words = (
+        "No bill was read yet. That needs FAL_ADMIN_KEY; then they come every hour, or at once under Reconciliation."
+    )
     list_display = ["linked", "standing", "billed", "booked", "time"]
     list_display_links = None
     list_filter = ["state", "provider"]

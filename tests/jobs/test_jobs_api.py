@@ -277,6 +277,15 @@ def test_the_safety_checker_stays_on_unless_the_terms_allow_otherwise(client_of:
     assert Job.objects.get().input["enable_safety_checker"] is False
 
 
+def test_a_model_whose_own_default_is_no_safety_checker_runs_with_it_on(client_of: Caller) -> None:
+    make_sold(inputs=[PROMPT, field("enable_safety_checker", "boolean", default=False)], outputs=IMAGES_OUT)
+
+    answer = post(client_of(), {**FOX, "input": {"prompt": "a"}})
+
+    assert answer.status_code == 201
+    assert Job.objects.get().input["enable_safety_checker"] is True
+
+
 @pytest.mark.parametrize("scopes", [("jobs:read",), ("estimates", "models:read")])
 def test_without_the_scope_nothing_runs(acme: HttpClient, client_of: Caller, scopes: tuple[str, ...]) -> None:
     assert error(post(client_of(scopes=scopes, usd=0))) == (403, "forbidden_scope")

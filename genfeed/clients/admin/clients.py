@@ -39,6 +39,7 @@ class ClientForm(forms.ModelForm):
 
 @admin.register(Client)
 class ClientAdmin(admin.ModelAdmin):
+    empty_words = "There is no client yet. Add one, give it a key, and top its account up."
     form = ClientForm
     fieldsets = [
         (None, {"fields": ["name", "is_active", "email", "timezone"]}),

@@ -67,6 +67,7 @@ class RotateForm(forms.Form):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
+    empty_words = "There is no key yet. Add a client first, then a key for it; the key is shown once."
     form = NewKeyForm
     list_display = ["prefix", "name", "client", "state", "is_test", "created_at", "last_used_at", "uses", "expires_at"]
     list_filter = ["is_test", "client"]
