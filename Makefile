@@ -8,8 +8,10 @@ PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; d
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
-# Set to "-n 0" to run the tests in one process.
-PYTEST_OPTIONS ?= -n 2 --dist loadgroup
+# Set to "-n 0" to run the tests in one process. One more than there are cores: many tests wait for processes of theirs.
+PYTEST_OPTIONS ?= -n 3 --dist loadgroup
+# The tests start a hundred processes; where the environment forbids to keep bytecode, each would compile all sources.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,12 +1,18 @@
 """What many tests share: no network but loopback, a running sandbox, clients and keys."""
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.core.management.commands import flush
+from django.db import connection
 from django.test import Client as HttpClient
 
 from catalog import discovery, published, sync_runs
@@ -17,6 +23,8 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
 from pricing.reports import refusals
+from tests import kept_rows
+from tests.flushing import delete_what_is_there
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
@@ -26,10 +34,48 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On PostgreSQL only what uses the database is run again: the rest has said the same on SQLite already."""
     if django_settings.DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
         return
-    uses = [item for item in items if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ())]
+    uses = [
+        item
+        for item in items
+        if item.get_closest_marker("django_db")
+        or item.get_closest_marker("postgres")
+        or "db" in getattr(item, "fixturenames", ())
+    ]
     using = set(uses)
     config.hook.pytest_deselected(items=[item for item in items if item not in using])
     items[:] = uses
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_flush() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", delete_what_is_there)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _migrated(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """A copy of the tests' SQLite database from before the first test; None on PostgreSQL."""
+    if connection.vendor != "sqlite":
+        return None
+    copy = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("VACUUM INTO %s", [str(copy)])
+    return copy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _copied_in_time(request: pytest.FixtureRequest) -> None:
+    """Tests that commit leave the database without what migrations wrote, so that the copy is made before them."""
+    if any("migrated_sqlite" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("_migrated")
+
+
+@pytest.fixture
+def migrated_sqlite(_migrated: Path | None, tmp_path: Path) -> Path:
+    """A migrated SQLite database for processes that a test starts: a copy, which spares them all the migrations."""
+    assert _migrated is not None
+    return Path(shutil.copy(_migrated, tmp_path / "db.sqlite3"))
 
 
 def _connect_to_loopback(self: socket.socket, address: Any) -> Any:
@@ -108,6 +154,37 @@ def sync(db: None) -> Callable[..., SyncRun]:
         return done
 
     return run
+
+
+@pytest.fixture
+def synced(fal: RunningSandbox, sync: Callable[..., SyncRun]) -> SyncRun:
+    """The built-in catalog as a first sync brings it, and that sync's row: run once, its rows kept from then on."""
+    return _first_sync("built-in", fal, sync)
+
+
+@pytest.fixture
+def recorded_synced(recorded_fal: RunningSandbox, sync: Callable[..., SyncRun]) -> SyncRun:
+    """The recorded catalog as a first sync brings it, and that sync's row; kept as that of `synced`."""
+    return _first_sync("recorded", recorded_fal, sync)
+
+
+def _first_sync(catalog: str, sandbox: RunningSandbox, sync: Callable[..., SyncRun]) -> SyncRun:
+    kept_rows.once(("first sync", catalog, django_settings.GENFEED_MODE), sync)
+    published.forget()
+    sandbox.clear_requests()
+    run = SyncRun.objects.get()
+    assert run.status == "succeeded"
+    return run
+
+
+@pytest.fixture
+def seeded(fal: RunningSandbox, db: None) -> None:
+    """The built-in catalog with its prices, as a first `manage.py sync_models` brings it; kept as that of `synced`."""
+    kept_rows.once(
+        ("sync_models", django_settings.GENFEED_MODE), lambda: call_command("sync_models", stdout=StringIO())
+    )
+    published.forget()
+    fal.clear_requests()
 
 
 @pytest.fixture

@@ -223,9 +223,8 @@ def queries_of(client: HttpClient, url: str) -> int:
 
 @pytest.mark.parametrize("role", ["superuser", "viewer"])
 def test_the_whole_recorded_catalog_is_listed_with_at_most_ten_queries(
-    recorded_fal: Any, sync: Callable[..., Any], staff: Staff, role: str
+    recorded_fal: Any, recorded_synced: Any, staff: Staff, role: str
 ) -> None:
-    sync()
     client = staff(role)
     filtered = f"{LIST}?q=flux&enabled=yes&media_type=image&status=active&provider=fal&held=-"
 

@@ -124,9 +124,8 @@ def test_a_model_that_does_not_exist_is_not_found(root: HttpClient, address: str
 
 
 def test_sixty_recorded_models_are_shown_with_exactly_their_inputs(
-    recorded_fal: Any, sync: Callable[..., Any], root: HttpClient
+    recorded_fal: Any, recorded_synced: Any, root: HttpClient
 ) -> None:
-    sync()
     rows = list(AIModel.objects.order_by("endpoint_id"))
 
     wrong = {}
@@ -145,9 +144,8 @@ def test_sixty_recorded_models_are_shown_with_exactly_their_inputs(
 
 
 def test_a_new_version_says_what_changed_the_breaking_part_first(
-    fal: Any, sync: Callable[..., Any], root: HttpClient
+    fal: Any, synced: Any, sync: Callable[..., Any], root: HttpClient
 ) -> None:
-    sync()
     document = fal.model("fal-ai/flux/dev")["openapi"]
     body = document["paths"]["/fal-ai/flux/dev"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     properties = {"seed": None, "sparkle": {"type": "boolean", "default": False}}
@@ -282,9 +280,8 @@ def test_a_check_changes_nothing(root: HttpClient) -> None:
 
 
 def test_every_example_of_sixty_recorded_models_holds_what_is_required(
-    recorded_fal: Any, sync: Callable[..., Any], root: HttpClient
+    recorded_fal: Any, recorded_synced: Any, root: HttpClient
 ) -> None:
-    sync()
     rows = list(AIModel.objects.exclude(schema_version=0).order_by("endpoint_id"))
 
     wrong = {}

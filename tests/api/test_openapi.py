@@ -21,9 +21,9 @@ pytestmark = pytest.mark.django_db
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    """As anybody gets it, without a key."""
+    """As anybody gets it, without a key; nobody changes it."""
     return HttpClient().get("/api/v1/openapi.json").json()
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.prepared import copy_of_prepared
 from tests.running_app import RunningApp, running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -27,7 +28,7 @@ QUIET = [
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    with running_app(tmp_path_factory.mktemp("browser") / "var") as running:
+    with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("browser") / "var")) as running:
         yield running
 
 

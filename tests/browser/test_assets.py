@@ -11,6 +11,7 @@ from playwright.sync_api import Request
 
 from genfeed.sandbox.media.making import Wish, make
 from tests.browser.test_admin_journey import browser  # noqa: F401
+from tests.prepared import copy_of_prepared
 from tests.running_app import RunningApp, running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -23,7 +24,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>document.title="ran"</sc
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    with running_app(tmp_path_factory.mktemp("assets") / "var") as running:
+    with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("assets") / "var")) as running:
         yield running
 
 

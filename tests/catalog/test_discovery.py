@@ -89,8 +89,7 @@ def test_the_listing_carries_no_schemas_and_is_followed_to_its_end(recorded_fal,
     assert sum("cursor" in call["query"] for call in listing) == 14
 
 
-def test_a_second_sync_makes_no_doubles_and_fetches_only_the_rotating_slice(recorded_fal, sync):
-    sync()
+def test_a_second_sync_makes_no_doubles_and_fetches_only_the_rotating_slice(recorded_fal, recorded_synced, sync):
     before = picture()
     recorded_fal.clear_requests()
     run = sync()
@@ -101,8 +100,7 @@ def test_a_second_sync_makes_no_doubles_and_fetches_only_the_rotating_slice(reco
     assert picture() == before
 
 
-def test_28_syncs_fetch_every_schema_once_more(fal, sync):
-    sync()
+def test_28_syncs_fetch_every_schema_once_more(fal, synced, sync):
     first = dict(AIModel.objects.values_list("endpoint_id", "schema_checked_at"))
     for _ in range(28):
         sync()
@@ -136,8 +134,7 @@ def test_a_full_sync_fetches_every_schema(fal, sync):
     assert sync(full=True).schemas_fetched == first.added
 
 
-def test_a_model_with_another_updated_at_is_fetched_again(fal, sync):
-    sync()
+def test_a_model_with_another_updated_at_is_fetched_again(fal, synced, sync):
     fal.patch_model(FLUX, touch=True, openapi_patch={"info": {"title": "new"}})
     fal.clear_requests()
     run = sync()
@@ -145,8 +142,7 @@ def test_a_model_with_another_updated_at_is_fetched_again(fal, sync):
     assert run.updated == 1
 
 
-def test_a_new_model_appears_enabled_with_the_next_sync(fal, sync):
-    sync()
+def test_a_new_model_appears_enabled_with_the_next_sync(fal, synced, sync):
     row = fal.model(FLUX)
     fal.add_model({**row, "endpoint_id": "acme/brand-new", "openapi": rename(row["openapi"], "acme/brand-new")})
     run = sync()
@@ -160,8 +156,7 @@ def rename(document: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
     return {**document, "paths": paths}
 
 
-def test_new_models_wait_for_a_person_where_the_setting_says_so(fal, sync, settings):
-    sync()
+def test_new_models_wait_for_a_person_where_the_setting_says_so(fal, synced, sync, settings):
     settings.CATALOG_REVIEW_NEW = True
     row = fal.model(FLUX)
     fal.add_model({**row, "endpoint_id": "acme/new", "openapi": rename(row["openapi"], "acme/new")})
@@ -184,11 +179,10 @@ def test_deprecated_models_are_not_taken_in_and_known_ones_are_marked(fal, sync)
     assert run.report["deprecated"] == [FLUX]
 
 
-def test_what_a_person_switched_off_stays_off(fal, sync):
+def test_what_a_person_switched_off_stays_off(fal, synced, sync):
     from catalog.availability import switch_models
     from genfeed.journal.audit import SYSTEM
 
-    sync()
     switch_models(AIModel.objects.filter(endpoint_id=FLUX), on=False, actor=SYSTEM)
     fal.patch_model(FLUX, touch=True, metadata={"display_name": "Renamed"})
     sync(full=True)
@@ -199,8 +193,7 @@ def test_what_a_person_switched_off_stays_off(fal, sync):
 # --- changes ---
 
 
-def test_a_removed_field_is_a_breaking_version_with_alert_and_event(fal, sync):
-    sync()
+def test_a_removed_field_is_a_breaking_version_with_alert_and_event(fal, synced, sync):
     name = input_name(flux_document(fal))
     fal.patch_model(FLUX, touch=True, openapi_patch={"components": {"schemas": {name: {"properties": {"seed": None}}}}})
     run = sync()
@@ -215,8 +208,7 @@ def test_a_removed_field_is_a_breaking_version_with_alert_and_event(fal, sync):
     assert AIModel.objects.get(endpoint_id=FLUX).enabled
 
 
-def test_a_catalog_of_another_address_raises_no_alerts_for_what_differs(fal, sync):
-    sync()
+def test_a_catalog_of_another_address_raises_no_alerts_for_what_differs(fal, synced, sync):
     SyncRun.objects.update(source="http://127.0.0.1:1/v1")
     name = input_name(flux_document(fal))
     fal.patch_model(FLUX, touch=True, openapi_patch={"components": {"schemas": {name: {"properties": {"seed": None}}}}})
@@ -225,8 +217,7 @@ def test_a_catalog_of_another_address_raises_no_alerts_for_what_differs(fal, syn
     assert not Alert.objects.filter(code="schema_breaking").exists()
 
 
-def test_an_added_optional_field_is_a_compatible_version_without_alert(fal, sync):
-    sync()
+def test_an_added_optional_field_is_a_compatible_version_without_alert(fal, synced, sync):
     name = input_name(flux_document(fal))
     patch = {"components": {"schemas": {name: {"properties": {"sparkle": {"type": "boolean", "default": False}}}}}}
     fal.patch_model(FLUX, touch=True, openapi_patch=patch)
@@ -237,15 +228,13 @@ def test_an_added_optional_field_is_a_compatible_version_without_alert(fal, sync
     assert OutboxEvent.objects.filter(kind="model.changed").count() == 1
 
 
-def test_a_change_without_a_new_updated_at_is_found_by_a_full_sync(fal, sync):
-    sync()
+def test_a_change_without_a_new_updated_at_is_found_by_a_full_sync(fal, synced, sync):
     name = input_name(flux_document(fal))
     fal.patch_model(FLUX, openapi_patch={"components": {"schemas": {name: {"properties": {"seed": None}}}}})
     assert sync(full=True).changed == 1
 
 
-def test_a_model_is_retired_after_two_complete_listings_without_it_and_never_deleted(fal, sync):
-    sync()
+def test_a_model_is_retired_after_two_complete_listings_without_it_and_never_deleted(fal, synced, sync):
     fal.delete_model(FLUX)
     assert sync().retired == 0
     assert AIModel.objects.get(endpoint_id=FLUX).enabled
@@ -257,8 +246,7 @@ def test_a_model_is_retired_after_two_complete_listings_without_it_and_never_del
     assert sync().retired == 0
 
 
-def test_a_retired_model_that_comes_back_is_offered_again(fal, sync):
-    sync()
+def test_a_retired_model_that_comes_back_is_offered_again(fal, synced, sync):
     row = fal.model(FLUX)
     fal.delete_model(FLUX)
     sync(), sync()
@@ -269,8 +257,7 @@ def test_a_retired_model_that_comes_back_is_offered_again(fal, sync):
     assert run.report["returned"] == [FLUX]
 
 
-def test_a_failed_listing_between_two_complete_ones_does_not_count_towards_retirement(fal, sync):
-    sync()
+def test_a_failed_listing_between_two_complete_ones_does_not_count_towards_retirement(fal, synced, sync):
     fal.delete_model(FLUX)
     sync()
     fal.faults(fail=[{"match": MODELS, "status": 500, "after": 2}])
@@ -319,8 +306,7 @@ def test_january_then_june_of_the_real_catalog_gives_a_correct_change_report(rec
         ({"fail": [{"match": MODELS, "status": 429}]}, "429"),
     ],
 )
-def test_a_listing_in_trouble_fails_in_words_and_leaves_the_last_good_catalog(fal, sync, faults, words):
-    sync()
+def test_a_listing_in_trouble_fails_in_words_and_leaves_the_last_good_catalog(fal, synced, sync, faults, words):
     before = picture()
     fal.faults(**faults)
     run = sync()
@@ -389,8 +375,7 @@ def test_retry_after_is_honoured(fal, sync, monkeypatch):
     assert waits == [7.0]
 
 
-def test_a_failed_expansion_keeps_the_last_good_version(fal, sync):
-    sync()
+def test_a_failed_expansion_keeps_the_last_good_version(fal, synced, sync):
     fal.faults(expansion_errors=[FLUX])
     fal.patch_model(FLUX, touch=True)
     run = sync()
@@ -433,8 +418,7 @@ def test_a_document_that_is_none_is_told_and_holds_the_model(fal, sync):
     assert run.report["not_understood"][FLUX]
 
 
-def test_a_listing_that_lost_half_of_the_models_is_not_believed_until_a_person_says_so(fal, sync):
-    sync()
+def test_a_listing_that_lost_half_of_the_models_is_not_believed_until_a_person_says_so(fal, synced, sync):
     row = fal.model(FLUX)
     path_less = [entry for entry in AIModel.objects.values_list("endpoint_id", flat=True) if entry != FLUX]
     for endpoint_id in path_less:
@@ -455,8 +439,7 @@ def test_nul_characters_of_a_provider_are_dropped(fal, sync):
     assert (model.name, model.tags) == ("Flux dev", ["ab"])
 
 
-def test_a_crash_of_our_own_closes_the_run_and_changes_nothing(fal, sync, monkeypatch):
-    sync()
+def test_a_crash_of_our_own_closes_the_run_and_changes_nothing(fal, synced, sync, monkeypatch):
     before = picture()
     monkeypatch.setattr("catalog.applying.publish", lambda reason: 1 / 0)
     fal.patch_model(FLUX, metadata={"display_name": "Other"})

@@ -13,7 +13,7 @@ from tests import kills
 from tests.fleet import fleet
 
 # In one worker: it starts a dozen processes of its own.
-pytestmark = pytest.mark.xdist_group("kills")
+pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("kills")]
 
 
 @pytest.fixture

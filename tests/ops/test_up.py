@@ -13,10 +13,17 @@ import httpx
 import psutil
 import pytest
 
+from tests.prepared import copy_of_prepared, first_start
 from tests.running_app import RunningApp, environment, running_app
 from tests.sandbox_server import ROOT
 
 pytestmark = pytest.mark.xdist_group("up")
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an installation that has been started before."""
+    return copy_of_prepared(tmp_path_factory, tmp_path / "var")
 
 
 def children(app: RunningApp) -> list[psutil.Process]:
@@ -41,31 +48,31 @@ def answers(app: RunningApp) -> bool:
         return False
 
 
-def test_the_first_start_makes_everything_and_the_second_keeps_it(tmp_path: Path):
-    var = tmp_path / "var"
-    with running_app(var) as app:
-        assert answers(app)
-        assert "the sandbox stands in" in app.output
-        enabled = re.search(r"(\d+) enabled", app.output)
-        assert enabled
-        # Those whose price is known: the first sync reads prices too.
-        assert int(enabled[1]) >= 600
-        assert app.password
-        key = app.manage("create_client", "Kept").split()[-1]
-        assert (var / "secret_key").stat().st_mode & 0o777 == 0o600
-        secret = (var / "secret_key").read_text()
-    with running_app(var) as again:
+def test_the_first_start_makes_everything_and_the_second_keeps_it(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    first = first_start(tmp_path_factory)
+    assert first.ready == 200
+    assert "the sandbox stands in" in first.output
+    enabled = re.search(r"(\d+) enabled", first.output)
+    assert enabled
+    # Those whose price is known: the first sync reads prices too.
+    assert int(enabled[1]) >= 600
+    assert re.search(r"password \S+", first.output)
+    assert (prepared / "secret_key").stat().st_mode & 0o777 == 0o600
+    secret = (prepared / "secret_key").read_text()
+    with running_app(prepared) as again:
         assert "password" not in again.output
         assert "Discovering" not in again.output
-        assert (var / "secret_key").read_text() == secret
-        answer = httpx.get(f"{again.base_url}/api/v1/models", headers={"X-API-Key": key})
+        assert (prepared / "secret_key").read_text() == secret
+        answer = httpx.get(f"{again.base_url}/api/v1/models", headers={"X-API-Key": first.key})
         assert answer.status_code == 200
         assert len(answer.json()["items"]) == 50
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_no_process_behind(tmp_path: Path, number: int):
-    with running_app(tmp_path / "var") as app:
+def test_stopping_leaves_no_process_behind(prepared: Path, number: int):
+    with running_app(prepared) as app:
         running = children(app)
         assert {"qcluster", "sandbox"} <= {word for process in running for word in process.cmdline()}
         assert app.stop(number) == 0
@@ -74,8 +81,8 @@ def test_stopping_leaves_no_process_behind(tmp_path: Path, number: int):
         assert "did not stop in time" not in app.output
 
 
-def test_a_child_that_dies_is_started_again(tmp_path: Path):
-    with running_app(tmp_path / "var") as app:
+def test_a_child_that_dies_is_started_again(prepared: Path):
+    with running_app(prepared) as app:
         web = child(app, "granian")
         os.killpg(web.pid, signal.SIGKILL)
         wait_for(lambda: not web.is_running() or web.status() == psutil.STATUS_ZOMBIE)
@@ -103,8 +110,8 @@ def test_a_port_in_use_is_told_in_one_sentence_and_nothing_is_started(tmp_path: 
     assert "Preparing" not in done.stdout
 
 
-def test_other_commands_of_the_installation_find_the_running_sandbox(tmp_path: Path):
-    with running_app(tmp_path / "var") as app:
+def test_other_commands_of_the_installation_find_the_running_sandbox(prepared: Path):
+    with running_app(prepared) as app:
         said = app.manage("sync_models")
     assert "759 models listed, 0 added" in said
 

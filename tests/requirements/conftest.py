@@ -10,6 +10,8 @@ import orjson
 import pytest
 from django.test import Client as HttpClient
 
+from catalog import published
+from tests import kept_rows
 from tests.recorded import JUNE, rows
 from tests.sandbox_server import RunningSandbox, recorded_catalog
 
@@ -32,18 +34,33 @@ def _recorded() -> bytes:
 
 
 @pytest.fixture
-def few(fal: RunningSandbox, sync: Callable[..., Any], tmp_path: Path) -> RunningSandbox:
-    """The recorded models of RECORDED, discovered; skipped where the recordings are missing."""
+def few_offered(fal: RunningSandbox, tmp_path: Path) -> Callable[[], RunningSandbox]:
+    """Makes the sandbox offer the recorded models of RECORDED; skipped where the recordings are missing."""
     recorded_catalog("2026-06")
     file = tmp_path / "few.jsonl.gz"
-    file.write_bytes(_recorded())
-    fal.load_catalog(file)
-    assert sync().listed == len(RECORDED)
-    return fal
+
+    def offer() -> RunningSandbox:
+        file.write_bytes(_recorded())
+        fal.load_catalog(file)
+        return fal
+
+    return offer
 
 
 @pytest.fixture
-def field_of(few: RunningSandbox, api: HttpClient) -> Callable[[str, str], dict[str, Any]]:
+def few(few_offered: Callable[[], RunningSandbox], sync: Callable[..., Any]) -> None:
+    """The recorded models of RECORDED, discovered: really once, their rows kept from then on."""
+
+    def discover() -> None:
+        few_offered()
+        assert sync().listed == len(RECORDED)
+
+    kept_rows.once(("few",), discover)
+    published.forget()
+
+
+@pytest.fixture
+def field_of(few: None, api: HttpClient) -> Callable[[str, str], dict[str, Any]]:
     """An input field ("loras") or a field within one ("loras.scale") of a model, as the API shows it."""
 
     def find(endpoint_id: str, path: str) -> dict[str, Any]:

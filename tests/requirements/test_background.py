@@ -42,9 +42,8 @@ def test_no_list_asks_the_provider(no_provider_calls: None, api: HttpClient, add
 
 
 def test_while_a_sync_reads_the_lists_answer_with_the_catalog_before(
-    fal: Any, sync: Any, api: HttpClient, monkeypatch: pytest.MonkeyPatch
+    fal: Any, synced: Any, sync: Any, api: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync()
     before = api.get("/api/v1/models").json()
     during: list[Any] = []
     get = JsonReader.get

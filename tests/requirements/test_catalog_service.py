@@ -55,10 +55,7 @@ def test_validate_new_models_is_part_of_every_sync_and_its_report(fal: Any, sync
     assert totals["enabled"] + totals["held"] == totals["models"]
 
 
-def test_every_enabled_model_has_a_schema_and_an_explicit_price_state(
-    fal: Any, sync: Callable[..., Any], api: HttpClient
-) -> None:
-    sync()
+def test_every_enabled_model_has_a_schema_and_an_explicit_price_state(fal: Any, synced: Any, api: HttpClient) -> None:
     assert not AIModel.objects.filter(enabled=True, schema_version=0).exists()
     listed = api.get("/api/v1/models?limit=200").json()["items"]
     assert all(model["schema_version"] >= 1 for model in listed)
@@ -68,10 +65,7 @@ def test_every_enabled_model_has_a_schema_and_an_explicit_price_state(
 
 
 @pytest.mark.parametrize("category", ["text-to-image", "image-to-image", "text-to-video", "image-to-video"])
-def test_the_four_visual_categories_can_be_asked_for(
-    fal: Any, sync: Callable[..., Any], api: HttpClient, category: str
-) -> None:
-    sync()
+def test_the_four_visual_categories_can_be_asked_for(fal: Any, synced: Any, api: HttpClient, category: str) -> None:
     found = api.get(f"/api/v1/models?category={category}&limit=200").json()["items"]
     assert found
     assert {model["category"] for model in found} == {category}
@@ -93,9 +87,8 @@ def test_a_model_is_converted_to_the_shape_of_existing_collections(three: None) 
 
 
 def test_a_newest_document_that_is_not_understood_leaves_the_last_good_version_in_force(
-    fal: Any, sync: Callable[..., Any], api: HttpClient
+    fal: Any, synced: Any, sync: Callable[..., Any], api: HttpClient
 ) -> None:
-    sync()
     before = api.get(f"/api/v1/models/{FLUX}").json()
     fal.patch_model(FLUX, touch=True, openapi={"openapi": "4.0", "nothing": "known"})
     assert FLUX in sync().report["not_understood"]
@@ -104,8 +97,7 @@ def test_a_newest_document_that_is_not_understood_leaves_the_last_good_version_i
     assert (after["schema_version"], after["input_schema"]) == (1, before["input_schema"])
 
 
-def test_old_versions_stay_as_they_were(fal: Any, sync: Callable[..., Any]) -> None:
-    sync()
+def test_old_versions_stay_as_they_were(fal: Any, synced: Any, sync: Callable[..., Any]) -> None:
     first = AIModel.objects.get(endpoint_id=FLUX).schema_versions.get(number=1)
     fal.patch_model(FLUX, touch=True, openapi_patch={"components": {"schemas": {"Image": {"title": "Picture"}}}})
     sync()

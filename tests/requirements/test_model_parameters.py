@@ -65,7 +65,7 @@ def test_the_substyles_of_recraft_stand_beside_their_styles(field_of: FieldOf) -
     assert "vector_illustration/line_art" in styles
 
 
-def test_standard_and_master_of_kling_are_two_models_with_the_same_parameters(few: Any, api: HttpClient) -> None:
+def test_standard_and_master_of_kling_are_two_models_with_the_same_parameters(few: None, api: HttpClient) -> None:
     """The requirement's `mode` is part of the id at fal."""
     standard = api.get(f"/api/v1/models/{KLING}").json()["inputs"]
     master = api.get("/api/v1/models/fal-ai/kling-video/v2/master/text-to-video").json()["inputs"]
@@ -82,22 +82,22 @@ def test_a_model_without_named_sizes_has_its_ratios(field_of: FieldOf) -> None:
     assert {"1:1", "16:9", "9:16", "4:3", "3:4"} <= set(ratios)
 
 
-def test_an_image_size_may_be_a_name(few: Any) -> None:
+def test_an_image_size_may_be_a_name(few: None) -> None:
     assert problems(FLUX, prompt="a cat", image_size="landscape_16_9") == []
 
 
-def test_an_image_size_may_be_width_and_height(few: Any) -> None:
+def test_an_image_size_may_be_width_and_height(few: None) -> None:
     assert problems(FLUX, prompt="a cat", image_size={"width": 1280, "height": 720}) == []
 
 
 @pytest.mark.parametrize("wrong", ["portrait_9_16", "landscape", {"width": "wide"}, {"width": 0, "height": 0}, 1024])
-def test_an_image_size_that_is_neither_is_refused(few: Any, wrong: Any) -> None:
+def test_an_image_size_that_is_neither_is_refused(few: None, wrong: Any) -> None:
     found = problems(FLUX, prompt="a cat", image_size=wrong)
     assert found
     assert all(problem.path.startswith("image_size") for problem in found)
 
 
-def test_a_size_name_that_fal_never_had_leads_to_the_nearest_that_it_has(few: Any) -> None:
+def test_a_size_name_that_fal_never_had_leads_to_the_nearest_that_it_has(few: None) -> None:
     (problem,) = problems(FLUX, prompt="a cat", image_size="portrait_9_16")
     assert "portrait_16_9" in problem.hint
 
@@ -106,7 +106,7 @@ def outputs(api: HttpClient, model: str) -> dict[str, dict[str, Any]]:
     return {field["name"]: field for field in api.get(f"/api/v1/models/{model}").json()["outputs"]}
 
 
-def test_a_list_of_images_shows_address_size_and_type_of_each_and_what_else_comes(few: Any, api: HttpClient) -> None:
+def test_a_list_of_images_shows_address_size_and_type_of_each_and_what_else_comes(few: None, api: HttpClient) -> None:
     found = outputs(api, FLUX)
     assert {"images", "seed", "has_nsfw_concepts"} <= set(found)
     images = found["images"]
@@ -116,7 +116,7 @@ def test_a_list_of_images_shows_address_size_and_type_of_each_and_what_else_come
 
 @pytest.mark.parametrize(("model", "name", "media"), [("fal-ai/esrgan", "image", "image"), (KLING, "video", "video")])
 def test_a_single_file_shows_address_type_and_size(
-    few: Any, api: HttpClient, model: str, name: str, media: str
+    few: None, api: HttpClient, model: str, name: str, media: str
 ) -> None:
     found = outputs(api, model)[name]
     assert found["media"] == media
@@ -134,18 +134,19 @@ def test_a_single_file_shows_address_type_and_size(
     ],
 )
 def test_the_limits_of_a_model_follow_from_its_schema(
-    few: Any, api: HttpClient, model: str, limit: str, value: Any
+    few: None, api: HttpClient, model: str, limit: str, value: Any
 ) -> None:
     assert api.get(f"/api/v1/models/{model}").json()["limits"][limit] == value
 
 
 def test_a_changed_bound_at_the_provider_is_the_new_limit_without_a_change_of_code(
-    few: Any, sync: Any, api: HttpClient
+    few: None, few_offered: Any, sync: Any, api: HttpClient
 ) -> None:
-    reference = few.model(KLING)["openapi"]["paths"][f"/{KLING}"]["post"]["requestBody"]["content"]
+    fal = few_offered()
+    reference = fal.model(KLING)["openapi"]["paths"][f"/{KLING}"]["post"]["requestBody"]["content"]
     name = reference["application/json"]["schema"]["$ref"].rpartition("/")[2]
     duration = {"properties": {"duration": {"enum": ["5", "10", "15"]}}}
-    few.patch_model(KLING, touch=True, openapi_patch={"components": {"schemas": {name: duration}}})
+    fal.patch_model(KLING, touch=True, openapi_patch={"components": {"schemas": {name: duration}}})
     sync()
     assert AIModel.objects.get(endpoint_id=KLING).limits["max_duration"] == 15
     assert api.get(f"/api/v1/models/{KLING}").json()["limits"]["max_duration"] == 15

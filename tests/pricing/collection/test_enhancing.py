@@ -171,8 +171,7 @@ def test_enhancing_twice_adds_nothing(fal: Any) -> None:
     assert list(ExistingModel.objects.values()) == existing
 
 
-def test_prices_come_from_the_provider_with_pricing_only(fal: Any, sync: Any) -> None:
-    sync()
+def test_prices_come_from_the_provider_with_pricing_only(fal: Any, synced: Any) -> None:
     imported(legacy("fal-ai/flux/dev"))
     result = enhance(actor=TESTER, pricing_only=True)
     assert (result.added, result.pricing_synced) == (0, 1)
@@ -277,8 +276,7 @@ def test_adopting_is_not_mixed_with_a_dry_run() -> None:
         run("--dry-run", "--adopt-prices")
 
 
-def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, sync: Any) -> None:
-    sync()
+def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, synced: Any) -> None:
     imported(legacy("fal-ai/flux/dev"))
     result = sync_prices(None)
     row = ExistingModel.objects.select_related("model").get()
@@ -287,8 +285,7 @@ def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, sy
     assert (row.pricing, row.model.legacy_pricing) == ({"image": "0.05"}, {"image": 0.05})
 
 
-def test_the_command_refreshes_costs_alone_with_pricing_only(fal: Any, sync: Any) -> None:
-    sync()
+def test_the_command_refreshes_costs_alone_with_pricing_only(fal: Any, synced: Any) -> None:
     imported(legacy("fal-ai/flux/dev"))
     fal.clear_requests()
     said = run("--pricing-only")

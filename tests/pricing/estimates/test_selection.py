@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from django.test import Client as HttpClient
 
+from catalog import published
 from catalog.models import AIModel
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import history
 from pricing.existing.duplicates import link
 from pricing.models import ExistingModel, ModelPricing, UsageRecord
+from tests import kept_rows
 from tests.pricing.estimates.sold import IMAGE_URL, NUM_IMAGES, PROMPT, VIDEO_OUT, field, make_sold, post
 from tests.pricing.selling.priced import add_rule
 
@@ -30,12 +32,17 @@ def sell(endpoint_id: str, price: str, quality: str = "", *, minutes: float | No
 
 @pytest.fixture(autouse=True)
 def _no_margin(db: None) -> None:
-    add_rule("global", mode="markup", rate="0")
+    kept_rows.once(("no margin",), lambda: add_rule("global", mode="markup", rate="0"))
 
 
 @pytest.fixture
-def four() -> None:
+def four(_no_margin: None) -> None:
     """Four models that differ in price, quality and speed, each best in one of them or in none."""
+    kept_rows.once(("four to choose from",), _make_four)
+    published.forget()
+
+
+def _make_four() -> None:
     sell("m/cheap", "0.004", "low", minutes=2)
     sell("m/fast", "0.03", "medium", minutes=0.1)
     sell("m/good", "0.15", "ultra", minutes=1)

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from django.test import Client as HttpClient
 
+from catalog import published
 from genfeed.journal.audit import SYSTEM
 from pricing.existing.duplicates import link
 from pricing.money import parse_usd
+from tests import kept_rows
 from tests.pricing.estimates.sold import (
     DURATION,
     IMAGE_URL,
@@ -30,8 +32,13 @@ FILM = {"name": "film", "model": "fal-ai/film", "input": {"prompt": "b", "image_
 
 
 @pytest.fixture(autouse=True)
-def _models() -> None:
+def _models(db: None) -> None:
     """Prices by markup of nothing: $0.03 an image, $0.10 a second of film, $0.02 a second of lip movement."""
+    kept_rows.once(("workflows",), _make_models)
+    published.forget()
+
+
+def _make_models() -> None:
     from tests.pricing.selling.priced import add_rule
 
     make_sold("fal-ai/image", "0.03", "images", inputs=[PROMPT, NUM_IMAGES], outputs=IMAGES_OUT)

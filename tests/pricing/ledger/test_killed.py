@@ -15,14 +15,12 @@ KILLS = """
 import json, os, signal
 import django
 django.setup()
-from django.core.management import call_command
 from django.db import connection
 from genfeed.journal.audit import SYSTEM
 from pricing.ledger import accounts, afterwards, checking
 from pricing.models import Account, Budget
 from tests.pricing.ledger.books import CENT, USD, balance, end, hold, make_client
 
-call_command("migrate", verbosity=0)
 checking.open_jobs = None
 client = make_client(usd=10)
 Budget.objects.create(client=client, period="day", limit=100 * USD)
@@ -88,10 +86,12 @@ print(json.dumps(report))
 """
 
 
-def test_whatever_is_killed_at_whatever_statement_the_ledger_is_proven_and_nothing_is_half_done(tmp_path: Path) -> None:
+def test_whatever_is_killed_at_whatever_statement_the_ledger_is_proven_and_nothing_is_half_done(
+    migrated_sqlite: Path,
+) -> None:
     settings = {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{migrated_sqlite}",
         "PYTHONPATH": str(ROOT),
     }
 

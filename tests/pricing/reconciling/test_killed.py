@@ -23,7 +23,6 @@ from tests.pricing.ledger.books import make_client
 from tests.pricing.reconciling.bills import Bills, booked, line, settled
 from pricing.models import ReconciliationRun
 from pricing.ledger.checking import check_ledger
-from django.core.management import call_command
 from django.utils import timezone
 from datetime import timedelta
 
@@ -39,7 +38,6 @@ if where == "again":
     run = reconcile("fal")
     print(run.status, [tuple(map(int, booked(f"job_{n}"))) for n in range(3)], check_ledger())
 else:
-    call_command("migrate", verbosity=0)
     client = make_client(usd=100)
     for n in range(3):
         settled(client, f"job_{n}")
@@ -58,10 +56,10 @@ else:
 
 
 @pytest.mark.parametrize("where", ["after the pages", "in the correction", "before the watermark"])
-def test_a_killed_reconciliation_is_made_up_for_by_the_next(where: str, tmp_path: Path) -> None:
+def test_a_killed_reconciliation_is_made_up_for_by_the_next(where: str, migrated_sqlite: Path) -> None:
     settings = {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{migrated_sqlite}",
         "PYTHONPATH": str(ROOT),
     }
 

@@ -1,0 +1,61 @@
+"""An installation that has been started once: made once in a run of the tests, then copied for each that wants one.
+
+A first start migrates and discovers the whole catalog, in many seconds of CPU; tests of what comes afterwards share it.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.running_app import FIRST_START, running_app
+
+_TOLD = "first_start.json"
+
+
+@dataclass(frozen=True)
+class FirstStart:
+    """What was seen while it ran: the status of /readyz, all that it printed, and the key of a client made then."""
+
+    ready: int
+    output: str
+    key: str
+
+
+def copy_of_prepared(factory: pytest.TempPathFactory, to: Path) -> Path:
+    """Copies the prepared installation to `to`, which must not exist yet; the first caller of a run makes it."""
+    shutil.copytree(_prepared(factory), to)
+    return to
+
+
+def first_start(factory: pytest.TempPathFactory) -> FirstStart:
+    """How the prepared installation was started for the first time."""
+    return FirstStart(**json.loads((_prepared(factory) / _TOLD).read_text()))
+
+
+def _prepared(factory: pytest.TempPathFactory) -> Path:
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # The workers of one run have folders of their own in that of the run.
+        folder = folder.parent
+    made = folder / "prepared"
+    with (folder / "prepared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _make(folder / "being-prepared")
+            (folder / "being-prepared").rename(made)
+    return made
+
+
+def _make(var: Path) -> None:
+    shutil.rmtree(var, ignore_errors=True)
+    with running_app(var) as app:
+        ready = httpx.get(f"{app.base_url}/readyz", timeout=10, trust_env=False).status_code
+        key = app.manage("create_client", "Kept").split()[-1]
+    (var / FIRST_START).write_text(app.output)
+    (var / _TOLD).write_text(json.dumps(asdict(FirstStart(ready, app.output, key))))
