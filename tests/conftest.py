@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
@@ -126,6 +127,16 @@ def fal(_builtin_sandbox: RunningSandbox, settings: Any) -> RunningSandbox:
     """A sandbox with its built-in catalog, fresh for this test, and settings that point to it."""
     _builtin_sandbox.reset()
     return _point_to(_builtin_sandbox, settings)
+
+
+@pytest.fixture
+def small_fal(fal: RunningSandbox, tmp_path: Path) -> RunningSandbox:
+    """`fal` with four of its models, the last of which has no price: for what does not depend on how many there are."""
+    four = ("fal-ai/flux/dev", "fal-ai/flux/schnell", "fal-ai/veo3.1", "fal-ai/aura-sr")
+    file = tmp_path / "small.jsonl"
+    file.write_bytes(b"\n".join(orjson.dumps(fal.model(one)) for one in four))
+    fal.load_catalog(file)
+    return fal
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_new_models_come_in_beside_the_existing_ones(fal: Any) -> None:
     assert AIModel.objects.filter(origin="existing").count() == 50
 
 
-def test_a_dry_run_lists_what_is_new_without_writing(fal: Any) -> None:
+def test_a_dry_run_lists_what_is_new_without_writing(small_fal: Any) -> None:
     rows, _ = checked(legacy("fal-ai/flux/dev"), legacy("acme/own", name="Own", provider="acme"))
     before = whole_database()
     planned = enhance(actor=TESTER, rows=rows, dry_run=True)
@@ -160,7 +160,7 @@ def test_a_dry_run_lists_what_is_new_without_writing(fal: Any) -> None:
     assert (planned.added, planned.duplicates, planned.errors) == (done.added, done.duplicates, 0)
 
 
-def test_enhancing_twice_adds_nothing(fal: Any) -> None:
+def test_enhancing_twice_adds_nothing(small_fal: Any) -> None:
     imported(legacy("fal-ai/flux/dev"))
     enhance(actor=TESTER)
     models = list(AIModel.objects.values("pk", "price", "enabled", "revision"))
@@ -171,7 +171,8 @@ def test_enhancing_twice_adds_nothing(fal: Any) -> None:
     assert list(ExistingModel.objects.values()) == existing
 
 
-def test_prices_come_from_the_provider_with_pricing_only(fal: Any, synced: Any) -> None:
+def test_prices_come_from_the_provider_with_pricing_only(small_fal: Any, sync: Any) -> None:
+    sync()
     imported(legacy("fal-ai/flux/dev"))
     result = enhance(actor=TESTER, pricing_only=True)
     assert (result.added, result.pricing_synced) == (0, 1)
@@ -276,7 +277,8 @@ def test_adopting_is_not_mixed_with_a_dry_run() -> None:
         run("--dry-run", "--adopt-prices")
 
 
-def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, synced: Any) -> None:
+def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(small_fal: Any, sync: Any) -> None:
+    sync()
     imported(legacy("fal-ai/flux/dev"))
     result = sync_prices(None)
     row = ExistingModel.objects.select_related("model").get()
@@ -285,11 +287,12 @@ def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(fal: Any, sy
     assert (row.pricing, row.model.legacy_pricing) == ({"image": "0.05"}, {"image": 0.05})
 
 
-def test_the_command_refreshes_costs_alone_with_pricing_only(fal: Any, synced: Any) -> None:
+def test_the_command_refreshes_costs_alone_with_pricing_only(small_fal: Any, sync: Any) -> None:
+    sync()
     imported(legacy("fal-ai/flux/dev"))
-    fal.clear_requests()
+    small_fal.clear_requests()
     said = run("--pricing-only")
-    paths = {call["path"] for call in fal.requests()}
+    paths = {call["path"] for call in small_fal.requests()}
     assert "/v1/models/pricing" in paths
     assert "/v1/models" not in paths
     assert "1" in said

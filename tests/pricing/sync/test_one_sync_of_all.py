@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import orjson
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -12,19 +11,10 @@ from catalog.models import AIModel, SyncRun
 from genfeed import sync as whole
 from genfeed.journal.models import Alert
 from pricing.models import PricePoint
-from tests.pricing.sync.conftest import FLUX, SCHNELL, UNPRICED, VEO
+from tests.pricing.sync.conftest import FLUX
 
 pytestmark = pytest.mark.django_db
 PRICING = "^/v1/models/pricing$"
-
-
-@pytest.fixture
-def small(fal, tmp_path):
-    """The sandbox with four of its models, for what does not depend on how many there are."""
-    file = tmp_path / "small.jsonl"
-    file.write_bytes(b"\n".join(orjson.dumps(fal.model(one)) for one in (FLUX, SCHNELL, VEO, UNPRICED)))
-    fal.load_catalog(file)
-    return fal
 
 
 def run(**options: Any) -> SyncRun:
@@ -45,7 +35,7 @@ def test_after_one_sync_models_are_known_priced_and_sold(fal):
     assert published.find(FLUX).pk
 
 
-def test_those_who_watch_see_the_phase_of_the_prices(small):
+def test_those_who_watch_see_the_phase_of_the_prices(small_fal):
     phases: list[str] = []
     run(on_progress=lambda phase, done, total: phases.append(phase))
     assert list(dict.fromkeys(phases)) == [
@@ -53,7 +43,7 @@ def test_those_who_watch_see_the_phase_of_the_prices(small):
     ]  # fmt: skip
 
 
-def test_the_run_stays_open_until_the_prices_are_written(small, monkeypatch):
+def test_the_run_stays_open_until_the_prices_are_written(small_fal, monkeypatch):
     seen: list[tuple[str, bool]] = []
     sync_prices = whole.sync_prices
 
@@ -122,7 +112,7 @@ def test_the_queued_task_is_the_whole_sync(settings):
     assert import_string(settings.SYNC_TASK) is whole.run_queued_sync
 
 
-def test_the_worker_runs_the_whole_sync(small, monkeypatch):
+def test_the_worker_runs_the_whole_sync(small_fal, monkeypatch):
     monkeypatch.setattr(discovery, "_enqueue", lambda run_id: None)
     row, _ = discovery.request_sync("fal", trigger="admin")
     assert whole.run_queued_sync(row.pk) == "succeeded"
