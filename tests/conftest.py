@@ -12,7 +12,6 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.core.management.commands import flush
 from django.db import connection
 from django.test import Client as HttpClient
 
@@ -24,8 +23,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
 from pricing.reports import refusals
-from tests import kept_rows
-from tests.flushing import delete_what_is_there
+from tests import kept_rows, quicker
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
@@ -48,9 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_flush() -> Iterator[None]:
+def _quicker() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush, "sql_flush", delete_what_is_there)
+        quicker.install(patch)
         yield
 
 
