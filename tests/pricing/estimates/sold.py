@@ -5,11 +5,11 @@ from typing import Any
 import orjson
 from django.test import Client as HttpClient
 
-from catalog.models import AIModel, SchemaVersion
+from catalog.models import AIModel
 from pricing.estimates import facts
 from pricing.estimates.facts import Facts, load_facts
 from tests.factories import INPUT_SCHEMA, INPUTS, OUTPUT_SCHEMA, OUTPUTS
-from tests.pricing.selling.priced import make_priced, recompute
+from tests.pricing.selling.priced import make_priced
 
 Field = dict[str, Any]
 
@@ -71,7 +71,6 @@ def make_sold(
     **options: Any,
 ) -> AIModel:
     """A priced model with these fields, offered and published."""
-    model = make_priced(endpoint_id, unit_price, unit, **options)
     content = {
         "document": {},
         "input_schema": INPUT_SCHEMA if inputs is None else schema_of(inputs),
@@ -79,10 +78,8 @@ def make_sold(
         "inputs": INPUTS if inputs is None else inputs,
         "outputs": OUTPUTS if outputs is None else outputs,
     }
-    SchemaVersion.objects.filter(model=model).update(content=SchemaVersion.pack(content))
-    recompute(model)
+    model = make_priced(endpoint_id, unit_price, unit, content=content, **options)
     facts.forget()
-    model.refresh_from_db()
     return model
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from catalog import published
-from catalog.models import AIModel
+from catalog.models import AIModel, SchemaVersion
 from genfeed.journal.audit import Actor
 from pricing.margins.rules import Draft, save_rule
 from pricing.models import MarginRule, PricePoint, PriceRule
@@ -22,10 +22,16 @@ def make_priced(
     source: str = "advertised",
     is_free: bool = False,
     rule: dict[str, Any] | None = None,
+    content: dict[str, Any] | None = None,
     **columns: Any,
 ) -> AIModel:
-    """A model with a current price and perhaps an active price rule, its selling price computed and published."""
+    """A model with a current price and perhaps an active price rule, its selling price computed and published.
+
+    `content` is that of its schema, in place of the usual one.
+    """
     model = make_model(endpoint_id, **columns)
+    if content is not None:
+        SchemaVersion.objects.filter(model=model).update(content=SchemaVersion.pack(content))
     PricePoint.objects.create(
         model=model, source=source, standing="current", unit=unit, raw_unit=unit, unit_price=unit_price, is_free=is_free
     )
