@@ -1,10 +1,14 @@
 """A job's whole way over HTTP: our code, and a sandbox that bills by its own table."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from django.db import connection
 
 from catalog.providers import fal_webhooks, queue
 from catalog.providers.fal_queue import open_fal_queue
@@ -31,6 +35,19 @@ def sandbox(fal: RunningSandbox, settings: Any, monkeypatch: pytest.MonkeyPatch)
     make_sold("fal-ai/flux/dev", "0.025", "megapixels", inputs=[PROMPT, SIZE], outputs=IMAGES_OUT)
     yield fal
     fal_webhooks.key_set.forget()
+
+
+@pytest.fixture
+def own_database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """A database for the processes that a test starts: a file, or one more at the PostgreSQL that the tests run on."""
+    if connection.vendor == "sqlite":
+        yield {"DATABASE_URL": f"sqlite:///{request.getfixturevalue('migrated_sqlite')}"}
+        return
+    url, name = os.environ["DATABASE_URL"], f"own_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield {"DATABASE_URL": urlsplit(url)._replace(path=f"/{name}").geturl()}
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
