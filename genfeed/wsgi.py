@@ -7,3 +7,16 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genfeed.settings")
 
 application = get_wsgi_application()
+
+
+def _be_ready() -> None:
+    """Asks for what the first request of a kind would else come too early for."""
+    from django.conf import settings
+
+    from catalog.providers import fal_keys
+
+    if settings.PUBLIC_URL:
+        fal_keys.key_set.keys()
+
+
+_be_ready()

@@ -8,39 +8,57 @@ from __future__ import annotations
 import hmac
 import logging
 
-from django.db import transaction
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from catalog.providers.fal_webhooks import NotFromFalError, verify
+from catalog.providers.fal_webhooks import NotFromFalError, UndecidedError, verify
 from catalog.providers.queue import Request
 from jobs.models import IN_FLIGHT, Job, Status
 from jobs.orphans import note_orphan
 from jobs.submitting import adopt
+from pricing import sql
 
 logger = logging.getLogger(__name__)
+
+_SOON = {"Retry-After": "5"}
+# Not needed to know the job, and long to read.
+_LARGE = ("input", "features", "quote", "terms", "metadata", "output", "log_mark")
+# A new version: a look under way that has not seen the end yet must not put the next one off.
+_LOOK_NOW = """
+UPDATE jobs_job SET next_at = %s, version = version + 1
+WHERE id = %s AND status IN ('submitting', 'submitted', 'running', 'canceling')
+"""
 
 
 @csrf_exempt
 @require_POST
 def fal(request: HttpRequest, job_id: str, token: str) -> HttpResponse:
-    """POST /webhooks/fal/<job>/<token>: 200 for whatever is genuine, however often it comes; 401 for what is not."""
+    """POST /webhooks/fal/<job>/<token>: 200 for whatever is genuine, however often it comes; 401 for what is not.
+
+    503 while fal's keys are not known: fal sends it again. The job is looked at all the same, for fal alone was given
+    its token, and a look harms nobody.
+    """
+    told = None
     try:
         told = verify(request.headers, request.body)
+    except UndecidedError:
+        pass
     except NotFromFalError as error:
         logger.warning("a webhook was refused: %s", error)
         answer = JsonResponse({"detail": f"Refused: {error}."}, status=401)
         # Told above; Django's own line would show the address, and with it the job's token.
         answer._has_been_logged = True  # type: ignore[attr-defined]
         return answer
-    job = Job.objects.filter(pk=job_id[:40]).first()
+    job = Job.objects.filter(pk=job_id[:40]).defer(*_LARGE).first()
     if job is None or not hmac.compare_digest(job.token, token):
         # As if there were no such job: a stranger learns nothing, and fal has no reason to try again.
         logger.warning("a webhook names an unknown job or a wrong token: %s", job_id[:40])
         return JsonResponse({"detail": "unknown"}, status=200)
+    if told is None:
+        look_now(job)
+        return JsonResponse({"detail": "Whose it is can't be said yet; send it again."}, status=503, headers=_SOON)
     note(job, told.request_id)
     return JsonResponse({"detail": "noted"})
 
@@ -56,7 +74,11 @@ def note(job: Job, request_id: str) -> bool:
         else:
             logger.warning("a webhook for job %s names another request", job.pk)
         return False
-    with transaction.atomic():
-        # A new version: a look under way that has not seen the end yet must not put the next one off.
-        Job.objects.filter(pk=job.pk, status__in=IN_FLIGHT).update(next_at=timezone.now(), version=F("version") + 1)
+    look_now(job)
     return True
+
+
+def look_now(job: Job) -> None:
+    """Has the dispatcher look at a job at its provider next."""
+    if job.status in IN_FLIGHT:
+        sql.changed(_LOOK_NOW, timezone.now(), job.pk)

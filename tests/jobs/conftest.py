@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from catalog.providers import fal_webhooks, queue
+from catalog.providers import fal_keys, queue
 from catalog.providers.fal_queue import open_fal_queue
 from jobs.dispatcher import Dispatcher
 from jobs.models import Job
@@ -31,10 +31,10 @@ def sandbox(fal: RunningSandbox, settings: Any, monkeypatch: pytest.MonkeyPatch)
     settings.FAL_RETRY_DELAY = 0.01
     monkeypatch.setitem(queue._registry, "fal", open_fal_queue)
     fal.faults(processing_ms=0, billing_lag=0)
-    fal_webhooks.key_set.forget()
+    fal_keys.key_set.refresh()
     make_sold("fal-ai/flux/dev", "0.025", "megapixels", inputs=[PROMPT, SIZE], outputs=IMAGES_OUT)
     yield fal
-    fal_webhooks.key_set.forget()
+    fal_keys.key_set.forget()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-from catalog.providers import fal_webhooks
+from catalog.providers import fal_keys
 from jobs.models import Job, JobEvent, Status
 from pricing.models import LedgerTransaction
 from tests.jobs.conftest import Run
@@ -178,7 +178,7 @@ def test_keys_of_the_key_set_verify_published_signatures(
     listed = orjson.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
     with serving(whole(listed)) as served:
         settings.FAL_REST_URL = served.url("")
-        (key,) = fal_webhooks.KeySet().keys()
+        (key,) = fal_keys.fetch()
 
     key.verify(bytes.fromhex(signature), bytes.fromhex(message))
     with pytest.raises(InvalidSignature):

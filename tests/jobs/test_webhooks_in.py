@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client as HttpClient
 from django.utils import timezone
 
-from catalog.providers import fal_webhooks
-from catalog.providers.fal_webhooks import KeySet, NotFromFalError, verify
+from catalog.providers import fal_keys
+from catalog.providers.fal_keys import KeySet
+from catalog.providers.fal_webhooks import NotFromFalError, UndecidedError, verify
 from genfeed.journal.models import Alert
 from jobs import failures
+from jobs.claiming import claim_queued
 from jobs.finishing import fail
 from jobs.models import Job, Status
 from pricing.models import UsageRecord
@@ -33,9 +35,11 @@ KEY = Ed25519PrivateKey.generate()
 
 @pytest.fixture
 def signed_by_fal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fal's key set is the one key that these tests sign with."""
-    monkeypatch.setattr(fal_webhooks, "key_set", KeySet())
-    monkeypatch.setattr(fal_webhooks, "_fetch", lambda: [KEY.public_key()])
+    """fal's key set is the one key that these tests sign with, and is known."""
+    keys = KeySet()
+    monkeypatch.setattr(fal_keys, "key_set", keys)
+    monkeypatch.setattr(fal_keys, "fetch", lambda: [KEY.public_key()])
+    keys.refresh()
 
 
 def headers_of(
@@ -117,7 +121,6 @@ def test_the_same_webhook_three_times_charges_once(waiting: tuple[Provider, Job]
 
 def test_a_webhook_that_comes_before_the_answer_to_the_submit_adopts_the_request(signed_by_fal: None) -> None:
     from jobs import submitting
-    from jobs.claiming import claim_queued
 
     provider = Provider()
     job = make_job()
@@ -221,14 +224,16 @@ def test_a_new_key_of_fal_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> 
         return answers[min(len(fetched), 2) - 1]
 
     keys = KeySet()
-    monkeypatch.setattr(fal_webhooks, "key_set", keys)
-    monkeypatch.setattr(fal_webhooks, "_fetch", fetch)
+    monkeypatch.setattr(fal_keys, "key_set", keys)
+    monkeypatch.setattr(fal_keys, "fetch", fetch)
     body = body_of()
-    keys.keys()
+    keys.refresh()
     keys._asked -= 31
 
+    with pytest.raises(UndecidedError):
+        verify(headers_of(body), body)
+    until(lambda: not keys._is_asking)
     assert verify(headers_of(body), body).request_id == "req-1"
-    assert len(fetched) == 2
     forged = headers_of(body, key=Ed25519PrivateKey.generate())
     for _ in range(5):
         with pytest.raises(NotFromFalError):
@@ -238,12 +243,90 @@ def test_a_new_key_of_fal_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_keys_that_can_t_be_fetched_leave_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = KeySet()
-    monkeypatch.setattr(fal_webhooks, "_fetch", lambda: [KEY.public_key()])
-    keys.keys()
-    monkeypatch.setattr(fal_webhooks, "_fetch", list)
-    keys._asked -= 7200
+    monkeypatch.setattr(fal_keys, "fetch", lambda: [KEY.public_key()])
+    keys.refresh()
+    monkeypatch.setattr(fal_keys, "fetch", list)
+    keys.refresh()
 
     assert len(keys.keys()) == 1
+
+
+def test_keys_of_an_hour_ago_are_used_while_new_ones_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, fetched = KeySet(), threading.Event()
+    monkeypatch.setattr(fal_keys, "fetch", lambda: [KEY.public_key()])
+    keys.refresh()
+    monkeypatch.setattr(fal_keys, "fetch", lambda: fetched.set() or [])
+    keys._asked -= 3601
+
+    assert len(keys.keys()) == 1
+    assert fetched.wait(10)
+
+
+@pytest.fixture
+def keys_on_their_way(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """fal has been asked for its keys, and answers once the event is set."""
+    keys, goes_on = KeySet(), threading.Event()
+
+    def fetch() -> Any:
+        goes_on.wait(10)
+        return [KEY.public_key()]
+
+    monkeypatch.setattr(fal_keys, "key_set", keys)
+    monkeypatch.setattr(fal_keys, "fetch", fetch)
+    yield goes_on
+    goes_on.set()
+    until(lambda: not keys._is_asking)
+
+
+def test_a_webhook_that_comes_before_the_keys_waits_for_nothing_and_has_its_job_looked_at(
+    keys_on_their_way: threading.Event,
+) -> None:
+    provider, job = submitted()
+    set_job(job, next_at=timezone.now() + timedelta(hours=1))
+
+    # Were it to wait for the keys, it would be answered by 200.
+    answer = call(job)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert is_due(job)
+    assert look(provider, job).status == Status.SUCCEEDED
+
+
+def test_a_webhook_that_comes_before_the_keys_is_taken_when_fal_sends_it_again(
+    keys_on_their_way: threading.Event,
+) -> None:
+    job = make_job()
+    claim_queued(1)
+
+    assert call(job).status_code == 503
+    job.refresh_from_db()
+    # Which request is its own is believed to nobody but fal.
+    assert (job.status, job.request_id) == (Status.SUBMITTING, "")
+    keys_on_their_way.set()
+    until(lambda: bool(fal_keys.key_set.keys()))
+
+    assert call(job).status_code == 200
+    job.refresh_from_db()
+    assert (job.status, job.request_id) == (Status.SUBMITTED, "req-1")
+
+
+def test_a_webhook_with_a_wrong_token_changes_nothing_before_the_keys_either(
+    keys_on_their_way: threading.Event,
+) -> None:
+    _, job = submitted()
+    set_job(job, next_at=timezone.now() + timedelta(hours=1))
+
+    call(job, token="guess", **headers_of(body_of()))
+
+    assert not is_due(job)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for what another thread does."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 # --- over HTTP ---
@@ -278,27 +361,7 @@ def replay(delivery: Delivery) -> Any:
 
 def test_the_key_set_of_the_sandbox_can_be_read(sandbox: RunningSandbox) -> None:
     assert httpx.get(f"{sandbox.rest_url}/.well-known/jwks.json", trust_env=False).json()["keys"]
-    assert KeySet().keys()
-
-
-def test_the_first_webhooks_of_a_process_all_wait_for_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys, begun, goes_on = KeySet(), threading.Event(), threading.Event()
-
-    def fetch() -> Any:
-        begun.set()
-        goes_on.wait(10)
-        return [KEY.public_key()]
-
-    monkeypatch.setattr(fal_webhooks, "_fetch", fetch)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(keys.keys)
-        begun.wait(10)
-        second = pool.submit(keys.keys)
-        # Without waiting, it would be back with no keys by now.
-        wait([second], timeout=0.2)
-        goes_on.set()
-
-    assert len(first.result()) == len(second.result()) == 1
+    assert fal_keys.fetch()
 
 
 def test_no_log_line_shows_the_token_of_a_job(waiting: tuple[Provider, Job], caplog: pytest.LogCaptureFixture) -> None:
