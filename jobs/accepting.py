@@ -29,6 +29,7 @@ from jobs.models import Job
 from jobs.null_characters import refuse_null_characters
 from jobs.outgoing import SAFETY, outgoing_input
 from jobs.transitions import tell_queued
+from pricing import sql
 from pricing.counting.requests import make_request
 from pricing.estimates import own_files
 from pricing.estimates.addressing import find_model
@@ -150,7 +151,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
     """Writes job, event and outbox in the caller's transaction, which `hold` must follow."""
     wanted, facts = prepared.wanted, prepared.facts
     account = account_of(caller.client_id)
-    job = Job.objects.create(
+    job = Job(
         id=new_id("job"),
         client_id=caller.client_id,
         key_id=caller.key_id or None,
@@ -177,6 +178,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
         # Its files are brought to the provider first.
         next_at=now + timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS) if ids_in(prepared.outgoing) else now,
     )
+    sql.insert(job)
     if job.next_at > now:
         Handover.objects.create(job=job, next_at=now)
     tell_queued(job)

@@ -18,11 +18,24 @@ from catalog.providers import queue
 from genfeed.clients.models import Client
 from jobs import gate
 from jobs.models import IN_FLIGHT, Job, Status
+from pricing import sql
 
 
 def lease() -> timedelta:
     """For how long nobody else takes up what is claimed: longer than any call takes with its retries."""
     return timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
+
+
+_PROVIDERS = "SELECT DISTINCT provider FROM jobs_job WHERE status = 'queued' AND next_at <= %s"
+_DUE = """
+SELECT id FROM jobs_job
+WHERE next_at <= %s AND status IN ('submitting', 'submitted', 'running', 'canceling') ORDER BY next_at LIMIT %s
+"""
+# Whoever changes the moment first has claimed it.
+_CLAIM = """
+UPDATE jobs_job SET next_at = %s
+WHERE id IN ({}) AND next_at <= %s AND status IN ('submitting', 'submitted', 'running', 'canceling') RETURNING id
+"""
 
 
 def claim_queued(limit: int) -> list[Job]:
@@ -33,9 +46,7 @@ def claim_queued(limit: int) -> list[Job]:
     if limit <= 0:
         return []
     claimed: list[Job] = []
-    waiting = Job.objects.filter(status=Status.QUEUED, next_at__lte=timezone.now())
-    # Without the order of the jobs: with it, each of them would be one of the distinct rows.
-    for provider in list(waiting.order_by().values_list("provider", flat=True).distinct()):
+    for (provider,) in sql.rows(_PROVIDERS, timezone.now()):
         # First without the lock: while the account's places are taken, nobody is kept waiting by looking on.
         if queue.is_runnable(provider) and _in_flight(provider).count() < settings.FAL_MAX_CONCURRENT:
             claimed += _claim_of(provider, limit - len(claimed))
@@ -117,14 +128,14 @@ def claim_due(limit: int, *, now: datetime | None = None) -> list[Job]:
     if limit <= 0:
         return []
     now = now or timezone.now()
-    due = Job.objects.filter(next_at__lte=now, status__in=IN_FLIGHT).order_by("next_at")[:limit]
-    claimed = []
-    for job in due:
-        until = now + lease()
-        if Job.objects.filter(pk=job.pk, next_at=job.next_at, status=job.status).update(next_at=until):
-            job.next_at = until
-            claimed.append(job)
-    return claimed
+    # Looked at first: most rounds find nothing, and an UPDATE would wait for all other writers on SQLite.
+    due = [key for (key,) in sql.rows(_DUE, now, limit)]
+    if not due:
+        return []
+    claimed = {key for (key,) in sql.rows(_CLAIM.format(sql.marks(due)), now + lease(), *due, now)}
+    # As they are now: one may have ended since.
+    jobs = Job.objects.filter(status__in=IN_FLIGHT).in_bulk(claimed)
+    return [jobs[key] for key in due if key in jobs]
 
 
 def overdue_in_queue(*, now: datetime | None = None) -> list[Job]:

@@ -14,7 +14,6 @@ from catalog.providers.queue import Answer, Result
 from jobs import calibrating, failures
 from jobs.answers import keep
 from jobs.assets.finding import Found, files_in
-from jobs.assets.models import Asset
 from jobs.assets.writing import make_assets, named
 from jobs.ended_log import log_ended
 from jobs.failures import Failure
@@ -23,6 +22,7 @@ from jobs.models import Job, Status
 from jobs.outputs import has_expected_media, warnings_of
 from jobs.quarantine import tell_quarantine
 from jobs.transitions import move
+from pricing import sql
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import release, settle
 from pricing.money import format_decimal
@@ -31,6 +31,8 @@ from pricing.settling.frozen import read_frozen
 from pricing.usage.recording import Outcome, Usage, record_usage
 
 _TRIES = 5
+# Writes in the transaction that ends the job.
+Beside = Callable[[], None]
 OUTCOMES = {
     Status.SUCCEEDED: Outcome.SUCCEEDED,
     Status.FAILED: Outcome.FAILED,
@@ -38,19 +40,28 @@ OUTCOMES = {
 }
 
 
-def finish(job: Job, result: Result) -> bool:
-    """Ends a job by the provider's result; False, and nothing written, where it changed meanwhile."""
+def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
+    """Ends a job by the provider's result; False, and nothing written, where it changed meanwhile.
+
+    `first` writes what came before the end, in the same transaction.
+    """
     if result.succeeded:
         outputs = _outputs(job)
         if has_expected_media(result.output, outputs):
             files = files_in(result.output, outputs)
             return _end(
-                job, Status.SUCCEEDED, units=result.units, answer=result.answer, output=result.output, files=files
+                job,
+                Status.SUCCEEDED,
+                units=result.units,
+                answer=result.answer,
+                output=result.output,
+                files=files,
+                first=first,
             )
-        return fail(job, failures.NO_MEDIA, units=result.units, answer=result.answer)
+        return fail(job, failures.NO_MEDIA, units=result.units, answer=result.answer, first=first)
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
-        return canceled(job, units=result.units, answer=result.answer)
-    return fail(job, failures.failure_of(result), units=result.units, answer=result.answer)
+        return canceled(job, units=result.units, answer=result.answer, first=first)
+    return fail(job, failures.failure_of(result), units=result.units, answer=result.answer, first=first)
 
 
 def insist(job: Job, end: Callable[[Job], bool]) -> bool:
@@ -67,18 +78,30 @@ def insist(job: Job, end: Callable[[Job], bool]) -> bool:
     return False
 
 
-def fail(job: Job, failure: Failure, *, units: Decimal | None = None, answer: Answer | None = None) -> bool:
+def fail(
+    job: Job,
+    failure: Failure,
+    *,
+    units: Decimal | None = None,
+    answer: Answer | None = None,
+    first: Beside | None = None,
+) -> bool:
     """Ends a job as failed. It costs the client nothing, unless it was billed and the client's terms say so (M8)."""
-    return _end(job, Status.FAILED, units=units, failure=failure, answer=answer)
+    return _end(job, Status.FAILED, units=units, failure=failure, answer=answer, first=first)
 
 
 def canceled(
-    job: Job, *, units: Decimal | None = None, answer: Answer | None = None, beside: Callable[[], None] | None = None
+    job: Job,
+    *,
+    units: Decimal | None = None,
+    answer: Answer | None = None,
+    first: Beside | None = None,
+    beside: Beside | None = None,
 ) -> bool:
     """Ends a job as canceled; one that the deadline canceled has failed. `beside` writes in the same transaction."""
     if job.cancel_reason == "deadline":
-        return fail(job, failures.DEADLINE, units=units, answer=answer)
-    return _end(job, Status.CANCELED, units=units, answer=answer, beside=beside)
+        return fail(job, failures.DEADLINE, units=units, answer=answer, first=first)
+    return _end(job, Status.CANCELED, units=units, answer=answer, first=first, beside=beside)
 
 
 def _end(
@@ -89,7 +112,8 @@ def _end(
     answer: Answer | None,
     failure: Failure | None = None,
     output: Any = None,
-    beside: Callable[[], None] | None = None,
+    first: Beside | None = None,
+    beside: Beside | None = None,
     files: Sequence[Found] = (),
 ) -> bool:
     succeeded = status == Status.SUCCEEDED
@@ -109,6 +133,8 @@ def _end(
     now = timezone.now()
     assets = make_assets(job, files, now=now)
     with transaction.atomic(durable=True):
+        if first:
+            first()
         moved = move(
             job,
             status,
@@ -130,7 +156,8 @@ def _end(
         keep(job, answer)
         if beside:
             beside()
-        Asset.objects.bulk_create(assets)
+        for asset in assets:
+            sql.insert(asset)
         begun = job.submitted_at or job.sent_at
         record_usage(
             Usage(

@@ -17,6 +17,7 @@ from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.models import Alert
 from jobs.models import ProviderGate
+from pricing import sql
 
 # Failures in a row until it opens, the first time that it stays open, and the longest.
 FAILURES = 5
@@ -44,9 +45,11 @@ def room(gate: ProviderGate, now: datetime) -> int | None:
 
 def note_success(provider: str) -> None:
     """A submit was accepted: the gate closes again, if it was open or on its way there."""
-    failed = ProviderGate.objects.filter(name=provider, failures__gt=0)
     # Looked at first: on SQLite an UPDATE waits for all other writers, also where it finds nothing to change.
-    if failed.exists() and failed.update(failures=0, open_until=None, reason="", changed_at=timezone.now()):
+    if not sql.rows("SELECT 1 FROM jobs_providergate WHERE name = %s AND failures > 0", provider):
+        return
+    failed = ProviderGate.objects.filter(name=provider, failures__gt=0)
+    if failed.update(failures=0, open_until=None, reason="", changed_at=timezone.now()):
         resolve("provider_unreachable", provider)
         resolve("provider_locked", provider)
         resolve("provider_key_refused", provider)

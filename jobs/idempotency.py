@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from genfeed.clients.errors import ApiError, error_response
 from jobs.models import IdempotentAnswer
+from pricing import sql
 
 KEPT = timedelta(hours=24)
 _NOT_KEPT = (409, 429)
@@ -96,7 +97,8 @@ def _replay(client_id: int, key: str, digest: str) -> HttpResponse | None:
 
 
 def _keep(client_id: int, key: str, digest: str, status: int, body: bytes) -> None:
-    IdempotentAnswer.objects.create(client_id=client_id, key=key, body_digest=digest, status=status, body=body.decode())
+    answer = IdempotentAnswer(client_id=client_id, key=key, body_digest=digest, status=status, body=body.decode())
+    sql.insert(answer)
 
 
 def _keep_error(client_id: int, key: str, digest: str, error: ApiError) -> None:

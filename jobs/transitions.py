@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
 from jobs.models import Job, JobEvent, Status
+from pricing import sql
 
 FOLLOWS: dict[str, frozenset[str]] = {
     Status.QUEUED: frozenset({Status.SUBMITTING, Status.FAILED, Status.CANCELED}),
@@ -56,8 +57,8 @@ def tell_queued(job: Job) -> None:
 def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, Any]) -> bool:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")
-    seen = Job.objects.filter(pk=job.pk, status=job.status, version=job.version)
-    if not seen.update(version=job.version + 1, **columns):
+    seen = {"id": job.pk, "status": job.status, "version": job.version}
+    if not sql.update(Job, {**columns, "version": job.version + 1}, where=seen):
         return False
     job.version += 1
     for name, value in columns.items():
@@ -69,12 +70,14 @@ def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, An
 
 def _tell(job: Job, kind: str, data: dict[str, Any], *, number: int) -> None:
     now = timezone.now()
-    JobEvent.objects.create(job_id=job.pk, number=number, kind=kind, at=now, data=data)
+    sql.insert(JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data))
     if kind in _TOLD:
-        OutboxEvent.objects.create(
-            kind=kind.replace("_", ".", 1),
-            subject=job.pk,
-            client_id=job.client_id,
-            payload={"job": job.pk, "number": number},
-            created_at=now,
+        sql.insert(
+            OutboxEvent(
+                kind=kind.replace("_", ".", 1),
+                subject=job.pk,
+                client_id=job.client_id,
+                payload={"job": job.pk, "number": number},
+                created_at=now,
+            )
         )

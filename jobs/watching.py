@@ -58,18 +58,16 @@ def apply(job: Job, outcome: Watched | QueueError) -> None:
     if isinstance(outcome, QueueError):
         _in_vain(job, outcome, now)
     elif outcome.result is not None:
-        if outcome.progress:
-            _tell_logs(job, outcome.progress.logs)
-        result = outcome.result
-        insist(job, lambda job: finish(job, result))
+        result, logs = outcome.result, outcome.progress.logs if outcome.progress else []
+        insist(job, lambda job: finish(job, result, first=lambda: _tell_logs(job, logs)))
     elif outcome.progress is not None and not _give_up(job, now):
         _follow(job, outcome.progress, now)
 
 
 def _follow(job: Job, progress: Progress, now: datetime) -> None:
-    _tell_logs(job, progress.logs)
     columns: dict[str, Any] = {"next_at": _next(job, now), "looks": job.looks + 1}
     with transaction.atomic(durable=True):
+        _tell_logs(job, progress.logs)
         if progress.state == "queued":
             # Time in the provider's queue does not count.
             columns["deadline_at"] = now + timedelta(seconds=job.deadline_seconds)
@@ -135,15 +133,14 @@ def _next(job: Job, now: datetime) -> datetime:
 
 
 def _tell_logs(job: Job, logs: list[dict[str, Any]]) -> None:
-    """Tells each log line once; the provider shows a moving window of them."""
+    """Tells each log line once, in the caller's transaction; the provider shows a moving window of them."""
     told = set(job.log_mark)
     marks = [_mark(line) for line in logs]
     new = [line for line, mark in zip(logs, marks, strict=True) if mark not in told]
     if not new:
         return
     kept = (job.log_mark + [mark for mark in marks if mark not in told])[-_REMEMBERED_LINES:]
-    with transaction.atomic(durable=True):
-        touch(job, event="job_progress", data={"logs": new}, log_mark=kept)
+    touch(job, event="job_progress", data={"logs": new}, log_mark=kept)
 
 
 def _mark(line: dict[str, Any]) -> str:

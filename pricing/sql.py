@@ -5,10 +5,15 @@ They say the same to SQLite and PostgreSQL: `%s` for values, moments as aware da
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from django.db import connection
+from django.db.models import Field, Model
+
+type AnyField = Field[Any, Any]
 
 
 def changed(statement: str, *values: Any) -> int:
@@ -23,6 +28,58 @@ def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, _adapted(values))
         return list(cursor.fetchall())
+
+
+def insert(row: Model) -> None:
+    """Writes a new row and tells it its key: as `save`, for models without signals and database defaults."""
+    statement, fields = _insert_into(type(row), row.pk is None)
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        row.pk = cursor.fetchone()[0]
+    row._state.adding = False
+    row._state.db = connection.alias
+
+
+def update(model: type[Model], columns: Mapping[str, Any], *, where: Mapping[str, Any]) -> int:
+    """Sets columns of the rows whose columns equal `where`; how many those were."""
+    statement = _update_of(model, tuple(columns), tuple(where))
+    values = [*_prepared(model, columns.items()), *_prepared(model, where.items())]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.rowcount)
+
+
+def marks(values: Iterable[Any]) -> str:
+    """The placeholders of a list of values."""
+    return ", ".join("%s" for _ in values)
+
+
+@cache
+def _insert_into(model: type[Model], makes_key: bool) -> tuple[str, list[AnyField]]:
+    fields = [field for field in model._meta.concrete_fields if not (makes_key and field.primary_key)]
+    names = ", ".join(_quoted(field) for field in fields)
+    into = connection.ops.quote_name(model._meta.db_table)
+    key = _quoted(model._meta.pk)
+    return f"INSERT INTO {into} ({names}) VALUES ({marks(fields)}) RETURNING {key}", fields  # noqa: S608 - our own names
+
+
+@cache
+def _update_of(model: type[Model], columns: tuple[str, ...], where: tuple[str, ...]) -> str:
+    sets, conditions = (
+        [f"{_quoted(model._meta.get_field(name))} = %s" for name in names] for names in (columns, where)
+    )
+    table = connection.ops.quote_name(model._meta.db_table)
+    return f"UPDATE {table} SET {', '.join(sets)} WHERE {' AND '.join(conditions)}"  # noqa: S608 - our own names
+
+
+def _quoted(field: Any) -> str:
+    return connection.ops.quote_name(field.column)
+
+
+def _prepared(model: type[Model], columns: Iterable[tuple[str, Any]]) -> list[Any]:
+    fields = model._meta
+    return [cast(AnyField, fields.get_field(name)).get_db_prep_save(value, connection) for name, value in columns]
 
 
 def _adapted(values: tuple[Any, ...]) -> list[Any]:

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from catalog.providers import queue
 from catalog.providers.calls import observed
+from catalog.providers.connections import Connections
 from catalog.providers.fal_answers import (
     answer_of,
     body_of,
@@ -54,25 +55,20 @@ class FalQueue:
 
     slug = "fal"
 
-    def __init__(self, *, queue_url: str, platform_url: str, key: str, retrying: Retrying, limit: int) -> None:
+    def __init__(self, *, queue_url: str, platform_url: str, key: str, retrying: Retrying) -> None:
         self._queue_url = queue_url
         self._platform_url = platform_url
         self._key = key
         self._retrying = retrying
-        self._client = httpx.Client(
-            headers={"Authorization": f"Key {key}"} if key else {},
-            timeout=httpx.Timeout(settings.STATUS_TIMEOUT_SECONDS),
-            limits=httpx.Limits(max_connections=limit, max_keepalive_connections=limit),
-            follow_redirects=False,
-            # The proxy variables of the environment would show the key to whoever they name.
-            trust_env=False,
+        self._connections = Connections(
+            headers={"Authorization": f"Key {key}"} if key else {}, timeout=settings.STATUS_TIMEOUT_SECONDS
         )
 
     def is_configured(self) -> bool:
         return bool(self._key)
 
     def close(self) -> None:
-        self._client.close()
+        self._connections.close()
 
     def submit(
         self, endpoint_id: str, input: dict[str, Any], *, webhook_url: str = "", low_priority: bool = False
@@ -86,16 +82,14 @@ class FalQueue:
             ).decode(),
         }
         try:
-            response = observed(
-                self.slug,
+            response = self._call(
                 "submit",
-                lambda: self._client.post(
-                    f"{self._queue_url}/{endpoint_id}",
-                    content=orjson.dumps(input),
-                    params={"fal_webhook": webhook_url} if webhook_url else {},
-                    headers=headers,
-                    timeout=settings.SUBMIT_TIMEOUT_SECONDS,
-                ),
+                "POST",
+                f"{self._queue_url}/{endpoint_id}",
+                content=orjson.dumps(input),
+                params={"fal_webhook": webhook_url} if webhook_url else {},
+                headers=headers,
+                timeout=settings.SUBMIT_TIMEOUT_SECONDS,
             )
         except _NEVER_SENT as error:
             raise NotAcceptedError(f"fal could not be reached: {type(error).__name__}") from error
@@ -184,7 +178,8 @@ class FalQueue:
         )
 
     def upload(self, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
-        return upload(self._client, file, name=name, content_type=content_type, size=size)
+        with self._connections.one() as client:
+            return upload(client, file, name=name, content_type=content_type, size=size)
 
     def _read(
         self, what: str, request: Request, *, params: dict[str, Any] | None = None, is_result: bool = False
@@ -202,13 +197,17 @@ class FalQueue:
     ) -> httpx.Response:
         """A call that may be repeated. A result's 5xx may be the result: only what no result can be is repeated."""
         response = self._retrying.send(
-            lambda: observed(self.slug, call, lambda: self._client.request(method, url, params=params or {})),
+            lambda: self._call(call, method, url, params=params or {}),
             call=call,
             is_result=is_result,
         )
         if response.status_code == 401 or (response.status_code == 403 and not is_result):
             raise KeyRefusedError(f"fal does not accept our key ({response.status_code}).", answer_of(call, response))
         return response
+
+    def _call(self, call: str, method: str, url: str, **more: Any) -> httpx.Response:
+        with self._connections.one() as client:
+            return observed(self.slug, call, lambda: client.request(method, url, **more))
 
     def _url(self, what: str, request: Request) -> str:
         if url := request.urls.get(what):
@@ -234,7 +233,6 @@ def open_fal_queue(key: str | None) -> FalQueue:
         platform_url=settings.FAL_PLATFORM_URL,
         key=settings.FAL_KEY if key is None else key,
         retrying=Retrying(Backoff(settings.FAL_MAX_RETRIES, settings.FAL_RETRY_DELAY)),
-        limit=settings.DISPATCH_THREADS + 8,
     )
 
 

@@ -31,6 +31,7 @@ from jobs.assets.scanning import ScanError, scan
 from jobs.assets.storage import MovableFile, delete, name_for, storage
 from jobs.models import Job
 from jobs.transitions import touch
+from pricing import sql
 
 State = Asset.State
 _FIRST_WAIT = 2.0
@@ -57,20 +58,25 @@ class Stored:
     read: Read
 
 
+_DUE = "SELECT id FROM jobs_asset WHERE state = 'pending' AND next_at <= %s ORDER BY next_at LIMIT %s"
+# Whoever changes the moment first has claimed it.
+_CLAIM = """
+UPDATE jobs_asset SET next_at = %s, attempts = attempts + 1
+WHERE id IN ({}) AND state = 'pending' AND next_at <= %s RETURNING id
+"""
+
+
 def claim(limit: int) -> list[Asset]:
     """Up to `limit` files whose time has come, each for one fetcher alone until its lease ends."""
     if limit <= 0:
         return []
     now = timezone.now()
     until = now + timedelta(seconds=settings.ASSET_DOWNLOAD_SECONDS + _LEASE_SLACK)
-    claimed = []
-    due = Asset.objects.filter(state=State.PENDING, next_at__lte=now).select_related("job").order_by("next_at")
-    for asset in due[:limit]:
-        seen = Asset.objects.filter(pk=asset.pk, state=State.PENDING, attempts=asset.attempts, next_at=asset.next_at)
-        if seen.update(next_at=until, attempts=asset.attempts + 1):
-            asset.attempts, asset.next_at = asset.attempts + 1, until
-            claimed.append(asset)
-    return claimed
+    due = [key for (key,) in sql.rows(_DUE, now, limit)]
+    if not due:
+        return []
+    claimed = {key for (key,) in sql.rows(_CLAIM.format(sql.marks(due)), until, *due, now)}
+    return list(Asset.objects.filter(pk__in=claimed, state=State.PENDING).select_related("job").order_by("id"))
 
 
 def ask(asset: Asset) -> Stored | CannotFetchError:
@@ -109,7 +115,7 @@ def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
         # Half of it at least: a storm of files that fail together does not come back together.
         wait = bound * (0.5 + secrets.randbelow(1000) / 2000)
         columns["next_at"] = timezone.now() + timedelta(seconds=wait)
-    _mine(asset).update(**columns)
+    _update_mine(asset, columns)
 
 
 def facts_columns(facts: MediaFacts) -> dict[str, Any]:
@@ -125,26 +131,27 @@ def facts_columns(facts: MediaFacts) -> dict[str, Any]:
 
 def _apply_stored(asset: Asset, stored: Stored) -> None:
     with transaction.atomic(durable=True):
-        won = _mine(asset).update(
-            state=State.STORED,
-            problem="",
-            kind=stored.read.kind,
-            name=stored.read.name[-120:],
-            content_type=stored.read.content_type,
-            size=stored.size,
-            sha256=stored.sha256,
-            storage_name=stored.storage_name,
-            stored_at=timezone.now(),
+        columns = {
+            "state": State.STORED,
+            "problem": "",
+            "kind": stored.read.kind,
+            "name": stored.read.name[-120:],
+            "content_type": stored.read.content_type,
+            "size": stored.size,
+            "sha256": stored.sha256,
+            "storage_name": stored.storage_name,
+            "stored_at": timezone.now(),
             **facts_columns(stored.read.facts),
-        )
+        }
+        won = _update_mine(asset, columns)
         if won and not asset.source_url and asset.job_id:
             _take_out_of_output(asset)
     if not won:
         delete(stored.storage_name)
 
 
-def _mine(asset: Asset) -> Any:
-    return Asset.objects.filter(pk=asset.pk, state=State.PENDING, attempts=asset.attempts)
+def _update_mine(asset: Asset, columns: dict[str, Any]) -> int:
+    return sql.update(Asset, columns, where={"id": asset.pk, "state": State.PENDING, "attempts": asset.attempts})
 
 
 def _take_out_of_output(asset: Asset) -> None:

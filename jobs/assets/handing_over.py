@@ -21,6 +21,7 @@ from jobs.failures import Failure
 from jobs.finishing import fail
 from jobs.models import Job, Status
 from jobs.transitions import touch
+from pricing import sql
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
@@ -37,9 +38,9 @@ class FileGoneError(QueueError):
 
 def claim(limit: int) -> list[Handover]:
     """Up to `limit` jobs whose files are to be handed over, with those files; leases, as everywhere."""
-    if limit <= 0:
-        return []
     now = timezone.now()
+    if limit <= 0 or not sql.rows("SELECT 1 FROM jobs_handover WHERE next_at <= %s LIMIT 1", now):
+        return []
     until = now + timedelta(seconds=settings.ASSET_DOWNLOAD_SECONDS + 60)
     claimed = []
     for one in Handover.objects.filter(next_at__lte=now).select_related("job").order_by("next_at")[:limit]:

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from pricing import sql
 from pricing.models import UsageRecord
 from pricing.money import format_decimal
 
@@ -59,7 +60,7 @@ def record_usage(usage: Usage, *, now: datetime | None = None) -> UsageRecord:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A usage record belongs in the transaction of the settlement.")
     _check(usage)
-    return UsageRecord.objects.create(
+    record = UsageRecord(
         job=usage.job,
         client_id=usage.client_id,
         key_id=usage.key_id,
@@ -80,6 +81,8 @@ def record_usage(usage: Usage, *, now: datetime | None = None) -> UsageRecord:
         is_cached=usage.is_cached,
         created_at=now or timezone.now(),
     )
+    sql.insert(record)
+    return record
 
 
 def _check(usage: Usage) -> None:

@@ -96,7 +96,7 @@ def test_a_submit_is_sent_once_even_where_the_network_fails(monkeypatch: pytest.
         raise httpx.ReadTimeout("late")
 
     fal = open_fal_queue("k")
-    fal._client = httpx.Client(transport=httpx.MockTransport(lost))
+    fal._connections._idle.append(httpx.Client(transport=httpx.MockTransport(lost)))
 
     with pytest.raises(Exception, match="was lost"):
         fal.submit("fal-ai/flux/dev", {})
