@@ -229,6 +229,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 # A connection that lives on saves more than half of a request's time on PostgreSQL.
 DATABASES["default"].update(CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "genfeed.sqlite"
     if DATABASES["default"]["NAME"] != ":memory:":
         # Beside manage.py wherever it is called from, or every folder would have a database of its own.
         DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
