@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -81,4 +82,6 @@ def note(job: Job, request_id: str) -> bool:
 def look_now(job: Job) -> None:
     """Has the dispatcher look at a job at its provider next."""
     if job.status in IN_FLIGHT:
-        sql.changed(_LOOK_NOW, timezone.now(), job.pk)
+        # In a transaction, which waits for others in shorter steps than a statement by itself.
+        with transaction.atomic():
+            sql.changed(_LOOK_NOW, timezone.now(), job.pk)
