@@ -3,31 +3,51 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError
+from django.db.utils import ConnectionHandler
 
 from genfeed.sqlite import base
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'sqlite'", reason="about SQLite"),
-]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def writing() -> Iterator[sqlite3.Connection]:
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "db.sqlite3"
+    with sqlite3.connect(file) as made:
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("CREATE TABLE t (n INTEGER)")
+    return file
+
+
+@pytest.fixture
+def writing(file: Path) -> Iterator[sqlite3.Connection]:
     """Another connection in the middle of its transaction."""
-    with connection.cursor() as cursor:
-        file = cursor.execute("PRAGMA database_list").fetchone()[2]
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     yield other
     other.close()
 
 
-def test_a_transaction_waits_for_another_to_end(writing: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def ours(file: Path, timeout: float = 20) -> Any:
+    options = {"transaction_mode": "IMMEDIATE", "timeout": timeout}
+    return ConnectionHandler({"default": {"ENGINE": "genfeed.sqlite", "NAME": str(file), "OPTIONS": options}})[
+        "default"
+    ]
+
+
+def begin(connection: Any) -> None:
+    connection.ensure_connection()
+    connection._start_transaction_under_autocommit()
+
+
+def test_a_transaction_looks_every_millisecond_whether_the_one_before_has_ended(
+    file: Path, writing: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -37,26 +57,26 @@ def test_a_transaction_waits_for_another_to_end(writing: sqlite3.Connection, mon
 
     monkeypatch.setattr(base.time, "sleep", sleep)
 
-    with transaction.atomic():
-        pass
+    begin(ours(file))
 
     assert looked == [0.001] * 3
 
 
-def test_a_transaction_that_waits_for_too_long_says_so(
-    writing: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.01)
-
-    with pytest.raises(OperationalError, match="locked"), transaction.atomic():
-        pass
+def test_a_transaction_that_has_waited_for_too_long_says_so(file: Path, writing: sqlite3.Connection) -> None:
+    with pytest.raises(OperationalError, match="locked"):
+        begin(ours(file, timeout=0.01))
 
 
-def test_a_single_statement_waits_as_well(writing: sqlite3.Connection) -> None:
-    with connection.cursor() as cursor:
-        timer = threading.Timer(0.1, lambda: writing.execute("COMMIT"))
-        timer.start()
-        written: Any = cursor.execute("DELETE FROM django_session WHERE session_key = 'none'")
-        timer.join()
+def test_a_statement_by_itself_waits_as_well_after_a_transaction(file: Path) -> None:
+    connection = ours(file)
+    begin(connection)
+    connection.connection.execute("COMMIT")
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.1, lambda: other.execute("COMMIT"))
+    timer.start()
 
-    assert written.rowcount == 0
+    connection.connection.execute("INSERT INTO t VALUES (1)")
+
+    timer.join()
+    assert other.execute("SELECT n FROM t").fetchall() == [(1,)]
