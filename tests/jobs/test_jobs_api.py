@@ -15,6 +15,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import OutboxEvent
 from jobs import idempotency
 from jobs.models import IdempotentAnswer, Job
+from pricing import sql
 from pricing.ledger.accounts import top_up
 from pricing.models import Account, Budget, Hold, LedgerTransaction
 from tests.factories import publish_now
@@ -232,10 +233,14 @@ def test_a_full_queue_is_told(acme: HttpClient) -> None:
 
 
 def test_m10_an_error_of_the_store_refuses_the_job(acme: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: Any) -> None:
-        raise IntegrityError("disk full")
+    write = sql.insert
 
-    monkeypatch.setattr(OutboxEvent.objects, "create", fail)
+    def fail(row: Any) -> None:
+        if isinstance(row, OutboxEvent):
+            raise IntegrityError("disk full")
+        write(row)
+
+    monkeypatch.setattr(sql, "insert", fail)
     acme.raise_request_exception = False
 
     assert error(post(acme)) == (500, "internal_error")

@@ -113,7 +113,9 @@ def test_each_try_has_the_time_limit_of_its_call(settings: Any) -> None:
         return httpx.Response(200, json={"status": "IN_QUEUE", "request_id": "req-1"})
 
     fal = open_fal_queue("k")
-    fal._client = httpx.Client(transport=httpx.MockTransport(note), timeout=fal._client.timeout)
+    with fal._connections.one() as own:
+        time_limit = own.timeout
+    fal._connections._idle.append(httpx.Client(transport=httpx.MockTransport(note), timeout=time_limit))
 
     fal.progress(REQUEST)
     fal.submit("fal-ai/flux/dev", {})
