@@ -27,7 +27,7 @@ os.environ.update(
 
 from genfeed.settings import *  # noqa: E402, F403
 
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+if DATABASES["default"]["ENGINE"] == "genfeed.sqlite":  # noqa: F405
     # A file, as in real life: an in-memory database is one connection that all threads share.
     DATABASES["default"]["TEST"] = {"NAME": f"{_var}/test.sqlite3"}  # noqa: F405
 
