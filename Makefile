@@ -60,6 +60,7 @@ soak: setup-dev ## Kill every process ten times while 500 jobs run, on both data
 lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra s3 pyproject.toml -o requirements-s3.txt
 
 # Debian's package where we may install one, else the browser that Playwright brings.
 chromium: setup-dev

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
 from ninja import NinjaAPI
@@ -17,6 +18,8 @@ from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
 from jobs.api import jobs_router
 from jobs.assets.api import assets_router
+from jobs.assets.api_erasure import erasure_router
+from jobs.assets.api_resumable import resumable_router
 from jobs.assets.api_uploads import uploads_router
 from jobs.webhooks.api import webhooks_router
 from pricing.api import estimates_router
@@ -58,6 +61,7 @@ api = NinjaAPI(
 api.add_router("", jobs_router)
 api.add_router("", assets_router)
 api.add_router("", webhooks_router)
+api.add_router("", resumable_router)
 api.add_router("", uploads_router)
 api.add_router("", prices_router)
 api.add_router("", estimates_router)
@@ -65,6 +69,7 @@ api.add_router("", models_router)
 api.add_router("", keys_router)
 api.add_router("", money_router)
 api.add_router("", usage_router)
+api.add_router("/admin", erasure_router)
 api.add_router("/admin", reports_router)
 api.add_router("/admin", admin_router)
 
@@ -112,7 +117,9 @@ def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(_request: HttpRequest, _error: RequestDataTooBig) -> HttpResponse:
-    return error_response(ApiError("payload_too_large", "The body is too large.", "Send less in one request."))
+    most = f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+    hint = "Send less in one request; upload files at /api/v1/uploads, and name them by their ids."
+    return error_response(ApiError("payload_too_large", most, hint))
 
 
 @api.exception_handler(SuspiciousOperation)

@@ -148,7 +148,13 @@ ASSET_THREADS = env.integer("ASSET_THREADS", 8, minimum=1, maximum=256)
 ASSET_DOWNLOAD_SECONDS = env.number("ASSET_DOWNLOAD_SECONDS", 600.0, minimum=0.1, maximum=86_400.0)
 ASSET_MAX_BYTES = env.integer("ASSET_MAX_BYTES", 2_147_483_648, minimum=1_000, maximum=10**13)
 ASSET_ATTEMPTS = env.integer("ASSET_ATTEMPTS", 12, minimum=1, maximum=100)
+# The body of any request but an upload; data URIs of an input count.
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("REQUEST_MAX_BYTES", 10_485_760, minimum=100_000, maximum=10**9)
 UPLOAD_MAX_BYTES = env.integer("UPLOAD_MAX_BYTES", 209_715_200, minimum=1_000, maximum=10**12)
+# Resumable uploads: the largest file, hours without a byte until one is given up, and how many a client may have open.
+RESUMABLE_MAX_BYTES = env.integer("RESUMABLE_MAX_BYTES", 10_737_418_240, minimum=1_000, maximum=10**13)
+RESUMABLE_HOURS = env.integer("RESUMABLE_HOURS", 24, minimum=1, maximum=720)
+MAX_PARTIAL_UPLOADS = env.integer("MAX_PARTIAL_UPLOADS", 20, minimum=0, maximum=10_000)
 # How long a signed address is good, in seconds.
 ASSET_URL_SECONDS = env.integer("ASSET_URL_SECONDS", 86_400, minimum=60, maximum=31_536_000)
 # A function (dotted path) that sees every file before it is served; jobs.assets.clamav.scan asks clamd.

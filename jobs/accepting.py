@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from catalog.validation_problems import Problem
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
+from jobs.assets import inline
 from jobs.assets.models import Handover
 from jobs.assets.references import ids_in
 from jobs.caps import over_caps
@@ -83,7 +84,8 @@ def accept(
     nothing was accepted.
     """
     prepared = prepare(wanted, caller)
-    with transaction.atomic(durable=True):
+    with inline.kept(prepared.outgoing, caller.client_id) as outgoing, transaction.atomic(durable=True):
+        prepared = replace(prepared, outgoing=outgoing)
         job = write(prepared, caller, now=now or timezone.now())
         if beside:
             beside(job)

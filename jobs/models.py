@@ -207,6 +207,16 @@ class IdempotentAnswer(models.Model):
         return f"{self.client_id} {self.key}"
 
 
+class ProviderErasure(models.Model):
+    """A request of an erased client that its provider is still to delete."""
+
+    job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    next_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.job_id)
+
+
 # Django finds models by this module.
 from jobs.assets.models import Asset as Asset  # noqa: E402
 from jobs.assets.models import Handover as Handover  # noqa: E402

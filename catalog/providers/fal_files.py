@@ -26,6 +26,8 @@ _TIMEOUT = httpx.Timeout(30.0, write=60.0, read=120.0)
 def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
     """The address of a file at fal, which lives for FAL_OBJECT_SECONDS. `client` carries our key.
 
+    The file is read onwards from where it stands: it may be a stream.
+
     Raises UnreachableError (may be tried again), RefusedError, KeyRefusedError.
     """
     in_parts = size > _IN_PARTS
@@ -46,7 +48,6 @@ def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str
         if not isinstance(upload_url, str) or not isinstance(file_url, str):
             raise UnreachableError("fal gave no address for an upload.", answer_of("upload", asked))
         with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as bare:
-            file.seek(0)
             if in_parts:
                 _send_parts(bare, upload_url, file, size)
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -181,6 +182,20 @@ class FalQueue:
         with self._connections.one() as client:
             return upload(client, file, name=name, content_type=content_type, size=size)
 
+    def erase(self, request_id: str) -> None:
+        # fal lets only a key of scope ADMIN delete; the one that runs requests may be one.
+        key = settings.FAL_ADMIN_KEY or self._key
+        response = self._send(
+            "DELETE",
+            f"{self._platform_url}/models/requests/{quote(request_id, safe='')}/payloads",
+            "erase",
+            headers={"Authorization": f"Key {key}"},
+        )
+        if response.status_code >= 300 and response.status_code != 404:
+            raise UnreachableError(
+                f"fal answered {response.status_code} to the deletion.", answer_of("erase", response)
+            )
+
     def _read(
         self, what: str, request: Request, *, params: dict[str, Any] | None = None, is_result: bool = False
     ) -> httpx.Response:
@@ -193,11 +208,12 @@ class FalQueue:
         call: str,
         *,
         params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
         is_result: bool = False,
     ) -> httpx.Response:
         """A call that may be repeated. A result's 5xx may be the result: only what no result can be is repeated."""
         response = self._retrying.send(
-            lambda: self._call(call, method, url, params=params or {}),
+            lambda: self._call(call, method, url, params=params or {}, headers=headers),
             call=call,
             is_result=is_result,
         )

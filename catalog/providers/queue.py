@@ -170,6 +170,11 @@ class QueueInterface(Protocol):
         KeyRefusedError."""
         ...
 
+    def erase(self, request_id: str) -> None:
+        """Has the provider delete input, output and the output's files of a request; fine where they are gone already.
+        Raises UnreachableError, KeyRefusedError where no key of ours may do it."""
+        ...
+
     def close(self) -> None:
         """Closes connections."""
         ...

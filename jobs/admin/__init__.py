@@ -1,6 +1,7 @@
 """Jobs in Django admin."""
 
 from jobs.admin.jobs import JobAdmin
+from jobs.assets.admin import AssetAdmin
 from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 
-__all__ = ["JobAdmin", "WebhookDeliveryAdmin", "WebhookEndpointAdmin"]
+__all__ = ["AssetAdmin", "JobAdmin", "WebhookDeliveryAdmin", "WebhookEndpointAdmin"]

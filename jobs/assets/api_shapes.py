@@ -6,10 +6,13 @@ from typing import Literal
 from ninja import Schema
 from pydantic import Field
 
+KindName = Literal["image", "video", "audio", "3d", "archive", "text", "other"]
+StateName = Literal["partial", "pending", "stored", "failed", "refused", "expired"]
+
 
 class AssetShape(Schema):
     id: str
-    kind: Literal["image", "video", "audio", "3d", "archive", "text", "other"]
+    kind: KindName
     name: str
     content_type: str | None = Field(description="By its bytes; null until it is stored.")
     size: int | None = Field(description="Bytes.")
@@ -19,9 +22,14 @@ class AssetShape(Schema):
     fps: float | None
     sha256: str | None
     url: str | None = Field(description="Signed; good for a day or so without a key. Null while there is no file here.")
-    state: Literal["pending", "stored", "failed", "refused", "expired"]
+    state: StateName
     problem: str | None = Field(description="Why there is no file, or why it is late.")
     nsfw: bool = Field(description="Flagged so by the model.")
     path: str | None = Field(description="Where its address stands in the job's output.")
     job: str | None
     created_at: datetime
+
+
+class AssetPage(Schema):
+    items: list[AssetShape]
+    next_cursor: str | None

@@ -8,11 +8,10 @@ from ninja import Router
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
-from jobs.assets.api import base_url_of, find_asset
+from jobs.assets.api import base_url_of, delete_file, find_asset
 from jobs.assets.api_shapes import AssetShape
 from jobs.assets.models import Asset
 from jobs.assets.rendering import render_asset
-from jobs.assets.retention import remove_file
 from jobs.assets.uploading import fetch_upload, store_upload, too_large
 
 uploads_router = Router(tags=["Assets"])
@@ -92,10 +91,7 @@ def get_upload(request: HttpRequest, asset_id: str) -> HttpResponse:
 )
 def delete_upload(request: HttpRequest, asset_id: str) -> HttpResponse:
     """Deletes the file; jobs that were sent with it go on. Deleting it again changes nothing."""
-    asset = _find(request, asset_id)
-    if asset.state != Asset.State.EXPIRED and not remove_file(asset, problem="you deleted it"):
-        raise ApiError("internal_error", "The file is not served any more, and could not be deleted yet.", "Try again.")
-    return _answer(request, _find(request, asset_id), 200)
+    return delete_file(request, _find(request, asset_id))
 
 
 def _url(request: HttpRequest) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import secrets
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, BinaryIO, cast
@@ -22,13 +23,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from genfeed.media.headers import MediaFacts
-from genfeed.media.sniffing import extension_of
+from genfeed.media.sniffing import UNKNOWN, extension_of
 from genfeed.net.addresses import GuardError, RefusedAddressError
 from genfeed.net.guarded import GuardedClient
+from jobs.assets import parts
 from jobs.assets.models import Asset
 from jobs.assets.reading import Read, read_file
-from jobs.assets.scanning import ScanError, scan
-from jobs.assets.storage import MovableFile, delete, name_for, storage
+from jobs.assets.scanning import CLEAN, ScanError, is_on, scan
+from jobs.assets.storage import MovableFile, delete, name_for, open_file, storage
 from jobs.models import Job
 from jobs.transitions import touch
 from pricing import sql
@@ -36,6 +38,7 @@ from pricing import sql
 State = Asset.State
 _FIRST_WAIT = 2.0
 _LONGEST_WAIT = 3_600.0
+_PIECE = 1024 * 1024
 # What the reading, scanning and storing may take beyond the download.
 _LEASE_SLACK = 300
 
@@ -43,9 +46,10 @@ _LEASE_SLACK = 300
 class CannotFetchError(Exception):
     """Why there is no file, in words for the client. `state` None: try again later; else that is the end of it."""
 
-    def __init__(self, message: str, state: str | None = None) -> None:
+    def __init__(self, message: str, state: str | None = None, *, finding: str = "") -> None:
         super().__init__(message)
         self.state = state
+        self.finding = finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,12 @@ def claim(limit: int) -> list[Asset]:
     due = [key for (key,) in sql.rows(_DUE, now, limit)]
     if not due:
         return []
-    claimed = {key for (key,) in sql.rows(_CLAIM.format(sql.marks(due)), until, *due, now)}
-    return list(Asset.objects.filter(pk__in=claimed, state=State.PENDING).select_related("job").order_by("id"))
+    ids = {key for (key,) in sql.rows(_CLAIM.format(sql.marks(due)), until, *due, now)}
+    claimed = list(Asset.objects.filter(pk__in=ids, state=State.PENDING).select_related("job").order_by("id"))
+    for asset in claimed:
+        if asset.job_id is None and not asset.source_url:
+            parts.load(asset)
+    return claimed
 
 
 def ask(asset: Asset) -> Stored | CannotFetchError:
@@ -88,9 +96,9 @@ def ask(asset: Asset) -> Stored | CannotFetchError:
             _fill(asset, target)
             file.flush()
             read = read_file(file, asset.name)
-            _check(asset, read)
+            _check(asset, read, target.digest.hexdigest())
             if finding := scan(file, name=read.name, content_type=read.content_type):
-                raise CannotFetchError(f"the scanner found {finding}", State.REFUSED)
+                raise CannotFetchError(f"the scanner found {finding}", State.REFUSED, finding=finding)
             file.seek(0)
             return Stored(_store(asset, file, read), target.size, target.digest.hexdigest(), read)
     except CannotFetchError as error:
@@ -107,7 +115,7 @@ def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
         _apply_stored(asset, outcome)
         return
     ended = outcome.state or (State.FAILED if asset.attempts >= settings.ASSET_ATTEMPTS else None)
-    columns: dict[str, Any] = {"problem": str(outcome)[:300]}
+    columns: dict[str, Any] = {"problem": str(outcome)[:300], "scan_result": outcome.finding[:120]}
     if ended:
         columns["state"] = ended
     else:
@@ -115,7 +123,8 @@ def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
         # Half of it at least: a storm of files that fail together does not come back together.
         wait = bound * (0.5 + secrets.randbelow(1000) / 2000)
         columns["next_at"] = timezone.now() + timedelta(seconds=wait)
-    _update_mine(asset, columns)
+    if _update_mine(asset, columns) and ended:
+        parts.discard(asset)
 
 
 def facts_columns(facts: MediaFacts) -> dict[str, Any]:
@@ -134,6 +143,7 @@ def _apply_stored(asset: Asset, stored: Stored) -> None:
         columns = {
             "state": State.STORED,
             "problem": "",
+            "scan_result": CLEAN if is_on() else "",
             "kind": stored.read.kind,
             "name": stored.read.name[-120:],
             "content_type": stored.read.content_type,
@@ -146,7 +156,10 @@ def _apply_stored(asset: Asset, stored: Stored) -> None:
         won = _update_mine(asset, columns)
         if won and not asset.source_url and asset.job_id:
             _take_out_of_output(asset)
-    if not won:
+    if won:
+        parts.discard(asset)
+    else:
+        # Another attempt took over, and reads the same parts.
         delete(stored.storage_name)
 
 
@@ -206,6 +219,9 @@ class _Hashing:
 
 
 def _fill(asset: Asset, target: Any) -> None:
+    if asset.parts:
+        _join(asset, target)
+        return
     if not asset.source_url:
         target.write(_inline(value_at(asset.job.output, asset.places[0]) if asset.job and asset.places else None))
         return
@@ -226,6 +242,15 @@ def _fill(asset: Asset, target: Any) -> None:
         raise CannotFetchError("the host sent an empty file")
 
 
+def _join(asset: Asset, target: Any) -> None:
+    for name in asset.parts:
+        with closing(open_file(name)) as part:
+            while piece := part.read(_PIECE):
+                target.write(piece)
+    if target.size != asset.announced:
+        raise CannotFetchError("its parts can't be read")
+
+
 def _inline(uri: Any) -> bytes:
     head, comma, body = uri.partition(",") if isinstance(uri, str) else ("", "", "")
     if not comma or not head.startswith("data:"):
@@ -236,8 +261,12 @@ def _inline(uri: Any) -> bytes:
         raise CannotFetchError("its data URI can't be read", State.FAILED) from None
 
 
-def _check(asset: Asset, read: Read) -> None:
+def _check(asset: Asset, read: Read, sha256: str) -> None:
     """A page or a text where media was promised is an error of the host's, not the file."""
+    if asset.told_sha256 and asset.told_sha256 != sha256:
+        raise CannotFetchError("its SHA-256 is not the one that was told", State.FAILED)
+    if asset.origin == Asset.Origin.UPLOAD and read.content_type == UNKNOWN:
+        raise CannotFetchError("it is no kind of file that is known by its bytes", State.REFUSED)
     if read.content_type == "text/html" or (asset.promised in ("image", "video", "audio") and read.kind == "text"):
         raise CannotFetchError(f"it is {read.content_type}, not {asset.promised or 'a file'}", State.REFUSED)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -15,8 +15,9 @@ from catalog.providers.queue import KeyRefusedError, QueueError, RefusedError
 from jobs import failures
 from jobs.accepting import digest_of
 from jobs.assets.models import Asset, Handover
-from jobs.assets.references import ids_in, replaced_texts
-from jobs.assets.storage import storage
+from jobs.assets.references import ids_in
+from jobs.assets.storage import open_file
+from jobs.assets.texts import replaced_texts
 from jobs.failures import Failure
 from jobs.finishing import fail
 from jobs.models import Job, Status
@@ -58,7 +59,7 @@ def ask(one: Handover) -> dict[str, str] | QueueError:
     try:
         for asset in one.files:
             try:
-                file = cast(BinaryIO, storage().open(asset.storage_name))
+                file = open_file(asset.storage_name)
             except (OSError, ValueError):
                 return FileGoneError(f"{asset.pk} is not in the storage")
             with file:

@@ -1,5 +1,7 @@
 """A stored file, or one that is going to be."""
 
+from collections.abc import Sequence
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -15,6 +17,7 @@ class Asset(models.Model):
         UPLOAD = "upload"
 
     class State(models.TextChoices):
+        PARTIAL = "partial"
         PENDING = "pending"
         STORED = "stored"
         FAILED = "failed"
@@ -42,6 +45,7 @@ class Asset(models.Model):
     fps = models.FloatField(null=True, help_text="Frames a second.")
     sha256 = models.CharField(max_length=64, blank=True)
     is_nsfw = models.BooleanField(default=False, verbose_name="NSFW", help_text="Flagged so by the model.")
+    scan_result = models.CharField(max_length=120, blank=True, help_text="Empty: no scanner has seen it.")
     storage_name = models.CharField(max_length=200, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Downloads begun; counted before each.")
     # When it is fetched next; claiming moves this ahead, so that a dead process frees its work by time.
@@ -56,6 +60,16 @@ class Asset(models.Model):
             models.Index(fields=["origin", "created_at"], condition=~Q(storage_name=""), name="asset_to_expire"),
             models.Index(fields=["client", "id"]),
         ]
+        permissions = [
+            ("refetch_asset", "Can have files fetched again"),
+            ("expire_asset", "Can delete files before their time"),
+        ]
+
+    # Read with a claim, for the thread that joins them: the names of the parts that a file came in, and its bytes.
+    parts: Sequence[str] = ()
+    announced: int | None = None
+    # The SHA-256 that its sender told.
+    told_sha256 = ""
 
     def __str__(self) -> str:
         return self.id
@@ -73,3 +87,31 @@ class Handover(models.Model):
 
     def __str__(self) -> str:
         return str(self.job_id)
+
+
+class PartialUpload(models.Model):
+    """A file that comes in pieces, over as many connections as it takes; gone once the file is stored or given up."""
+
+    asset = models.OneToOneField(Asset, primary_key=True, on_delete=models.CASCADE, related_name="partial")
+    length = models.BigIntegerField(help_text="Bytes, as announced.")
+    # Moves with each part, by compare-and-set: of two senders one wins.
+    offset = models.BigIntegerField(default=0, help_text="Bytes that are here.")
+    metadata = models.CharField(max_length=2000, blank=True, help_text="As sent, in the form of the protocol.")
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.asset_id)
+
+
+class UploadPart(models.Model):
+    """Some bytes of a partial upload, in the storage."""
+
+    upload = models.ForeignKey(PartialUpload, on_delete=models.CASCADE, related_name="parts")
+    offset = models.BigIntegerField()
+    storage_name = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["upload", "offset"], name="one_part_at_an_offset")]
+
+    def __str__(self) -> str:
+        return self.storage_name

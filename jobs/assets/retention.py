@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -12,7 +13,9 @@ from django.utils import timezone
 from genfeed.clients.keys import revoke_key
 from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.audit import Actor, Change, record
-from jobs.assets.models import Asset
+from jobs import provider_copies
+from jobs.assets import parts
+from jobs.assets.models import Asset, PartialUpload
 from jobs.assets.storage import delete
 from jobs.models import OPEN, IdempotentAnswer, Job, JobEvent, ProviderAnswer
 
@@ -58,14 +61,39 @@ def remove_file(asset: Asset, *, problem: str) -> bool:
         logger.exception("asset %s could not be deleted", asset.pk)
         return False
     Asset.objects.filter(pk=asset.pk).update(storage_name="")
-    return True
+    return parts.discard(asset)
+
+
+def drop_parts(*, now: datetime | None = None) -> int:
+    """Gives up uploads that were not completed in time, and deletes parts that are of no use; returns how many."""
+    now = now or timezone.now()
+    late = Asset.objects.filter(state=Asset.State.PARTIAL, partial__expires_at__lte=now)
+    count = sum(remove_file(asset, problem="it was not completed in time") for asset in late.iterator())
+    # What a process left that ended between the last word on a file and its parts.
+    ended = PartialUpload.objects.exclude(asset__state__in=(Asset.State.PARTIAL, Asset.State.PENDING))
+    return count + sum(parts.discard(upload.asset) for upload in ended.select_related("asset").iterator())
+
+
+def sweep_incoming(*, now: datetime | None = None) -> int:
+    """Deletes files on their way that nobody brings to an end any more: their process was killed. Returns how many."""
+    oldest = ((now or timezone.now()) - timedelta(days=1)).timestamp() - settings.ASSET_DOWNLOAD_SECONDS
+    count = 0
+    for path in Path(settings.ASSET_TEMP_DIR).iterdir():
+        try:
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink()
+                count += 1
+        except FileNotFoundError:
+            continue
+    return count
 
 
 def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
     """Erases what a client sent and got: files, inputs, outputs, notes and what providers answered; revokes its keys.
 
     What was charged stays on record: amounts, models and times. Raises OpenJobsError while jobs are open.
-    Can be run again where a file could not be deleted. Returns what was erased, by name, and `left`.
+    Can be run again where a file could not be deleted. Returns what was erased, by name; `left` are files that could
+    not be deleted, `at_provider` requests that the provider is asked to delete in the background.
     """
     if Job.objects.filter(client=client, status__in=OPEN).exists():
         raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")
@@ -87,6 +115,6 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
             input={}, input_digest="", output=None, metadata={}, webhook_url="", log_mark=[], features={}
         )
         Client.objects.filter(pk=client.pk).update(is_active=False)
-        counts = {"jobs": erased, "files": files, "left": left}
+        counts = {"jobs": erased, "files": files, "left": left, "at_provider": provider_copies.plan(client)}
         record("client.erased", [Change(client, after=counts)], actor=actor)
     return counts

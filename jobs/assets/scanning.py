@@ -9,6 +9,8 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 Scan = Callable[..., str]
+# What is kept of a scanner that found nothing.
+CLEAN = "clean"
 
 
 class ScanError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import http_date, parse_http_date_safe
@@ -13,7 +13,7 @@ from jobs.assets import links
 from jobs.assets.models import Asset
 from jobs.assets.ranges import Part, UnsatisfiableError, part_of
 from jobs.assets.rendering import is_withheld
-from jobs.assets.storage import storage
+from jobs.assets.storage import open_file
 
 _PIECE = 256 * 1024
 # Shown by the browser itself; everything else is saved.
@@ -69,7 +69,7 @@ def _answer(request: HttpRequest, asset: Asset, size: int) -> HttpResponseBase:
     answer: HttpResponseBase = HttpResponse(status=status)
     if request.method == "GET":
         try:
-            file = cast(BinaryIO, storage().open(asset.storage_name))
+            file = open_file(asset.storage_name, whole.start, whole.length)
         except OSError:
             raise ApiError("not_found", "The file is not here.", _AGAIN) from None
         answer = StreamingHttpResponse(_Pieces(file, whole), status=status)
@@ -85,7 +85,6 @@ class _Pieces:
     def __init__(self, file: BinaryIO, part: Part) -> None:
         self._file = file
         self._left = part.length
-        file.seek(part.start)
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
@@ -13,6 +13,19 @@ from jobs.assets.models import Asset
 def storage() -> Storage:
     """The storage of all files."""
     return storages["assets"]
+
+
+def open_file(name: str, start: int = 0, length: int | None = None) -> BinaryIO:
+    """A file to be read onwards from `start`, and no further than `length` bytes. Raises OSError.
+
+    A storage that can fetch a part alone has `open_range`; of others the file is opened and sought in.
+    """
+    own: Any = storage()
+    if hasattr(own, "open_range"):
+        return cast(BinaryIO, own.open_range(name, start, length))
+    file = cast(BinaryIO, own.open(name))
+    file.seek(start)
+    return file
 
 
 class MovableFile(File):

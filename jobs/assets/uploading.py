@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
@@ -18,9 +20,11 @@ from jobs.assets.fetching import facts_columns
 from jobs.assets.finding import safe_name
 from jobs.assets.models import Asset
 from jobs.assets.reading import read_file
-from jobs.assets.scanning import ScanError, scan
+from jobs.assets.scanning import CLEAN, ScanError, is_on, scan
 from jobs.assets.storage import delete, name_for, storage
 from jobs.ids import new_id
+
+logger = logging.getLogger(__name__)
 
 
 def store_upload(file: UploadedFile, client_id: int) -> Asset:
@@ -55,6 +59,7 @@ def store_upload(file: UploadedFile, client_id: int) -> Asset:
         name=read.name[-120:],
         content_type=read.content_type,
         size=file.size,
+        scan_result=CLEAN if is_on() else "",
         sha256=_digest(file),
         created_at=now,
         stored_at=now,
@@ -63,7 +68,10 @@ def store_upload(file: UploadedFile, client_id: int) -> Asset:
     file.seek(0)
     # Django's own class: one that lies on the disk already is moved, not copied.
     content: Any = file if hasattr(file, "temporary_file_path") else File(raw)
-    asset.storage_name = storage().save(name_for(asset, extension_of(read.content_type)), content)
+    try:
+        asset.storage_name = storage().save(name_for(asset, extension_of(read.content_type)), content)
+    except OSError as error:
+        raise storage_failed(error) from None
     try:
         asset.save(force_insert=True)
     except Exception:
@@ -96,6 +104,17 @@ def too_large() -> ApiError:
         "payload_too_large",
         f"A file may have {settings.UPLOAD_MAX_BYTES} bytes.",
         "Send a smaller one; a model may take a web address of a larger one.",
+    )
+
+
+def storage_failed(error: OSError) -> ApiError:
+    """The answer where a file can't be written: nothing was kept of it."""
+    logger.error("a file could not be stored: %s", error)
+    return ApiError(
+        "internal_error",
+        "The file can't be stored just now.",
+        "Try again later; if it stays, tell the operator the requestId.",
+        status=507 if error.errno in (errno.ENOSPC, errno.EDQUOT) else None,
     )
 
 

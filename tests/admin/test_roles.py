@@ -43,6 +43,7 @@ VIEW = VIEW_PRICES | {
     "journal.view_outboxevent",
     "clients.view_client",
     "jobs.view_job",
+    "jobs.view_asset",
     "jobs.view_webhookendpoint",
     "jobs.view_webhookdelivery",
 }
@@ -51,7 +52,8 @@ PERMISSIONS = {
     "catalog manager": VIEW
     | DECIDE_PRICES
     | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"}
-    | {"jobs.cancel_job", "jobs.retry_job", "jobs.change_providergate", "jobs.resend_webhook"},
+    | {"jobs.cancel_job", "jobs.retry_job", "jobs.change_providergate", "jobs.resend_webhook"}
+    | {"jobs.refetch_asset", "jobs.expire_asset"},
     "finance": VIEW
     | DECIDE_PRICES
     | {
@@ -80,6 +82,7 @@ LISTS = {
     "/admin/journal/alert/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/journal/auditevent/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/journal/outboxevent/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/jobs/asset/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/job/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/webhookendpoint/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/webhookdelivery/": {"viewer", "catalog manager", "finance", "superuser"},

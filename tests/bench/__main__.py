@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import catalog, deliveries, estimates, jobs, ledger, margins, prices, reports, sandbox, serving
+from tests.bench import assets, catalog, deliveries, estimates, jobs, ledger, margins, prices, reports, sandbox, serving
 from tests.sandbox_server import RECORDINGS
 
 
@@ -27,6 +27,7 @@ def main() -> int:
             *reports.measure(),
             *jobs.measure(),
             *deliveries.measure(),
+            *assets.measure(),
         ]
     table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in ("what", "measured", "bar", ""):

@@ -1,6 +1,8 @@
 """Files of ours in a real browser: a film that a page embeds is played from wherever one likes."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,19 @@ def test_a_film_on_a_page_of_others_is_sought_by_ranges(
     page.close()
     inside = [header for header, status in asked if status == 206 and header not in ("", "bytes=0-")]
     assert inside, asked
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+def test_curl_goes_on_where_it_stopped(api: httpx.Client, tmp_path: Path) -> None:
+    content = long_film()
+    made = api.post("/api/v1/uploads", files={"file": ("film.mp4", content)}).json()
+    target = tmp_path / "film.mp4"
+
+    subprocess.run(["curl", "-sSf", "-r", "0-9999999", "-o", target, made["url"]], check=True, timeout=60)
+    assert target.stat().st_size == 10_000_000
+    subprocess.run(["curl", "-sSf", "-C", "-", "-o", target, made["url"]], check=True, timeout=60)
+
+    assert target.read_bytes() == content
 
 
 def test_an_svg_that_is_opened_runs_no_script(api: httpx.Client, browser: Any) -> None:  # noqa: F811

@@ -34,5 +34,10 @@ class Command(BaseCommand):
         except OpenJobsError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{client.name}: {done['jobs']} jobs and {done['files']} files were erased.")
+        if done["at_provider"]:
+            self.stdout.write(
+                f"The worker will have the provider delete {done['at_provider']} requests, if FAL_ADMIN_KEY or the key "
+                "that runs jobs has the scope ADMIN there; else the provider deletes them by itself in time."
+            )
         if done["left"]:
             raise CommandError(f"{done['left']} files could not be deleted from the storage. Run it again.")

@@ -1,5 +1,6 @@
 """Files in the JSON of jobs, and one by one."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -162,3 +163,55 @@ def test_a_file_that_has_expired_says_so() -> None:
     body = key_of().get(f"/api/v1/assets/{asset.pk}").json()
 
     assert (body["state"], body["url"]) == ("expired", None)
+
+
+def test_files_are_listed_newest_first_and_page_by_page() -> None:
+    made = [make_asset().pk for _ in range(3)]
+    make_asset(client_name="Other")
+    key = key_of()
+
+    first = key.get("/api/v1/assets?limit=2").json()
+    second = key.get(f"/api/v1/assets?limit=2&cursor={first['next_cursor']}").json()
+
+    assert [one["id"] for one in first["items"] + second["items"]] == made[::-1]
+    assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "count"), [("kind=video", 1), ("state=expired", 1), ("origin=upload", 1), ("job=job_1", 0), ("", 3)]
+)
+def test_a_list_of_files_can_be_narrowed(query: str, count: int) -> None:
+    make_asset(kind="video")
+    make_asset(state="expired")
+    make_asset(origin="upload")
+
+    assert len(key_of().get(f"/api/v1/assets?{query}").json()["items"]) == count
+
+
+def test_a_client_deletes_a_file_of_its_job_and_the_result_stays(fetch: Fetch, media: Path) -> None:
+    asset = fetch()
+
+    answer = key_of().delete(f"/api/v1/assets/{asset.pk}").json()
+
+    assert (answer["state"], answer["url"]) == ("expired", None)
+    assert [path for path in media.rglob("*") if path.is_file()] == []
+    assert asset.job.status == "succeeded"
+
+
+def test_another_clients_file_is_not_deleted() -> None:
+    asset = make_asset()
+
+    assert key_of("Other").delete(f"/api/v1/assets/{asset.pk}").status_code == 404
+    assert Asset.objects.get().state == "stored"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/assets/ast_%00", "/api/v1/uploads/ast_%00"])
+def test_a_null_character_in_an_id_names_no_file(path: str) -> None:
+    assert key_of().get(path).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["cursor=ast_%00", "job=job_%00"])
+def test_a_null_character_in_a_query_finds_nothing(query: str) -> None:
+    make_asset()
+
+    assert key_of().get(f"/api/v1/assets?{query}").json()["items"] == []

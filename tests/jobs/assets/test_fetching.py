@@ -1,17 +1,23 @@
 """Files of jobs, fetched from a sandbox that fails in every way it can."""
 
+import gzip
 import hashlib
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from genfeed.clients.models import Client
 from jobs.assets import fetching
 from jobs.assets.models import Asset
+from jobs.ids import new_id
 from jobs.models import Status
 from tests.jobs.assets.conftest import Fetch, fetch_all
 from tests.jobs.conftest import Run
+from tests.net.servers import serving
 from tests.sandbox_server import RunningSandbox
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
@@ -196,3 +202,55 @@ def test_a_storage_that_is_no_folder_will_do(fetch: Fetch, settings: Any, media:
 
     assert fetch().state == "stored"
     assert files(media) == []
+
+
+def bomb(media_type: str, content: bytes, *headers: tuple[str, str]) -> Any:
+    """A server of one file."""
+
+    def answer(handler: Any) -> None:
+        handler.send_response(200)
+        for name, value in (("Content-Type", media_type), ("Content-Length", str(len(content))), *headers):
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return serving(answer)
+
+
+def fetched(served: Any, settings: Any, name: str) -> Asset:
+    settings.SSRF_ALLOW = [served.pair]
+    client, _ = Client.objects.get_or_create(name="Acme")
+    Asset.objects.create(id=new_id("ast"), client=client, name=name, source_url=served.url(f"/{name}"))
+    (asset,) = fetching.claim(1)
+    fetching.apply(asset, fetching.ask(asset))
+    return Asset.objects.get()
+
+
+def test_a_picture_that_claims_to_be_huge_is_measured_and_not_unfolded(settings: Any) -> None:
+    side = (200_000).to_bytes(4)
+    content = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + side + side + b"\x08\x02\0\0\0" + bytes(8)
+
+    with bomb("image/png", content) as served:
+        asset = fetched(served, settings, "a.png")
+
+    assert (asset.state, asset.width, asset.size) == ("stored", 200_000, len(content))
+
+
+def test_an_archive_is_kept_as_it_came(settings: Any) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../zeros", bytes(50_000_000))
+
+    with bomb("application/zip", packed.getvalue()) as served:
+        asset = fetched(served, settings, "a.zip")
+
+    assert (asset.state, asset.kind, asset.size) == ("stored", "archive", len(packed.getvalue()))
+
+
+def test_a_body_that_is_packed_for_the_way_is_not_unpacked(settings: Any) -> None:
+    content = gzip.compress(bytes(50_000_000))
+
+    with bomb("image/png", content, ("Content-Encoding", "gzip")) as served:
+        asset = fetched(served, settings, "a.png")
+
+    assert (asset.content_type, asset.size) == ("application/gzip", len(content))

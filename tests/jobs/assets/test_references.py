@@ -1,5 +1,6 @@
 """Files of ours as inputs of jobs: known to estimates, handed to the provider's storage, private to their client."""
 
+import hashlib
 from typing import Any
 
 import httpx
@@ -182,10 +183,28 @@ def test_what_is_told_of_a_film_goes_before_what_is_known() -> None:
     assert job.quote["units"] == "7"
 
 
-@pytest.mark.parametrize("text", ["https://example.com/a.png", "data:image/png;base64,iVBORw0KGgo="])
-def test_addresses_of_others_and_data_uris_go_to_the_provider_as_they_are(
-    run: Run, sandbox: RunningSandbox, text: str
-) -> None:
-    run(**edit_of(text))
+def test_addresses_of_others_go_to_the_provider_as_they_are(run: Run, sandbox: RunningSandbox) -> None:
+    run(**edit_of("https://example.com/a.png"))
 
-    assert sent(sandbox)["image_url"] == text
+    assert sent(sandbox)["image_url"] == "https://example.com/a.png"
+
+
+def test_a_bare_id_names_a_file_too(run: Run, sandbox: RunningSandbox) -> None:
+    run(**edit_of(picture().pk))
+
+    assert sent(sandbox)["image_url"].startswith(sandbox.cdn_url)
+
+
+def test_a_file_above_90_mb_is_handed_over_in_parts_and_whole(run: Run, sandbox: RunningSandbox) -> None:
+    # Told by both of them: initiate-multipart from 90 MB, and parts of 10 MB.
+    content = b"\x89PNG" + b"0123456789abcdef" * (91 * 1024 * 1024 // 16)
+    asset = make_asset(content, origin="upload")
+    sandbox.clear_requests()
+
+    run(**edit_of(f"asset:{asset.pk}"))
+
+    address = sent(sandbox)["image_url"]
+    digest = hashlib.sha256(httpx.get(address).content).hexdigest()
+    assert digest == asset.sha256
+    parts = [one["path"] for one in sandbox.requests() if "/multipart/" in one["path"] and one["method"] == "PUT"]
+    assert [path.rpartition("/")[2] for path in parts] == [str(number) for number in range(1, 11)]

@@ -1,5 +1,6 @@
 """Files go when their time has passed; a client's contents go when somebody says so."""
 
+import os
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.models import AuditEvent
 from jobs import tasks
 from jobs.assets.models import Asset
+from jobs.assets.retention import sweep_incoming
 from jobs.models import Job, ProviderAnswer
 from pricing.ledger.checking import check_ledger
 from tests.jobs.assets.conftest import Fetch, make_asset
@@ -100,7 +102,9 @@ def test_an_erased_client_has_no_contents_left_and_all_its_money(fetch: Fetch, m
     assert (asset.state, asset.source_url, files(media)) == ("expired", "", 0)
     assert (ProviderAnswer.objects.count(), job.events.exclude(data={}).count()) == (0, 0)
     assert (Client.objects.get().is_active, ApiKey.objects.filter(revoked_at=None).count()) == (False, 0)
-    assert AuditEvent.objects.get(action="client.erased").after == {"jobs": 1, "files": 1, "left": 0}
+    assert AuditEvent.objects.get(action="client.erased").after == {
+        "jobs": 1, "files": 1, "left": 0, "at_provider": 1,
+    }  # fmt: skip
     assert check_ledger() == []
 
 
@@ -130,3 +134,13 @@ def test_open_jobs_are_ended_first() -> None:
 def test_an_unknown_client_is_said_to_be_unknown() -> None:
     with pytest.raises(CommandError, match="There is no client"):
         erase()
+
+
+def test_what_a_killed_process_had_on_its_way_is_deleted_after_a_day(tmp_path: Path) -> None:
+    old, young = tmp_path / "old", tmp_path / "young"
+    for path in (old, young):
+        path.write_bytes(b"x")
+    os.utime(old, (1, 1))
+
+    assert sweep_incoming() == 1
+    assert (old.exists(), young.exists()) == (False, True)
