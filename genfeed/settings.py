@@ -161,6 +161,8 @@ ASSET_URL_SECONDS = env.integer("ASSET_URL_SECONDS", 86_400, minimum=60, maximum
 ASSET_SCANNER = env.text("ASSET_SCANNER")
 CLAMAV_ADDRESS = env.text("CLAMAV_ADDRESS", "127.0.0.1:3310")
 CLAMAV_SECONDS = env.number("CLAMAV_SECONDS", 120.0, minimum=0.1, maximum=3_600.0)
+# How long a job's events_url is good, in seconds.
+EVENTS_URL_SECONDS = env.integer("EVENTS_URL_SECONDS", 3_600, minimum=60, maximum=31_536_000)
 # Days that files are kept; 0: for ever.
 OUTPUT_DAYS = env.integer("OUTPUT_DAYS", 90, minimum=0, maximum=36_500)
 INPUT_DAYS = env.integer("INPUT_DAYS", 30, minimum=0, maximum=36_500)
@@ -314,8 +316,13 @@ SECURE_CSP = {
 }
 
 # --- Web processes ---------------------------------------------------------------------------------------------------
+# asgi: streams and short requests on one port; wsgi: short requests alone, a little faster.
+WEB_INTERFACE = env.choice("WEB_INTERFACE", "asgi", ("asgi", "wsgi"))
 WEB_WORKERS = env.integer("WEB_WORKERS", 1, minimum=1, maximum=256)
 WEB_THREADS = env.integer("WEB_THREADS", 4, minimum=1, maximum=256)
+# Event streams that one web process holds at once: of all clients, and of one.
+MAX_STREAMS = env.integer("MAX_STREAMS", 2_000, minimum=0, maximum=100_000)
+MAX_CLIENT_STREAMS = env.integer("MAX_CLIENT_STREAMS", 100, minimum=0, maximum=100_000)
 
 # --- Background work -------------------------------------------------------------------------------------------------
 Q_CLUSTER = {

@@ -20,6 +20,8 @@ from catalog.models import SyncRun
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
 
 SANDBOX_PORT = 8484
+# Connections that one web process serves at once; more wait to be accepted.
+_REQUESTS = 1024
 
 
 class CannotStartError(Exception):
@@ -108,12 +110,16 @@ def _start_all(
 
 def web_command(host: str, port: int) -> list[str]:
     """How the web process is started, here and under any other supervisor."""
-    return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "genfeed.wsgi:application",
+    command = [
+        sys.executable, "-m", "granian", "--interface", settings.WEB_INTERFACE,
+        f"genfeed.{settings.WEB_INTERFACE}:application",
         "--host", host, "--port", str(port), "--workers", str(settings.WEB_WORKERS),
-        "--blocking-threads", str(settings.WEB_THREADS), "--backpressure", "1024",
         "--log-level", "warning", "--no-ws", "--workers-kill-timeout", "5",
     ]  # fmt: skip
+    if settings.WEB_INTERFACE == "wsgi":
+        return [*command, "--blocking-threads", str(settings.WEB_THREADS), "--backpressure", str(_REQUESTS)]
+    # Each stream is a connection, beside those of short requests.
+    return [*command, "--backpressure", str(_REQUESTS + settings.MAX_STREAMS)]
 
 
 def _platform_url(sandbox_port: int | None) -> str:

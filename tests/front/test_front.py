@@ -1,0 +1,279 @@
+"""The front around small WSGI applications: what goes in, what comes out, and what happens when somebody leaves."""
+
+import asyncio
+import resource
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from genfeed.front import connections, open_files
+from genfeed.front.connections import HANDED_OVER, Connection
+from genfeed.front.serving import Front
+
+Environ = dict[str, Any]
+
+
+class Client:
+    """One request, played message by message: what it sends, and what it was sent."""
+
+    def __init__(self, *pieces: bytes, leaves: bool = False, headers: Mapping[str, str] | None = None) -> None:
+        self.sent: list[Mapping[str, Any]] = []
+        self.left = asyncio.Event()
+        self._pieces = list(pieces)
+        self._leaves = leaves
+        self.headers = {"host": "x", **(headers or {})}
+
+    async def receive(self) -> Mapping[str, Any]:
+        if self._pieces:
+            piece = self._pieces.pop(0)
+            more = bool(self._pieces) or self._leaves
+            return {"type": "http.request", "body": piece, "more_body": more}
+        if not self._leaves:
+            await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        self.sent.append(message)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    async def ask(self, application: Callable[..., Iterable[bytes]], path: str = "/a") -> "Client":
+        scope = {
+            "type": "http", "method": "POST", "path": path, "query_string": b"q=%20", "http_version": "1.1",
+            "scheme": "http", "server": ("x", 80), "client": ("192.0.2.1", 5), "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in self.headers.items()],
+        }  # fmt: skip
+        await Front(application, threads=2)(scope, self.receive, self.send)
+        return self
+
+
+def ask(application: Callable[..., Iterable[bytes]], *pieces: bytes, path: str = "/a", **more: Any) -> Client:
+    async def work() -> Client:
+        return await Client(*pieces, **more).ask(application, path)
+
+    return asyncio.run(work())
+
+
+def answering(make: Callable[[Environ], Iterable[bytes]], status: str = "200 OK") -> Callable[..., Iterable[bytes]]:
+    def application(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        start(status, [("X-Made", "yes")])
+        return make(environ)
+
+    return application
+
+
+def test_a_short_answer_is_sent_at_once() -> None:
+    client = ask(answering(lambda environ: [b"ab", b"c"], "201 Created"))
+
+    assert client.sent == [
+        {"type": "http.response.start", "status": 201, "headers": [(b"x-made", b"yes")]},
+        {"type": "http.response.body", "body": b"abc", "more_body": False},
+    ]
+
+
+def test_an_application_reads_a_small_body() -> None:
+    client = ask(
+        answering(lambda environ: [environ["wsgi.input"].read()]), b"he", b"llo", headers={"content-length": "5"}
+    )
+
+    assert client.body == b"hello"
+
+
+def test_an_application_reads_a_large_body_while_it_comes() -> None:
+    pieces = [b"x" * 50_000, b"y" * 50_000]
+    client = ask(
+        answering(lambda environ: [environ["wsgi.input"].read()]), *pieces, headers={"content-length": "100000"}
+    )
+
+    assert client.body == b"".join(pieces)
+
+
+def test_a_body_without_a_length_is_read_to_its_end() -> None:
+    client = ask(
+        answering(lambda environ: [environ["wsgi.input"].read(2), b"|", environ["wsgi.input"].read()]),
+        b"abc",
+        b"def",
+        headers={"transfer-encoding": "chunked"},
+    )
+
+    assert client.body == b"ab|cdef"
+
+
+def test_a_body_that_is_cut_off_is_no_body() -> None:
+    def read(environ: Environ) -> Iterable[bytes]:
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            return [type(error).__name__.encode()]
+        return [b"read"]
+
+    client = ask(answering(read), b"x" * 10, leaves=True, headers={"content-length": "100000"})
+
+    assert client.body == b"ClientGoneError"
+
+
+def test_nothing_runs_for_a_small_body_that_is_cut_off() -> None:
+    called = []
+    client = ask(
+        answering(lambda environ: called.append(1) or [b""]), b"x", leaves=True, headers={"content-length": "9"}
+    )
+
+    assert (called, client.sent) == ([], [])
+
+
+def test_headers_that_only_look_like_others_are_dropped() -> None:
+    def told(environ: Environ) -> Iterable[bytes]:
+        return [environ.get("HTTP_X_FORWARDED_PROTO", "none").encode()]
+
+    assert ask(answering(told), headers={"x_forwarded_proto": "https"}).body == b"none"
+    assert ask(answering(told), headers={"x-forwarded-proto": "https"}).body == b"https"
+
+
+def test_an_address_comes_in_the_bytes_it_was_sent_in() -> None:
+    client = ask(answering(lambda environ: [environ["PATH_INFO"].encode("latin-1")]), path="/é")
+
+    assert client.body.decode() == "/é"
+
+
+def test_a_long_answer_is_sent_in_pieces_and_closed() -> None:
+    closed = []
+
+    class Pieces:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"x" * 200_000] * 5)
+
+        def close(self) -> None:
+            closed.append(1)
+
+    client = ask(answering(lambda environ: Pieces()))
+
+    assert len(client.body) == 1_000_000
+    assert [message.get("more_body") for message in client.sent] == [None, True, True, False]
+    assert closed == [1]
+
+
+def test_nobody_goes_on_making_an_answer_for_a_client_that_left() -> None:
+    made = 0
+    gone = threading.Event()
+
+    def endless(environ: Environ) -> Iterable[bytes]:
+        nonlocal made
+        while made < 10_000:
+            made += 1
+            if made == 10:
+                loop.call_soon_threadsafe(client.left.set)
+                gone.wait(0.2)
+            yield b"x" * 300_000
+
+    async def work() -> None:
+        nonlocal loop, client
+        loop, client = asyncio.get_running_loop(), Client()
+        await client.ask(answering(endless))
+
+    loop: Any = None
+    client: Any = None
+    asyncio.run(work())
+
+    assert made < 100
+
+
+# --- streams ---
+
+
+class Words:
+    """A stream that says what it is told, until it has to end."""
+
+    def __init__(self, *words: bytes) -> None:
+        self.words = words
+        self.closed = 0
+        self.ended: list[str] = []
+
+    async def run(self, connection: Connection) -> None:
+        end = asyncio.Event()
+
+        def on_end(reason: str) -> None:
+            self.ended.append(reason)
+            end.set()
+
+        connection.on_end(on_end)
+        for word in self.words:
+            await connection.write(word)
+        if not self.words:
+            await end.wait()
+            await connection.write(b"bye")
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def handing(stream: Words, status: str = "200 OK") -> Callable[..., Iterable[bytes]]:
+    def make(environ: Environ) -> Iterable[bytes]:
+        environ[HANDED_OVER] = stream
+        return [b"first "]
+
+    return answering(make, status)
+
+
+def test_a_stream_goes_on_with_the_headers_of_the_answer() -> None:
+    stream = Words(b"one", b"two")
+    client = ask(handing(stream))
+
+    assert client.sent[0]["headers"] == [(b"x-made", b"yes")]
+    assert client.body == b"first onetwo"
+    assert client.sent[-1]["more_body"] is False
+    assert stream.closed == 1
+
+
+def test_the_length_of_what_the_view_returned_is_not_that_of_the_stream() -> None:
+    def application(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        environ[HANDED_OVER] = Words(b"one")
+        start("200 OK", [("Content-Length", "0"), ("X-Made", "yes")])
+        return [b""]
+
+    assert ask(application).sent[0]["headers"] == [(b"x-made", b"yes")]
+
+
+def test_an_error_is_answered_in_place_of_a_stream() -> None:
+    stream = Words(b"one")
+    client = ask(handing(stream, "500 Error"))
+
+    assert (client.sent[0]["status"], client.body, stream.closed) == (500, b"first ", 1)
+
+
+def test_a_stream_ends_when_its_client_leaves() -> None:
+    stream = Words()
+
+    async def work() -> None:
+        client = Client()
+        asyncio.get_running_loop().call_later(0.05, client.left.set)
+        await client.ask(handing(stream))
+
+    asyncio.run(work())
+
+    assert (stream.ended, stream.closed) == (["gone"], 1)
+
+
+def test_streams_end_when_the_process_stops(monkeypatch: Any) -> None:
+    stream = Words()
+    monkeypatch.setattr(connections, "_stopping", False)
+
+    async def work() -> Client:
+        asyncio.get_running_loop().call_later(0.05, connections.end_all)
+        return await Client().ask(handing(stream))
+
+    client = asyncio.run(work())
+
+    assert (stream.ended, client.body) == (["stopping"], b"first bye")
+    assert client.sent[-1]["more_body"] is False
+
+
+def test_the_process_may_open_as_many_files_as_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    try:
+        open_files.allow_many()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 512
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
