@@ -7,6 +7,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import timezone
 
+from genfeed.journal.positions import CurrentTransaction
+
 
 class AppendOnlyError(Exception):
     """Raised where something tries to change or delete what may only be added to."""
@@ -125,7 +127,10 @@ class OutboxEvent(models.Model):
     subject = models.CharField(max_length=300)
     payload = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     # No foreign key: the journal lies below the clients.
-    client_id = models.BigIntegerField(null=True, db_index=True, help_text="Whose event it is; empty: every client's.")
+    client_id = models.BigIntegerField(null=True, help_text="Whose event it is; empty: every client's.")
+    txid = models.BigIntegerField(
+        db_default=CurrentTransaction(), editable=False, help_text="Its transaction: genfeed.journal.positions."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
     delivered_at = models.DateTimeField(
         null=True, blank=True, help_text="When it was handed out to those who wait for it."
@@ -133,7 +138,11 @@ class OutboxEvent(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        indexes = [models.Index(fields=["id"], condition=models.Q(delivered_at=None), name="event_to_deliver")]
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(delivered_at=None), name="event_to_deliver"),
+            models.Index(fields=["txid"], name="event_by_transaction"),
+            models.Index(fields=["client_id", "txid", "id"], name="event_of_client"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
