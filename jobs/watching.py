@@ -139,7 +139,9 @@ def _tell_logs(job: Job, logs: list[dict[str, Any]]) -> None:
     new = [line for line, mark in zip(logs, marks, strict=True) if mark not in told]
     if not new:
         return
-    kept = (job.log_mark + [mark for mark in marks if mark not in told])[-_REMEMBERED_LINES:]
+    # All that the window shows is remembered, however long it is: it may show it again.
+    shown = set(marks)
+    kept = [mark for mark in job.log_mark if mark not in shown][-_REMEMBERED_LINES:] + list(dict.fromkeys(marks))
     touch(job, event="job_progress", data={"logs": new}, log_mark=kept)
 
 

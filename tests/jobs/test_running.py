@@ -1,8 +1,10 @@
 """From accepted to ended, step by step, and every turn on the way."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from catalog.providers.queue import (
@@ -24,6 +26,7 @@ from jobs.dispatcher import Dispatcher
 from jobs.finishing import fail
 from jobs.models import Job, ProviderAnswer, ProviderGate, Status
 from jobs.submitting import webhook_url
+from jobs.transitions import touch
 from pricing.ledger.checking import check_ledger
 from pricing.models import LedgerTransaction, UsageRecord
 from pricing.usage.recording import Outcome
@@ -111,6 +114,41 @@ def test_no_log_line_is_told_twice_while_the_window_moves() -> None:
 
     told = [entry["message"] for event in job.events.all() for entry in event.data.get("logs", [])]
     assert told == ["step 1", "step 2", "step 3", "step 4", "step 5"]
+
+
+def log_line(number: int) -> dict[str, str]:
+    return {"message": f"step {number}", "level": "INFO", "timestamp": f"t{number}"}
+
+
+def told_lines(job: Job) -> list[str]:
+    return [line["message"] for event in job.events.order_by("number") for line in event.data.get("logs", [])]
+
+
+def test_a_window_of_many_lines_is_told_once() -> None:
+    provider, job = submitted()
+    provider.state = "running"
+    for last in (450, 450, 460, 460):
+        provider.logs = [log_line(number) for number in range(last - 450, last)]
+        look(provider, job)
+
+    assert told_lines(job) == [f"step {number}" for number in range(460)]
+
+
+def test_the_last_log_lines_are_told_whatever_changes_meanwhile() -> None:
+    provider, job = submitted()
+    provider.logs = [log_line(1), log_line(2)]
+
+    def change() -> Any:
+        # Between the provider's answer and our writing down, somebody else changes the job.
+        with transaction.atomic():
+            assert touch(Job.objects.get(pk=job.pk), event="job_progress", data={"queue_position": 1})
+        return result()
+
+    provider.on_result = change
+    job = look(provider, job)
+
+    assert job.status == Status.SUCCEEDED
+    assert told_lines(job) == ["step 1", "step 2"]
 
 
 # --- submits ---
