@@ -20,8 +20,8 @@ from jobs.assets.api import base_url_of
 from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
 from jobs.idempotency import digest_of_request, key_of, once
-from jobs.models import Job, JobEvent
-from jobs.rendering import job_bytes, render_event, render_job
+from jobs.models import Job
+from jobs.rendering import job_bytes, render_job
 from jobs.webhook_urls import check_webhook_url
 from pricing.money import NotMoney, parse_usd
 
@@ -61,7 +61,7 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
         rendered: list[bytes] = []
 
         def beside(job: Job) -> None:
-            rendered.append(job_bytes(job, shows_cost=_shows_cost(request)))
+            rendered.append(job_bytes(job, shows_cost=_shows_cost(request), base_url=base_url_of(request)))
             keep(201, rendered[0])
 
         accept(wanted, caller, beside=beside)
@@ -123,22 +123,6 @@ def get_job(request: HttpRequest, job_id: str) -> HttpResponse:
 def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
     """Cancels a queued job at once. One that runs becomes `canceling`; if it succeeds all the same, it is charged."""
     return _answer(request, cancel(_find(request, job_id)))
-
-
-@jobs_router.get(
-    "/jobs/{job_id}/events",
-    auth=RequireScope("jobs:read"),
-    response={200: shapes.JobEventPage, **_READ_ERRORS},
-    summary="List the events of a job",
-    operation_id="list_job_events",
-)
-def list_events(request: HttpRequest, job_id: str, after: int = 0, limit: int = 100) -> HttpResponse:
-    """What happened to a job so far, oldest first; `after` is the number of the last event that you know."""
-    job = _find(request, job_id)
-    limit = max(1, min(limit, 500))
-    events = list(JobEvent.objects.filter(job=job, number__gt=after).order_by("number")[: limit + 1])
-    more = str(events[limit - 1].number) if len(events) > limit else None
-    return _json({"items": [render_event(event) for event in events[:limit]], "next_cursor": more})
 
 
 def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:

@@ -82,7 +82,7 @@ class JobShape(Schema):
     warnings: list[JobWarningShape] = Field(description="What a success lacks of what was asked for.")
     cached: bool
     metadata: dict[str, Any]
-    events_url: str
+    events_url: str = Field(description="The job's events without a key, for an hour; get the job for a fresh one.")
     batch: str | None
 
 
@@ -101,3 +101,17 @@ class JobEventShape(Schema):
 class JobEventPage(Schema):
     items: list[JobEventShape]
     next_cursor: str | None
+
+
+class ClientEventShape(Schema):
+    id: str = Field(description="Where to go on after this event.")
+    job: str | None = Field(None, description="Of events of jobs alone, as is `number`.")
+    number: int | None = None
+    type: str = Field(description="`job_…` as in the job's own events; others as webhooks name them: `balance_low`.")
+    at: datetime
+    data: dict[str, Any]
+
+
+class ClientEventPage(Schema):
+    items: list[ClientEventShape]
+    next_cursor: str = Field(description="Where to go on, also where there was nothing.")

@@ -139,7 +139,7 @@ def _end(
             job,
             status,
             event=f"job_{status}",
-            data=failure.as_json() if failure else _delivered(job, output) | named(assets),
+            data=failure.as_json() if failure else _delivered(job, output) | named(assets, files),
             finished_at=now,
             cancel_reason=job.cancel_reason,
             output=output,

@@ -1,4 +1,4 @@
-"""Jobs and their events as the API shows them."""
+"""Jobs as the API shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import orjson
 
 from jobs.assets.models import Asset
 from jobs.assets.rendering import assets_of, output_with_urls, render_asset
-from jobs.models import Job, JobEvent
+from jobs.events.links import events_url
+from jobs.models import Job
 from jobs.outputs import warnings_of
 from pricing.estimates.quotes import Quote
 from pricing.estimates.rendering import render_quote, usd
@@ -43,7 +44,7 @@ def render_job(
         "warnings": warnings_of(job.features, job.output),
         "cached": job.is_cached,
         "metadata": job.metadata,
-        "events_url": f"/api/v1/jobs/{job.pk}/events",
+        "events_url": events_url(job.pk, base_url=base_url),
         "batch": None,
     }
     if shows_cost:
@@ -54,11 +55,6 @@ def render_job(
 def job_bytes(job: Job, *, shows_cost: bool, base_url: str | None = None) -> bytes:
     """The job as JSON."""
     return orjson.dumps(render_job(job, shows_cost=shows_cost, base_url=base_url))
-
-
-def render_event(event: JobEvent) -> dict[str, Any]:
-    """One event of a job as JSON values."""
-    return {"number": event.number, "type": event.kind, "at": moment(event.at), "data": event.data}
 
 
 def moment(at: datetime | None) -> str | None:

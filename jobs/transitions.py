@@ -26,8 +26,6 @@ FOLLOWS: dict[str, frozenset[str]] = {
     Status.FAILED: frozenset(),
     Status.CANCELED: frozenset(),
 }
-# Progress is for whoever watches the job; the others are news to subscribers as well.
-_TOLD = frozenset({"job_queued", "job_started", "job_succeeded", "job_failed", "job_canceled"})
 
 
 class NotAllowedError(Exception):
@@ -71,13 +69,14 @@ def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, An
 def _tell(job: Job, kind: str, data: dict[str, Any], *, number: int) -> None:
     now = timezone.now()
     sql.insert(JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data))
-    if kind in _TOLD:
-        sql.insert(
-            OutboxEvent(
-                kind=kind.replace("_", ".", 1),
-                subject=job.pk,
-                client_id=job.client_id,
-                payload={"job": job.pk, "number": number},
-                created_at=now,
-            )
+    sql.insert(
+        OutboxEvent(
+            kind=kind.replace("_", ".", 1),
+            subject=job.pk,
+            client_id=job.client_id,
+            payload={"job": job.pk, "number": number},
+            created_at=now,
+            # Progress is for whoever watches; no webhook tells it.
+            delivered_at=now if kind == "job_progress" else None,
         )
+    )

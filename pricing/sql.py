@@ -31,7 +31,7 @@ def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def insert(row: Model) -> None:
-    """Writes a new row and tells it its key: as `save`, for models without signals and database defaults."""
+    """Writes a new row and tells it its key: as `save`, for models without signals. Defaults stay the database's."""
     statement, fields = _insert_into(type(row), row.pk is None)
     values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
     with connection.cursor() as cursor:
@@ -57,7 +57,11 @@ def marks(values: Iterable[Any]) -> str:
 
 @cache
 def _insert_into(model: type[Model], makes_key: bool) -> tuple[str, list[AnyField]]:
-    fields = [field for field in model._meta.concrete_fields if not (makes_key and field.primary_key)]
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        if not (makes_key and field.primary_key) and not field.has_db_default()
+    ]
     names = ", ".join(_quoted(field) for field in fields)
     into = connection.ops.quote_name(model._meta.db_table)
     key = _quoted(model._meta.pk)

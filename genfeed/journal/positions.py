@@ -41,6 +41,10 @@ class NotGivenOut(CurrentTransaction):
         return "pg_snapshot_xmax(pg_current_snapshot())::text::bigint", ()
 
 
+# What every database can hold.
+_DIGITS = 18
+
+
 class NotAPositionError(ValueError):
     """A text that no stream gave out."""
 
@@ -63,8 +67,8 @@ class Position:
 
 def parse_position(text: str) -> Position:
     """The position that a text names; raises NotAPositionError."""
-    txid, dash, number = text.partition("-")
-    if not (dash and txid.isascii() and number.isascii() and txid.isdigit() and number.isdigit()) or len(text) > 38:
+    txid, _, number = text.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) <= _DIGITS for part in (txid, number)):
         raise NotAPositionError(text[:60])
     return Position(int(txid), int(number))
 

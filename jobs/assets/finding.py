@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +14,7 @@ _DEEPEST = 40
 _WEB = ("http://", "https://")
 _URL_NAME = re.compile(r"(^|_)(url|urls|uri|uris)$")
 _NSFW = ("has_nsfw_concepts", "has_nsfw_content", "nsfw_content_detected", "nsfw", "is_nsfw")
+_MIME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,40}/[A-Za-z0-9][A-Za-z0-9.+-]{0,40}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 Place = tuple[str | int, ...]
 
@@ -27,6 +28,7 @@ class Found:
     promised: str
     name: str
     is_nsfw: bool
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class _Spot:
     promised: str
     name: str
     is_nsfw: bool
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def files_in(output: Any, outputs: Iterable[Mapping[str, Any]]) -> list[Found]:
@@ -46,11 +49,16 @@ def files_in(output: Any, outputs: Iterable[Mapping[str, Any]]) -> list[Found]:
         if known is None:
             if len(found) == MOST_FILES:
                 break
-            found[spot.url] = Found(spot.url, [spot.place], spot.promised, spot.name, spot.is_nsfw)
+            found[spot.url] = Found(spot.url, [spot.place], spot.promised, spot.name, spot.is_nsfw, spot.told)
         else:
             is_nsfw = known.is_nsfw or spot.is_nsfw
             found[spot.url] = Found(
-                spot.url, [*known.places, spot.place], known.promised or spot.promised, known.name, is_nsfw
+                spot.url,
+                [*known.places, spot.place],
+                known.promised or spot.promised,
+                known.name,
+                is_nsfw,
+                known.told or spot.told,
             )
     return list(found.values())
 
@@ -80,7 +88,8 @@ def _walk(value: Any, place: Place, field: Mapping[str, Any], media: str, is_nsf
                 if _is_file(key, inner, fields.get(key), media):
                     promised = _media_of(fields.get(key), media)
                     name = value.get("file_name") if _URL_NAME.search(key) else None
-                    yield _Spot(inner, (*place, key), promised, _name_of(inner, name, (*place, key)), own)
+                    told = facts_told(value) if _URL_NAME.search(key) else {}
+                    yield _Spot(inner, (*place, key), promised, _name_of(inner, name, (*place, key)), own, told)
             else:
                 named = "file" if _URL_NAME.search(key) else ""
                 yield from _walk(inner, (*place, key), fields.get(key) or {}, named, own)
@@ -90,6 +99,20 @@ def _walk(value: Any, place: Place, field: Mapping[str, Any], media: str, is_nsf
             yield from _walk(inner, (*place, index), items, media, is_nsfw)
     elif isinstance(value, str) and _is_file("", value, None, media):
         yield _Spot(value, place, media, _name_of(value, None, place), is_nsfw)
+
+
+def facts_told(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What the provider says of a file beside its address: MIME type, bytes, seconds; nothing that can't be so."""
+    told: dict[str, Any] = {}
+    content_type = value.get("content_type")
+    if isinstance(content_type, str) and _MIME.fullmatch(content_type):
+        told["content_type"] = content_type.lower()
+    size, seconds = value.get("file_size"), value.get("duration")
+    if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 10**15:
+        told["size"] = size
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 10**7:
+        told["seconds"] = seconds
+    return told
 
 
 def _media_of(field: Mapping[str, Any] | None, inherited: str) -> str:

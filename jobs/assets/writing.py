@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import mimetypes
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +35,20 @@ def make_assets(job: Job, files: Iterable[Found], *, now: datetime) -> list[Asse
     ]
 
 
-def named(assets: Iterable[Asset]) -> dict[str, Any]:
-    """What the event of a job's end says of its files; type, size and length follow in the job once they are stored."""
-    files = [{"id": asset.pk, "kind": asset.kind, "name": asset.name} for asset in assets]
-    return {"assets": files} if files else {}
+def named(assets: Sequence[Asset], files: Sequence[Found]) -> dict[str, Any]:
+    """What the event of a job's end says of its files: name, MIME type, bytes and seconds, as far as they are told.
+
+    Once a file is stored, what was read from it takes their place (`jobs.events.rendering`).
+    """
+    told = [
+        {
+            "id": asset.pk,
+            "kind": asset.kind,
+            "name": asset.name,
+            "content_type": file.told.get("content_type") or mimetypes.guess_type(asset.name)[0],
+            "size": file.told.get("size"),
+            "seconds": file.told.get("seconds"),
+        }
+        for asset, file in zip(assets, files, strict=True)
+    ]
+    return {"assets": told} if told else {}

@@ -59,6 +59,7 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("post", "/api/v1/jobs/{job_id}/cancel"),
         ("get", "/api/v1/jobs/{job_id}/events"),
         ("get", "/api/v1/assets"),
+        ("get", "/api/v1/events"),
         ("get", "/api/v1/assets/{asset_id}"),
         ("delete", "/api/v1/assets/{asset_id}"),
         ("get", "/api/v1/webhook-endpoints"),

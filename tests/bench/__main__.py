@@ -9,7 +9,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import assets, catalog, deliveries, estimates, jobs, ledger, margins, prices, reports, sandbox, serving
+from tests.bench import (
+    assets,
+    catalog,
+    deliveries,
+    estimates,
+    jobs,
+    ledger,
+    margins,
+    prices,
+    reports,
+    sandbox,
+    serving,
+    streams,
+)
 from tests.sandbox_server import RECORDINGS
 
 
@@ -28,6 +41,7 @@ def main() -> int:
             *jobs.measure(),
             *deliveries.measure(),
             *assets.measure(),
+            *streams.measure(),
         ]
     table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in ("what", "measured", "bar", ""):

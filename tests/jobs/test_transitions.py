@@ -77,8 +77,12 @@ def test_progress_is_for_whoever_watches_and_the_rest_is_news() -> None:
         touch(job, event="job_progress")
         move(job, Status.CANCELED, event="job_canceled")
 
-    told = list(OutboxEvent.objects.filter(subject=job.pk).order_by("pk").values_list("kind", "client_id"))
-    assert told == [("job.queued", job.client_id), ("job.canceled", job.client_id)]
+    told = OutboxEvent.objects.filter(subject=job.pk).order_by("pk").values_list("kind", "client_id", "delivered_at")
+    assert [row[:2] for row in told] == [
+        (kind, job.client_id) for kind in ("job.queued", "job.progress", "job.canceled")
+    ]
+    # Handed out already: streams follow it, and no webhook is made of it.
+    assert [row[2] is None for row in told] == [True, False, True]
 
 
 def test_a_job_changes_only_inside_a_transaction(transactional_db: None) -> None:

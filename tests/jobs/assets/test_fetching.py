@@ -17,6 +17,7 @@ from jobs.ids import new_id
 from jobs.models import Status
 from tests.jobs.assets.conftest import Fetch, fetch_all
 from tests.jobs.conftest import Run
+from tests.jobs.doubles import look, result, submitted
 from tests.net.servers import serving
 from tests.sandbox_server import RunningSandbox
 
@@ -42,8 +43,24 @@ def test_the_rows_are_written_with_the_end_of_the_job(run: Run) -> None:
 
     asset = job.assets.get()
     assert (asset.client_id, asset.promised, asset.places) == (job.client_id, "image", [["images", 0, "url"]])
-    assert job.events.get(kind="job_succeeded").data == {
-        "assets": [{"id": asset.pk, "kind": "image", "name": asset.name}]
+    (told,) = job.events.get(kind="job_succeeded").data["assets"]
+    assert (told["id"], told["kind"], told["name"]) == (asset.pk, "image", asset.name)
+
+
+def test_the_event_of_the_end_tells_what_the_provider_says_of_the_files() -> None:
+    film = {"url": "https://v3.fal.media/f/fox.mp4", "content_type": "video/mp4", "file_size": 2048, "duration": 5.5}
+    bare = {"url": "https://v3.fal.media/f/fox.png"}
+    odd = {"url": "https://v3.fal.media/f/x", "content_type": "a\nb/c", "file_size": -1, "duration": True}
+    provider, job = submitted()
+    provider.on_result = result({"images": [bare, odd], "video": film})
+    job = look(provider, job)
+
+    told = {one["name"]: one for one in job.events.get(kind="job_succeeded").data["assets"]}
+    facts = {name: (one["content_type"], one["size"], one["seconds"]) for name, one in told.items()}
+    assert facts == {
+        "fox.mp4": ("video/mp4", 2048, 5.5),
+        "fox.png": ("image/png", None, None),
+        "x": (None, None, None),
     }
 
 

@@ -1,0 +1,1 @@
+"""Events of jobs and clients as they are read and followed live."""
