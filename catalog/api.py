@@ -168,7 +168,7 @@ def start_sync(request: HttpRequest, body: shapes.SyncBody | None = None) -> Htt
     """Asks for a sync of a provider. While one is open, that one is answered instead of a second."""
     identity = _identity(request)
     identity.require("catalog.sync_provider")
-    body = body or shapes.SyncBody(provider="fal", full=False)
+    body = body or shapes.SyncBody(full=False)
     try:
         with transaction.atomic():
             run, is_new = discovery.request_sync(

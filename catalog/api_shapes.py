@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from catalog.providers import base
 from genfeed.clients.api_shapes import ErrorShape as ErrorShape
 
 
@@ -105,7 +106,7 @@ class ToggleResult(Schema):
 
 class SyncBody(Schema):
     model_config = ConfigDict(extra="forbid")
-    provider: str = "fal"
+    provider: str = Field(default_factory=base.usual)
     full: bool = Field(False, description="Fetch every schema again, not only the changed ones.")
 
 

@@ -31,6 +31,7 @@ LISTINGS_BEFORE_RETIREMENT = 2
 # What a sync may change of a row that exists.
 _WRITTEN_COLUMNS = (
     "name", "description", "category", "status", "tags", "thumbnail_url", "metadata", "upstream_updated_at",
+    "upstream_version",
     "media_type", "media_type_source", "kind", "capabilities", "limits", "enabled", "held_reason",
     "schema_state", "schema_problem", "schema_version",
     "changed_at", "missed_listings", "retired_at", "revision",
@@ -143,8 +144,9 @@ def _copy_metadata(work: _Working, row: AIModel, listed: ListedModel) -> bool:
         if row.origin == AIModel.Origin.EXISTING and column in KEPT_COLUMNS:
             continue
         visible |= _set(work, row, column, getattr(listed, column))
-    if (row.metadata, row.upstream_updated_at) != (listed.metadata, listed.updated_at):
-        row.metadata, row.upstream_updated_at = listed.metadata, listed.updated_at
+    told = (listed.metadata, listed.updated_at, listed.version)
+    if (row.metadata, row.upstream_updated_at, row.upstream_version) != told:
+        row.metadata, row.upstream_updated_at, row.upstream_version = told
         work.written.add(row.endpoint_id)
         visible = True
     if visible and not is_new:

@@ -152,13 +152,13 @@ def _check_plausible(provider: Provider, listing: Listing, options: Options) -> 
     )
 
 
-def request_sync(
-    slug: str = "fal", *, trigger: str, requested_by: str = "", full: bool = False
-) -> tuple[SyncRun, bool]:
-    """Asks for a sync to be run by a worker; returns the open run and whether this call made it.
+def request_sync(slug: str = "", *, trigger: str, requested_by: str = "", full: bool = False) -> tuple[SyncRun, bool]:
+    """Asks for a sync to be run by a worker (of the usual provider, where none is named); returns the open run and
+    whether this call made it.
 
     Raises UnknownProviderError. Outside a transaction the task is queued at once, inside one after its commit.
     """
+    slug = slug or base.usual()
     base.open_provider(slug).close()
     provider = sync_runs.ensure_providers()[slug]
     run, is_new = sync_runs.request_run(provider, trigger=trigger, requested_by=requested_by, full=full)

@@ -16,12 +16,17 @@ def provider_state(provider: Provider) -> dict[str, Any]:
     """A provider with its newest syncs and how fresh its catalog is, for templates."""
     runs = SyncRun.objects.filter(provider=provider).defer("report")
     good = runs.filter(status=SyncRun.Status.SUCCEEDED).first()
-    configured, source = _connection(provider)
-    late = good is None or (good.finished_at is not None and timezone.now() - good.finished_at > LATE_AFTER)
+    configured, source, needs_key = _connection(provider)
+    # Without the key that it needs, nothing is expected of it.
+    late = (configured or not needs_key) and (
+        good is None or (good.finished_at is not None and timezone.now() - good.finished_at > LATE_AFTER)
+    )
     return {
         "row": provider,
         "registered": base.is_registered(provider.slug),
         "configured": configured,
+        "needs_key": needs_key,
+        "key_setting": base.key_setting(provider.slug),
         "source": source,
         "newest": runs.first(),
         "good": good,
@@ -31,12 +36,12 @@ def provider_state(provider: Provider) -> dict[str, Any]:
     }
 
 
-def _connection(provider: Provider) -> tuple[bool, str]:
-    """Whether a key is set, and the address; neither where this installation no longer knows the provider."""
+def _connection(provider: Provider) -> tuple[bool, str, bool]:
+    """Whether a key is set, the address, and whether the catalog needs a key; none of it for an unknown provider."""
     if not base.is_registered(provider.slug):
-        return False, ""
+        return False, "", False
     interface = base.open_provider(provider.slug)
     try:
-        return interface.is_configured(), interface.source
+        return interface.is_configured(), interface.source, interface.needs_key_for_catalog
     finally:
         interface.close()

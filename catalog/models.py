@@ -83,6 +83,12 @@ class AIModel(models.Model):
     metadata = models.JSONField(default=dict, help_text="The provider's own record, verbatim.")
     upstream_updated_at = models.CharField(max_length=40, blank=True, help_text="The provider's hint, verbatim.")
 
+    upstream_version = models.CharField(
+        max_length=80,
+        blank=True,
+        help_text="What the provider calls the version that was read; empty where it has none.",
+    )
+
     switch = models.CharField(max_length=4, choices=Switch, default=Switch.AUTO)
     enabled = models.BooleanField(default=False, db_index=True)
     held_reason = models.CharField(max_length=30, blank=True, db_index=True)

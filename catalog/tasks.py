@@ -6,10 +6,10 @@ from genfeed.journal import request_ids
 
 
 def sync_all() -> str:
-    """The six-hourly sync of every registered provider; one provider's failure stops no other."""
+    """The six-hourly sync of every provider that can be asked; one provider's failure stops no other."""
     request_ids.begin()
     results = []
-    for entry in base.registered():
+    for entry in base.in_use():
         run, is_new = discovery.request_sync(entry.slug, trigger="schedule")
         results.append(f"{entry.slug}: {'queued' if is_new else 'already ' + run.status}")
     return ", ".join(results)

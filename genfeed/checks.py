@@ -6,21 +6,27 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from catalog.providers import queue
+
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 @register(deploy=True)
 def a_key_is_set(**_: Any) -> list[CheckMessage]:
     """genfeed.W001, with `check --deploy` only: working without a key is a choice, not a mistake."""
-    if settings.FAL_KEY:
+    if any(map(queue.has_key, queue.runnable())):
         return []
     return [
         Warning(
-            "Neither FAL_KEY nor FAL_API_KEY is set: the catalog works, generation is not configured.",
-            hint="Set FAL_KEY, or start with `manage.py up`, which runs the sandbox.",
+            "No key of a provider is set: the catalog works, generation is not configured.",
+            hint=f"Set {_settings_of_keys()}, or start with `manage.py up`, which runs the sandbox.",
             id="genfeed.W001",
         )
     ]
+
+
+def _settings_of_keys() -> str:
+    return " or ".join(map(queue.key_setting, queue.runnable()))
 
 
 @register()

@@ -15,7 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("assets/<str:asset_id>/<str:name>", serving.serve),
-    path("webhooks/fal/<str:job_id>/<str:token>", webhooks_in.fal),
+    path("webhooks/<slug:provider>/<str:job_id>/<str:token>", webhooks_in.receive),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

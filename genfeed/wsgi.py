@@ -13,10 +13,10 @@ def _be_ready() -> None:
     """Asks for what the first request of a kind would else come too early for."""
     from django.conf import settings
 
-    from catalog.providers import fal_keys
+    from catalog.providers import queue
 
     if settings.PUBLIC_URL:
-        fal_keys.key_set.keys()
+        queue.get_ready()
 
 
 _be_ready()

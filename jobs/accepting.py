@@ -114,7 +114,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         raise ApiError(
             "not_configured",
             f"This installation has no key for {entry.provider}, so nothing can be run.",
-            "The operator has to set one (FAL_KEY); models and estimates work without.",
+            f"The operator has to set one ({queue.key_setting(entry.provider)}); models and estimates work without.",
         )
     facts = facts_of(entry.pk)
     try:
@@ -161,6 +161,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
         provider=facts.provider,
         endpoint_id=facts.endpoint_id,
         schema_version=facts.schema_version,
+        upstream_version=facts.upstream_version,
         input=prepared.outgoing,
         input_digest=digest_of(prepared.outgoing),
         features=prepared.features,

@@ -43,8 +43,12 @@ def start(calibration: Calibration, *, actor: Actor) -> list[Job]:
     Raises CalibrationError where nothing is left to run, or the provider can't be asked.
     """
     facts = next(load_facts([calibration.model_id]))
-    if not queue.is_runnable(facts.provider) or not queue.has_key(facts.provider):
-        raise CalibrationError(f"Nothing can be run at {facts.provider}: it can't be, or its key is not set (FAL_KEY).")
+    if not queue.is_runnable(facts.provider):
+        raise CalibrationError(f"Nothing can be run at {facts.provider}.")
+    if not queue.has_key(facts.provider):
+        raise CalibrationError(
+            f"Nothing can be run at {facts.provider}: its key is not set ({queue.key_setting(facts.provider)})."
+        )
     caller = _caller()
     now = timezone.now()
     with transaction.atomic(durable=True):

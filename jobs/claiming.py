@@ -48,7 +48,7 @@ def claim_queued(limit: int) -> list[Job]:
     claimed: list[Job] = []
     for (provider,) in sql.rows(_PROVIDERS, timezone.now()):
         # First without the lock: while the account's places are taken, nobody is kept waiting by looking on.
-        if queue.is_runnable(provider) and _in_flight(provider).count() < settings.FAL_MAX_CONCURRENT:
+        if queue.is_runnable(provider) and _in_flight(provider).count() < queue.most_at_once(provider):
             claimed += _claim_of(provider, limit - len(claimed))
     return claimed
 
@@ -59,7 +59,7 @@ def _claim_of(provider: str, limit: int) -> list[Job]:
         gated = gate.gate_of(provider)
         allowed = gate.room(gated, now)
         busy = Counter(dict(_in_flight(provider).values_list("client_id").annotate(n=Count("pk"))))
-        free = min(limit, settings.FAL_MAX_CONCURRENT - busy.total())
+        free = min(limit, queue.most_at_once(provider) - busy.total())
         if allowed is not None:
             free = min(free, allowed)
         if free <= 0:

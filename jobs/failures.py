@@ -132,7 +132,7 @@ def error_type_of(result: Result) -> str:
 
 
 def words_of(detail: Any) -> str:
-    """What a provider says of a problem, field by field, short; fal: a text, or a list of {loc, msg, type}."""
+    """What a provider says of a problem, field by field, short: a text, or a list of {loc, msg, type}."""
     if isinstance(detail, str):
         return detail[:_LONGEST]
     found = []

@@ -48,6 +48,7 @@ class Job(models.Model):
     provider = models.CharField(max_length=40, help_text="The provider's slug.")
     endpoint_id = models.CharField(max_length=255)
     schema_version = models.IntegerField()
+    upstream_version = models.CharField(max_length=80, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     # Counts changes: every change is conditional on the version it saw, and numbers its event by it.
     version = models.PositiveIntegerField(default=1)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
@@ -76,8 +75,9 @@ def _gate(name: str, row: ProviderGate | None, now: datetime) -> Gate:
 
 
 def places() -> int:
-    """How many requests may be at a provider at once."""
-    return settings.FAL_MAX_CONCURRENT
+    """How many requests may be at all providers together at once; those without a key count where none has one."""
+    names = [name for name in queue.runnable() if queue.has_key(name)] or queue.runnable()
+    return sum(queue.most_at_once(name) for name in names)
 
 
 def today(*, now: datetime | None = None) -> dict[str, int]:

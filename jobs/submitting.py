@@ -48,6 +48,7 @@ def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError:
         return provider.submit(
             job.endpoint_id,
             job.input,
+            version=job.upstream_version,
             webhook_url=webhook_url(job),
             low_priority=job.priority == Job.Priority.LOW,
         )

@@ -19,7 +19,7 @@ FOLLOWS: dict[str, frozenset[str]] = {
     Status.QUEUED: frozenset({Status.SUBMITTING, Status.FAILED, Status.CANCELED}),
     Status.SUBMITTING: frozenset({Status.QUEUED, Status.SUBMITTED, Status.FAILED, Status.CANCELED}),
     Status.SUBMITTED: frozenset({Status.RUNNING, Status.CANCELING, Status.SUCCEEDED, Status.FAILED}),
-    # fal puts a running request back into its queue by itself.
+    # A provider may put a running request back into its queue by itself.
     Status.RUNNING: frozenset({Status.SUBMITTED, Status.CANCELING, Status.SUCCEEDED, Status.FAILED}),
     Status.CANCELING: frozenset({Status.CANCELED, Status.SUCCEEDED, Status.FAILED}),
     Status.SUCCEEDED: frozenset(),

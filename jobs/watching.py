@@ -28,7 +28,7 @@ from jobs.transitions import move, touch
 
 # Whatever a provider does, a job and its hold end by then.
 LONGEST = timedelta(hours=24)
-# fal may take a moment to know a request by its id.
+# A provider may take a moment to know a request by its id.
 _UNKNOWN_LOOKS = 8
 _REMEMBERED_LINES = 200
 

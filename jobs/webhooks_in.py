@@ -14,8 +14,9 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from catalog.providers.fal_webhooks import NotFromFalError, UndecidedError, verify
+from catalog.providers import queue
 from catalog.providers.queue import Request
+from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from jobs.models import IN_FLIGHT, Job, Status
 from jobs.orphans import note_orphan
 from jobs.submitting import adopt
@@ -35,26 +36,29 @@ WHERE id = %s AND status IN ('submitting', 'submitted', 'running', 'canceling')
 
 @csrf_exempt
 @require_POST
-def fal(request: HttpRequest, job_id: str, token: str) -> HttpResponse:
-    """POST /webhooks/fal/<job>/<token>: 200 for whatever is genuine, however often it comes; 401 for what is not.
+def receive(request: HttpRequest, provider: str, job_id: str, token: str) -> HttpResponse:
+    """POST /webhooks/<provider>/<job>/<token>: 200 for what is genuine, however often it comes; 401 for what is not.
 
-    503 while fal's keys are not known: fal sends it again. The job is looked at all the same, for fal alone was given
-    its token, and a look harms nobody.
+    503 while what tells it is not known: the provider sends it again. The job is looked at all the same, for the
+    provider alone was given its token, and a look harms nobody.
     """
+    verify = queue.verifier(provider)
+    if verify is None:
+        return JsonResponse({"detail": "There is no such provider here."}, status=404)
     told = None
     try:
         told = verify(request.headers, request.body)
     except UndecidedError:
         pass
-    except NotFromFalError as error:
+    except NotGenuineError as error:
         logger.warning("a webhook was refused: %s", error)
         answer = JsonResponse({"detail": f"Refused: {error}."}, status=401)
         # Told above; Django's own line would show the address, and with it the job's token.
         answer._has_been_logged = True  # type: ignore[attr-defined]
         return answer
-    job = Job.objects.filter(pk=job_id[:40]).defer(*_LARGE).first()
+    job = Job.objects.filter(pk=job_id[:40], provider=provider).defer(*_LARGE).first()
     if job is None or not hmac.compare_digest(job.token, token):
-        # As if there were no such job: a stranger learns nothing, and fal has no reason to try again.
+        # As if there were no such job: a stranger learns nothing, and the provider has no reason to try again.
         logger.warning("a webhook names an unknown job or a wrong token: %s", job_id[:40])
         return JsonResponse({"detail": "unknown"}, status=200)
     if told is None:

@@ -73,6 +73,7 @@ class ListedModel:
     thumbnail_url: str
     updated_at: str
     metadata: dict[str, Any] = field(repr=False)
+    version: str = ""  # what names this very state of the model at the provider, where it has to be run by that
 
 
 @dataclass(frozen=True)
@@ -247,17 +248,43 @@ class ProviderInterface(Protocol):
 
 @dataclass(frozen=True)
 class Registration:
+    """`key_setting`: the name of the setting that holds the operator's key."""
+
     slug: str
     name: str
     open: Any  # () -> ProviderInterface
+    key_setting: str = ""
 
 
 _registry: dict[str, Registration] = {}
 
 
-def register(slug: str, name: str, open_provider: Any) -> None:
+def register(slug: str, name: str, open_provider: Any, *, key_setting: str = "") -> None:
     """Makes a provider known under `slug`; `open_provider()` builds one from the current settings."""
-    _registry[slug] = Registration(slug, name, open_provider)
+    _registry[slug] = Registration(slug, name, open_provider, key_setting)
+
+
+def usual() -> str:
+    """The provider that is meant where none is named: the one registered first."""
+    return next(iter(_registry))
+
+
+def key_setting(slug: str) -> str:
+    """The name of the setting that holds the operator's key; "" where the provider needs or has none."""
+    return _registry[slug].key_setting if slug in _registry else ""
+
+
+def in_use() -> list[Registration]:
+    """The registered providers that tell their models as things stand: all but those that need a key and have none."""
+    found = []
+    for entry in registered():
+        provider = entry.open()
+        try:
+            if provider.is_configured() or not provider.needs_key_for_catalog:
+                found.append(entry)
+        finally:
+            provider.close()
+    return found
 
 
 def registered() -> list[Registration]:

@@ -235,4 +235,4 @@ def _reader(base_url: str, headers: dict[str, str]) -> JsonReader:
     )
 
 
-base.register(FalProvider.slug, FalProvider.name, open_fal)
+base.register(FalProvider.slug, FalProvider.name, open_fal, key_setting="FAL_KEY")

@@ -53,6 +53,11 @@ def detail_of(response: httpx.Response) -> Any:
     return str(error.get("message", "")) if isinstance(error, dict) else str(error or "")
 
 
+def is_result_itself(response: httpx.Response) -> bool:
+    """Whether a 5xx is a request's own result: then it bears the id of its request, or the type of its error."""
+    return "x-fal-request-id" in response.headers or "x-fal-error-type" in response.headers
+
+
 def is_locked(response: httpx.Response) -> bool:
     """Whether fal has locked the account: a 403 whose detail says so (the one thing that only the text tells)."""
     detail = detail_of(response) if response.status_code == 403 else ""

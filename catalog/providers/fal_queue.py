@@ -14,7 +14,7 @@ import httpx
 import orjson
 from django.conf import settings
 
-from catalog.providers import queue
+from catalog.providers import fal_keys, fal_webhooks, queue
 from catalog.providers.calls import observed
 from catalog.providers.connections import Connections
 from catalog.providers.fal_answers import (
@@ -22,6 +22,7 @@ from catalog.providers.fal_answers import (
     body_of,
     detail_of,
     is_locked,
+    is_result_itself,
     read_logs,
     read_retryable,
     read_units,
@@ -72,7 +73,13 @@ class FalQueue:
         self._connections.close()
 
     def submit(
-        self, endpoint_id: str, input: dict[str, Any], *, webhook_url: str = "", low_priority: bool = False
+        self,
+        endpoint_id: str,
+        input: dict[str, Any],
+        *,
+        version: str = "",
+        webhook_url: str = "",
+        low_priority: bool = False,
     ) -> Submitted:
         headers = {
             "Content-Type": "application/json",
@@ -215,7 +222,8 @@ class FalQueue:
         response = self._retrying.send(
             lambda: self._call(call, method, url, params=params or {}, headers=headers),
             call=call,
-            is_result=is_result,
+            is_final=is_result_itself if is_result else None,
+            answer_of=answer_of,
         )
         if response.status_code == 401 or (response.status_code == 403 and not is_result):
             raise KeyRefusedError(f"fal does not accept our key ({response.status_code}).", answer_of(call, response))
@@ -252,4 +260,14 @@ def open_fal_queue(key: str | None) -> FalQueue:
     )
 
 
-queue.register("fal", open_fal_queue, lambda: bool(settings.FAL_KEY))
+queue.register(
+    "fal",
+    open_fal_queue,
+    lambda: bool(settings.FAL_KEY),
+    queue.Terms(
+        key_setting="FAL_KEY",
+        most_at_once=lambda: settings.FAL_MAX_CONCURRENT,
+        verify=fal_webhooks.verify,
+        get_ready=lambda: fal_keys.key_set.keys(),
+    ),
+)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,29 +17,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from catalog.providers import fal_keys
+from catalog.providers.webhooks import NotGenuineError, Told, UndecidedError
 
 WINDOW_SECONDS = 300
 
 
-class NotFromFalError(ValueError):
-    """A call that fal did not sign, or not now; the message says what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a genuine webhook says. Its body is only a hint that there is something to look at."""
-
-    request_id: str
-    user_id: str
-    status: str
-
-
-class UndecidedError(Exception):
-    """Whether fal signed it can't be said yet: its keys are being asked for. fal sends it again."""
-
-
 def verify(headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> Told:
-    """What the webhook says; raises NotFromFalError unless fal signed it within the last 300 s.
+    """What the webhook says; raises NotGenuineError unless fal signed it within the last 300 s.
 
     It waits for nothing: UndecidedError where the keys that would tell are not here yet.
     """
@@ -48,22 +31,22 @@ def verify(headers: Mapping[str, str], body: bytes, *, now: float | None = None)
         headers.get(f"X-Fal-Webhook-{name}", "") for name in ("Request-Id", "User-Id", "Timestamp", "Signature")
     )
     if not (request_id and user_id and stamp and signature):
-        raise NotFromFalError("a header of the signature is missing")
+        raise NotGenuineError("a header of the signature is missing")
     if (
         not (stamp.isascii() and stamp.isdigit())
         or abs((time.time() if now is None else now) - int(stamp)) > WINDOW_SECONDS
     ):
-        raise NotFromFalError(f"its timestamp is more than {WINDOW_SECONDS} s away")
+        raise NotGenuineError(f"its timestamp is more than {WINDOW_SECONDS} s away")
     try:
         signed = bytes.fromhex(signature)
     except ValueError:
-        raise NotFromFalError("its signature is no hexadecimal number") from None
+        raise NotGenuineError("its signature is no hexadecimal number") from None
     message = "\n".join([request_id, user_id, stamp, hashlib.sha256(body).hexdigest()]).encode()
     keys = fal_keys.key_set.keys()
     if not _fits(keys, signed, message):
         if not fal_keys.key_set.are_all(keys):
             raise UndecidedError("fal's keys are being asked for")
-        raise NotFromFalError("its signature fits none of fal's keys")
+        raise NotGenuineError("its signature fits none of fal's keys")
     return _read(request_id, user_id, body)
 
 
@@ -84,6 +67,6 @@ def _read(request_id: str, user_id: str, body: bytes) -> Told:
         said = {}
     told = said.get("request_id") if isinstance(said, dict) else None
     if isinstance(told, str) and told and told != request_id:
-        raise NotFromFalError("its body speaks of another request than its headers")
+        raise NotGenuineError("its body speaks of another request than its headers")
     status = str(said.get("status", "")) if isinstance(said, dict) else ""
     return Told(request_id[:80], user_id[:80], status[:20])

@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
+from catalog.providers.webhooks import Verify
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -69,7 +71,7 @@ class UnreachableError(QueueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request at the provider. `urls` may hold status, response and cancel as the provider gave them."""
+    """A request at the provider. `urls` may hold addresses that the provider gave for it, by what they are for."""
 
     endpoint_id: str
     request_id: str
@@ -87,7 +89,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a request stands: `state` is queued, running or completed (fal has no failed state).
+    """Where a request stands: `state` is queued, running or completed, well or not.
 
     `position`: requests ahead, 0-based. `logs`: the provider's window of log entries. `error`, `error_type`: what a
     completed request says of its failure; the result decides.
@@ -105,8 +107,10 @@ class Progress:
 class Result:
     """The result of a completed request: `output` where `status` is 2xx, else `detail` and `error_type`.
 
-    `units` are the billed units of the response's header (0 where the provider says that nothing is billed), None where
-    there was no usable header. `retryable` is the provider's word, None where it says nothing.
+    `status` and `error_type` are HTTP's and the words that `jobs.failures` knows, whatever the provider's own are;
+    499 is a cancel. `detail`: a text, or a list of {loc, msg, type}. `units` are the billed units as the provider
+    tells them (0 where it says that nothing is billed), None where it does not. `retryable` is the provider's word,
+    None where it says nothing.
     """
 
     status: int
@@ -143,10 +147,18 @@ class QueueInterface(Protocol):
         ...
 
     def submit(
-        self, endpoint_id: str, input: dict[str, Any], *, webhook_url: str = "", low_priority: bool = False
+        self,
+        endpoint_id: str,
+        input: dict[str, Any],
+        *,
+        version: str = "",
+        webhook_url: str = "",
+        low_priority: bool = False,
     ) -> Submitted:
-        """Sends a request, exactly once. Raises NotAcceptedError, UnclearError, RefusedError, LockedError,
-        KeyRefusedError."""
+        """Sends a request, exactly once, to the version that the listing named.
+
+        Raises NotAcceptedError, UnclearError, RefusedError, LockedError, KeyRefusedError.
+        """
         ...
 
     def progress(self, request: Request, *, logs: bool = False) -> Progress:
@@ -180,17 +192,35 @@ class QueueInterface(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What holds at a provider for whoever runs something there.
+
+    `key_setting`: the name of the setting that holds the operator's key. `most_at_once`: requests at the provider at
+    the same time, by one key. `verify` reads its webhooks (None: it has none); `get_ready` fetches what `verify` needs.
+    """
+
+    key_setting: str
+    most_at_once: Callable[[], int]
+    verify: Verify | None = None
+    get_ready: Callable[[], object] | None = None
+
+
 _registry: dict[str, Callable[[str | None], QueueInterface]] = {}
 _has_key: dict[str, Callable[[], bool]] = {}
+_terms: dict[str, Terms] = {}
 
 
-def register(slug: str, open_queue: Callable[[str | None], QueueInterface], has_key: Callable[[], bool]) -> None:
+def register(
+    slug: str, open_queue: Callable[[str | None], QueueInterface], has_key: Callable[[], bool], terms: Terms
+) -> None:
     """Makes a provider runnable; `open_queue(key)` builds its running side, with the operator's key for None.
 
     `has_key` says whether the operator has set one.
     """
     _registry[slug] = open_queue
     _has_key[slug] = has_key
+    _terms[slug] = terms
 
 
 def runnable() -> list[str]:
@@ -206,6 +236,28 @@ def is_runnable(slug: str) -> bool:
 def has_key(slug: str) -> bool:
     """Whether the operator has set a key to run the provider's models with."""
     return slug in _has_key and _has_key[slug]()
+
+
+def key_setting(slug: str) -> str:
+    """The name of the setting that holds the operator's key for a provider that can be run."""
+    return _terms[slug].key_setting
+
+
+def most_at_once(slug: str) -> int:
+    """How many requests may be at a provider at the same time; 0 for one that can't be run."""
+    return _terms[slug].most_at_once() if slug in _terms else 0
+
+
+def verifier(slug: str) -> Verify | None:
+    """What reads a provider's webhooks, None where it has none or is not known."""
+    return _terms[slug].verify if slug in _terms else None
+
+
+def get_ready() -> None:
+    """Has every provider that has a key fetch what its first webhook would else wait for."""
+    for slug, terms in _terms.items():
+        if terms.get_ready and has_key(slug):
+            terms.get_ready()
 
 
 def open_queue(slug: str, key: str | None = None) -> QueueInterface:

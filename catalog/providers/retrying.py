@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from catalog.providers.fal_answers import answer_of
-from catalog.providers.queue import UnreachableError
+from catalog.providers.queue import Answer, UnreachableError
 from catalog.providers.reading import Backoff, retry_after_of
 
 
@@ -20,8 +19,20 @@ class Retrying:
     backoff: Backoff
     sleep: Callable[[float], None] = field(default=time.sleep)
 
-    def send(self, once: Callable[[], httpx.Response], *, call: str, is_result: bool = False) -> httpx.Response:
-        """The first answer that is one. Raises UnreachableError after the last try, or where the wait would be long."""
+    def send(
+        self,
+        once: Callable[[], httpx.Response],
+        *,
+        call: str,
+        is_final: Callable[[httpx.Response], bool] | None = None,
+        answer_of: Callable[[str, httpx.Response], Answer] | None = None,
+        wait_of: Callable[[httpx.Response], float | None] = retry_after_of,
+    ) -> httpx.Response:
+        """The first answer that is one. Raises UnreachableError after the last try, or where the wait would be long.
+
+        `is_final` says of an answer that looks passing (5xx) that it is what was asked for. `answer_of` makes the
+        record of the last answer, and `wait_of` reads how long the provider asks to wait.
+        """
         attempt = 0
         while True:
             answer = wait = None
@@ -30,12 +41,13 @@ class Retrying:
             except httpx.HTTPError as error:
                 problem = type(error).__name__
             else:
-                if not _is_passing(response, is_result=is_result):
+                is_known = response.status_code != 429 and is_final is not None and is_final(response)
+                if is_known or not _is_passing(response.status_code):
                     return response
                 problem, answer, wait = (
                     f"HTTP {response.status_code}",
-                    answer_of(call, response),
-                    retry_after_of(response),
+                    answer_of(call, response) if answer_of else Answer(call, response.status_code),
+                    wait_of(response),
                 )
             if attempt >= self.backoff.retries or (wait or 0) > self.backoff.cap:
                 raise UnreachableError(f"no usable answer after {attempt + 1} tries: {problem}", answer, wait)
@@ -43,12 +55,6 @@ class Retrying:
             attempt += 1
 
 
-def _is_passing(response: httpx.Response, *, is_result: bool) -> bool:
-    """Whether an answer says nothing about the request itself, so that asking again may bring another.
-
-    A result may be a 5xx: then it bears the id of its request, or the type of its error.
-    """
-    status = response.status_code
-    if is_result and ("x-fal-request-id" in response.headers or "x-fal-error-type" in response.headers):
-        return status == 429
+def _is_passing(status: int) -> bool:
+    """Whether an answer says nothing about the request itself, so that asking again may bring another."""
     return status in (408, 429) or status >= 500

@@ -35,6 +35,7 @@ class Facts:
     enabled: bool
     held_reason: str
     schema_version: int
+    upstream_version: str
     schema: Understood = field(repr=False)
     capabilities: list[str]
     limits: dict[str, Any]
@@ -188,6 +189,7 @@ def _facts(
         enabled=row.enabled,
         held_reason=row.held_reason,
         schema_version=row.schema_version,
+        upstream_version=row.upstream_version,
         schema=schema,
         capabilities=row.capabilities,
         limits=row.limits,

@@ -9,7 +9,7 @@ Match = ExistingModel.Match
 _IDS_A_QUERY = 1000
 
 
-def sync_existing_pricing(provider: str = "fal") -> int:
+def sync_existing_pricing(provider: str) -> int:
     """Puts the present cost beside each existing model of a provider; returns for how many it was another.
 
     Call it after a price sync. Selling prices and switches stay as they are.

@@ -37,7 +37,7 @@ def look(
     What a provider does not answer is told as an `error`, and the work goes on with what is known.
     """
     listed: list[Candidate] = []
-    for entry in base.registered():
+    for entry in base.in_use():
         if dry_run:
             if not pricing_only:
                 listed += _list(entry.slug, planned, tell, on_progress)

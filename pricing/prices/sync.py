@@ -47,15 +47,15 @@ def sync_prices(
     on_progress: OnProgress | None = None,
     lease: Lease | None = None,
     full: bool = False,
-    slug: str = "fal",
+    slug: str = "",
 ) -> PriceSyncResult:
-    """Syncs the prices of one provider: that of `run`, else the one named `slug`.
+    """Syncs the prices of one provider: that of `run`, else the one named `slug`, else the usual one.
 
     `full` asks for every price and reads every text again. A provider's trouble is told in the result, and then no
     price was written; with a `lease` it is renewed and proved, and LeaseLostError is raised once it is gone.
     """
     started = time.monotonic()
-    row = run.provider if run else sync_runs.ensure_providers()[slug]
+    row = run.provider if run else sync_runs.ensure_providers()[slug or base.usual()]
     provider = base.open_provider(row.slug)
 
     def tell(phase: str, done: int, total: int) -> None:

@@ -76,7 +76,13 @@ class Provider:
     def close(self) -> None: ...
 
     def submit(
-        self, endpoint_id: str, input: dict[str, Any], *, webhook_url: str = "", low_priority: bool = False
+        self,
+        endpoint_id: str,
+        input: dict[str, Any],
+        *,
+        version: str = "",
+        webhook_url: str = "",
+        low_priority: bool = False,
     ) -> Submitted:
         self.calls.append("submit")
         self.sent.append(input)

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from catalog.providers import fal_keys
 from catalog.providers.fal_keys import KeySet
-from catalog.providers.fal_webhooks import NotFromFalError, UndecidedError, verify
+from catalog.providers.fal_webhooks import verify
+from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.journal.models import Alert
 from jobs import failures
 from jobs.claiming import claim_queued
@@ -236,7 +237,7 @@ def test_a_new_key_of_fal_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert verify(headers_of(body), body).request_id == "req-1"
     forged = headers_of(body, key=Ed25519PrivateKey.generate())
     for _ in range(5):
-        with pytest.raises(NotFromFalError):
+        with pytest.raises(NotGenuineError):
             verify(forged, body)
     assert len(fetched) == 2
 

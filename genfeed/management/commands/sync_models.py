@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--provider", default="", help="Sync only this provider, e.g. fal. Without it: all of them."
+            "--provider", default="", help="Sync only this provider, e.g. fal. Without it: all that can be asked."
         )
         parser.add_argument("--full", action="store_true", help="Fetch every schema again, not only the changed ones.")
         parser.add_argument(
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        slugs = [options["provider"]] if options["provider"] else [entry.slug for entry in base.registered()]
+        slugs = [options["provider"]] if options["provider"] else [entry.slug for entry in base.in_use()]
         rows = sync_runs.ensure_providers()
         for slug in slugs:
             if slug not in rows:

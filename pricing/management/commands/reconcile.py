@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from catalog.providers import base
 from catalog.providers.base import ProviderNotConfiguredError, UnknownProviderError, open_provider
 from pricing.models import ReconciliationRun
 from pricing.reconciling.reconcile import reconcile
@@ -18,7 +19,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--provider", default="fal", help="The provider's short name (default: fal).")
+        parser.add_argument(
+            "--provider", default=base.usual(), help="The provider's short name (default: %(default)s)."
+        )
         parser.add_argument("--deep", action="store_true", help="Read back a week, as happens once a day.")
         parser.add_argument("--json", action="store_true", help="Print one line of JSON.")
 

@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = sync_runs.ensure_providers()
-        slugs = [options["provider"]] if options["provider"] else [entry.slug for entry in base.registered()]
+        slugs = [options["provider"]] if options["provider"] else [entry.slug for entry in base.in_use()]
         if slugs[0] not in rows:
             raise CommandError(f"There is no provider {slugs[0]!r}. Registered providers: {', '.join(rows)}.")
         failed = [slug for slug in slugs if not self._sync(slug, rows[slug].name, full=options["full"])]

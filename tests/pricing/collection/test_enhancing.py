@@ -120,8 +120,8 @@ def test_a_changed_cost_is_put_beside_and_told() -> None:
     row = AIModel.objects.get(endpoint_id="fal-ai/flux/dev")
     row.price_points.update(unit_price="0.03")
     give_price_again(row)
-    assert sync_existing_pricing() == 1
-    assert sync_existing_pricing() == 0
+    assert sync_existing_pricing("fal") == 1
+    assert sync_existing_pricing("fal") == 0
     existing = ExistingModel.objects.get(legacy_id="fal-ai/flux/dev")
     assert (existing.provider_cost, existing.pricing) == ({"image": "0.03"}, {"image": "0.05"})
 
