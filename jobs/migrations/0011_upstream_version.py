@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0008_ordered_webhooks"),
+        ("jobs", "0010_files_of_staff"),
     ]
 
     operations = [
