@@ -15,7 +15,9 @@ from genfeed.journal.models import Alert
 from jobs import standing
 from pricing.estimates.coverage import whole_coverage
 from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule, Recommendation
-from pricing.reports.questions import FEW, Question, today, total_of
+from pricing.reports.answers import total_between, total_of
+from pricing.reports.gathering import moment
+from pricing.reports.questions import FEW, Question, today
 from pricing.reports.rollups import rolled_until
 
 
@@ -66,16 +68,21 @@ def _jobs() -> dict[str, Any]:
 
 
 def money_today() -> dict[str, Any]:
-    """Revenue, cost and margin of today so far and of the last 7 days, with those of a week before; what waits."""
+    """Revenue, cost and margin of today so far and of the last 7 days, with those of a week before; what waits.
+
+    What there is of today is compared with that day last week until the same time.
+    """
     day = today()
     week = timedelta(days=7)
+    midnight, until = moment(day), rolled_until()
+    told_until = until if until and until > midnight else timezone.now()
     days = Question(day - timedelta(days=6), day)
     return {
         "today": total_of(Question(day, day), sums=FEW),
-        "that_day": total_of(Question(day - week, day - week), sums=FEW),
+        "that_day": total_between(midnight - week, told_until - week, sums=FEW),
         "week": total_of(days, sums=FEW),
         "week_before": total_of(days.before, sums=FEW),
-        "until": rolled_until(),
+        "until": until,
         "recommended": Recommendation.objects.filter(state=Recommendation.State.OPEN).count(),
     }
 

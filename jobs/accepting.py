@@ -105,7 +105,8 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
             "Use a live key to run jobs; a test key asks for models and estimates.",
         )
     refuse_null_characters({"input": wanted.input, "metadata": wanted.metadata})
-    entry = find_model(wanted.model, is_admin=False, within=narrowing.narrowed(published.current(), caller))
+    catalog = narrowing.narrowed(published.current(), caller)
+    entry = find_model(wanted.model, is_admin=False, within=catalog, client_id=caller.client_id)
     if not queue.is_runnable(entry.provider):
         raise ApiError(
             "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."

@@ -19,4 +19,9 @@ def first_id(prefix: str, day: date) -> str:
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
     if midnight.timestamp() < 0:
         raise ValueError(f"No id is from {day}.")
-    return f"{prefix}_{str(ULID.from_datetime(midnight)).lower()[:_TIME]}"
+    return first_id_at(prefix, midnight)
+
+
+def first_id_at(prefix: str, moment: datetime) -> str:
+    """What every id of a moment (to the millisecond) and after it is not less than."""
+    return f"{prefix}_{str(ULID.from_datetime(moment)).lower()[:_TIME]}"

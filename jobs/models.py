@@ -115,7 +115,8 @@ class Job(models.Model):
                 condition=~Q(status__in=["succeeded", "failed", "canceled"]),
                 name="open_jobs_of_client",
             ),
-            models.Index(fields=["status", "created_at"]),
+            models.Index(fields=["status", "id"]),
+            models.Index(fields=["model", "id"]),
             models.Index(fields=["request_id"], condition=~Q(request_id=""), name="job_by_request"),
             models.Index(fields=["id"], condition=~Q(quarantine=""), name="quarantined_jobs"),
         ]

@@ -18,8 +18,9 @@ from genfeed.journal.times import rfc3339
 from pricing.api_money_shapes import ERRORS
 from pricing.models import Recommendation
 from pricing.money import format_usd
+from pricing.reports.answers import groups_of, total_of
 from pricing.reports.figures import Figures, percent
-from pricing.reports.questions import MOST_DAYS, BadQuestionError, Question, groups_of, today, total_of
+from pricing.reports.questions import MOST_DAYS, Question, today
 from pricing.reports.rollups import rolled_until
 from pricing.usage.days import BadDayError, read_day
 
@@ -114,11 +115,8 @@ def get_stats(request: HttpRequest, filters: Query[StatsFilters]) -> HttpRespons
     refuse_unknown_parameters(request, StatsFilters)
     request.auth.require("pricing.view_usagerecord")  # type: ignore[attr-defined]
     asked = _question(filters, request.auth)  # type: ignore[attr-defined]
-    try:
-        groups = groups_of(asked, filters.group_by)
-        total, before = total_of(asked), total_of(asked.before)
-    except BadQuestionError as error:
-        raise _bad("group_by", str(error)) from None
+    groups = groups_of(asked, filters.group_by)
+    total, before = total_of(asked), total_of(asked.before)
     until = rolled_until()
     if filters.group_by != "day":
         groups = sorted(groups, key=lambda one: (-one.figures.revenue, one.name))[: filters.limit]

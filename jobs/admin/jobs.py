@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from genfeed.clients.errors import ApiError
 from genfeed.journal.audit import Actor, Change, record
+from genfeed.journal.long_lists import LongList
 from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from jobs.admin.filters import (
     MOST_COUNTED,
@@ -40,6 +41,9 @@ _HEAVY = (
     "input", "output", "features", "quote", "terms", "metadata", "urls", "log_mark", "error",
 )  # fmt: skip
 
+# A request has one job; of several providers' equal ids, so many are shown.
+_MOST_FOUND = 50
+
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
@@ -55,7 +59,8 @@ class JobAdmin(ReadOnlyAdmin):
     # By id, which is by time: any other order would sort the whole table.
     sortable_by = ()
     ordering = ["-id"]
-    search_fields = ["=id", "=request_id"]
+    # Names no field to look in: `get_search_results` looks both ids up in their indexes.
+    search_fields = ["id"]
     search_help_text = "A job's id, or the provider's id of its request."
     change_list_template = "admin/jobs/job/list.html"
     change_form_template = "admin/jobs/job/page.html"
@@ -90,6 +95,20 @@ class JobAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         return super().get_queryset(request).defer(*_HEAVY)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongList]:
+        return LongList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """Jobs by an exact id. The condition on the empty id is that of the index."""
+        term = search_term.replace("\x00", "").strip()
+        if not term:
+            return queryset, False
+        words = {term, term.lower()}
+        by_request = Job.objects.filter(request_id__in=words).exclude(request_id="").order_by()
+        return queryset.filter(pk__in={*words, *by_request.values_list("pk", flat=True)[:_MOST_FOUND]}), False
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

@@ -12,6 +12,7 @@ from pricing.admin import (
     prices,  # noqa: F401
     recommendations,  # noqa: F401
     reconciliation,  # noqa: F401
+    refusals,  # noqa: F401
     rules,  # noqa: F401
     usage_records,  # noqa: F401
 )

@@ -14,9 +14,11 @@ from django.urls import URLPattern, path, reverse
 
 from pricing.admin.report_form import ReportForm
 from pricing.money import format_usd
+from pricing.reports.answers import Group
 from pricing.reports.charts import bars, columns, course
+from pricing.reports.counting import error_course, units_of
 from pricing.reports.figures import percent
-from pricing.reports.questions import BadQuestionError, Group, Question, error_course, units_of
+from pricing.reports.questions import Question
 from pricing.reports.report import BINS, CSV_HEAD, TOP, Line, Report, csv_cells, csv_rows, latencies_of, report_of
 from pricing.reports.rollups import rolled_until
 from pricing.usage.days import next_month
@@ -45,7 +47,7 @@ def urls(page: admin.ModelAdmin) -> list[URLPattern]:
 
 
 def report_page(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """The report, or the form with what is wrong about the question."""
+    """The report, or the form with what is wrong about it."""
     form = ReportForm(request.GET)
     context = {
         "title": "Profitability",
@@ -55,10 +57,7 @@ def report_page(page: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
         **page.admin_site.each_context(request),
     }
     if form.is_valid():
-        try:
-            context |= _context(form)
-        except BadQuestionError as error:
-            form.add_error(None, str(error))
+        context |= _context(form)
     return TemplateResponse(request, "admin/pricing/usagerecord/report.html", context)
 
 
@@ -67,10 +66,7 @@ def report_csv(_page: admin.ModelAdmin, request: HttpRequest, table: str) -> Htt
     form = ReportForm(request.GET)
     if table not in _TABLES or not form.is_valid():
         return HttpResponse("There is no such table.", status=404, content_type="text/plain")
-    try:
-        head, rows = _TABLES[table](_report(form))
-    except BadQuestionError as error:
-        return HttpResponse(str(error), status=400, content_type="text/plain")
+    head, rows = _TABLES[table](_report(form))
     answer = HttpResponse(as_csv(head, rows), content_type="text/csv; charset=utf-8")
     name = f"{table}-{form.cleaned_data['first']}-{form.cleaned_data['last']}.csv"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -89,7 +85,7 @@ def _context(form: ReportForm) -> dict[str, Any]:
     shown = report.lines if by == "day" else report.lines[:_SHOWN]
     keys = [line.group.key for line in (*shown, *report.bottom)]
     latencies = latencies_of(asked, by, keys)
-    units = units_of(asked, keys) if by == "model" else {}
+    units = units_of(asked, keys) if by == "model" and asked.client_id is None else {}
     ranked = sorted(report.lines, key=lambda line: -line.group.figures.revenue)[:TOP]
     query = _query(form)
     links = _Links(form, asked)
@@ -103,10 +99,19 @@ def _context(form: ReportForm) -> dict[str, Any]:
         "lines": [links.line(line, by, latencies, units) for line in shown],
         "hidden": len(report.lines) - len(shown),
         "worst": [links.line(line, by, latencies, units) for line in report.bottom] if by != "day" else [],
-        "course": [(one, links.group(one, "day")) for one in report.course],
+        "course": [
+            (one, links.group(one, "day"), links.group(one, "day", outcome__exact="failed")) for one in report.course
+        ],
         "bins": [(one, f"?{_query(form, by='model', bin=str(one.number))}") for one in report.bins],
         "bin_name": BINS[form.cleaned_data["bin"]] if isinstance(form.cleaned_data["bin"], int) else "",
-        "accuracy": [(one, links.records(of_model=one.name)) for one in report.accuracy[:TOP]],
+        "accuracy": [
+            (one, links.records(of_model=one.name, outcome__exact="succeeded", is_cached__exact="0"))
+            for one in report.accuracy[:TOP]
+        ],
+        "refused_models": [(one, links.refusals(of_model=one.name)) for one in report.refused_models[:TOP]],
+        "refused_clients": [
+            (one, links.refusals(of_client=one.name if one.key else "-")) for one in report.refused_clients[:TOP]
+        ],
         "errors": [(name, n, links.records(error=name)) for name, n in report.errors[:_SHOWN]],
         "features": [(name, n, links.records(feature=name)) for name, n in report.features[:_SHOWN]],
         "charts": {
@@ -126,6 +131,8 @@ def _context(form: ReportForm) -> dict[str, Any]:
             ),
             "errors": columns("Failed jobs by error", [(name, n, "loss") for name, n in report.errors[:8]]),
         },
+        "timed": links.records(is_cached__exact="0"),
+        "compared": links.records(outcome__exact="succeeded", is_cached__exact="0"),
         "failed": links.records(outcome__exact="failed"),
         "cached": links.records(is_cached__exact="1"),
         "refunded": links.records(later="refund"),
@@ -152,18 +159,24 @@ class _Links:
         wanted = {name: value for name, value in (self.filters | more).items() if value}
         return f"{reverse('admin:pricing_usagerecord_changelist')}?{urlencode(wanted)}"
 
+    def refusals(self, **more: str) -> str:
+        """Counts of refused requests of these days, under what they can be filtered by."""
+        kept = {name: self.filters[name] for name in ("from", "to", "of_model", "of_client")}
+        wanted = {name: value for name, value in (kept | more).items() if value}
+        return f"{reverse('admin:pricing_refusal_changelist')}?{urlencode(wanted)}"
+
     def group(self, group: Group, by: str, **more: str) -> str:
         """The records of a group."""
         if by == "day":
             first, last = _days(group, self.asked)
-            return self.records(**{"from": first, "to": last}, **more)
+            return self.records(**({"from": first, "to": last} | more))
         if by == "client" and group.key is None:
             return self.records(of_client="-", **more)
         name = {"model": "of_model", "client": "of_client"}.get(by, by)
         return self.records(**{name: str(group.key or "-") if by in ("category", "provider") else group.name}, **more)
 
     def line(self, line: Line, by: str, latencies: dict[Any, Any], units: dict[int, dict[str, str]]) -> dict[str, Any]:
-        group = line.group
+        group, before = line.group, self.asked.before
         narrower: dict[str, str] = {"by": _DEEPER[by]}
         if by == "day":
             first, last = _days(group, self.asked)
@@ -180,7 +193,10 @@ class _Links:
             "change": line.revenue_change,
             "deeper": f"?{_query(self.form, **narrower)}",
             "records": self.group(group, by),
+            "before": self.group(group, by, **{"from": before.first.isoformat(), "to": before.last.isoformat()}),
             "failed": self.group(group, by, outcome__exact="failed"),
+            "refunded": self.group(group, by, later="refund"),
+            "timed": self.group(group, by, is_cached__exact="0"),
         }
 
 
@@ -239,6 +255,13 @@ def _features_table(report: Report) -> tuple[list[str], list[list[Any]]]:
     return ["feature", "jobs"], [[name, n] for name, n in report.features]
 
 
+def _refused_table(report: Report) -> tuple[list[str], list[list[Any]]]:
+    return ["of", "name", "requests"], [
+        *(["model", one.name, one.times] for one in report.refused_models),
+        *(["client", one.name, one.times] for one in report.refused_clients),
+    ]
+
+
 def _total_table(report: Report) -> tuple[list[str], list[list[Any]]]:
     row = ["total", *csv_cells(report.now), report.before.usd("revenue")]
     return ["of", *CSV_HEAD], [row]
@@ -251,5 +274,6 @@ _TABLES = {
     "accuracy": _accuracy_table,
     "errors": _errors_table,
     "features": _features_table,
+    "refused": _refused_table,
     "total": _total_table,
 }

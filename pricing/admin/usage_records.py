@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from catalog.models import AIModel
+from genfeed.clients.models import Client
+from genfeed.journal.long_lists import LongList, NewestFirst, page_number
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.admin import report_pages
+from pricing.admin.linked import Linked, day_of
 from pricing.models import LedgerTransaction, UsageRecord
 from pricing.money import format_usd
 from pricing.reports.gathering import moment
-from pricing.usage.days import BadDayError, read_day
 
 _LOOKS = {"succeeded": "good", "failed": "bad", "canceled": "warn"}
 _FIELD = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
@@ -26,80 +30,64 @@ _SIZE = re.compile(r"(\d+)×(\d+)")
 _AFTER = {"refund": "refunded", "correction": "corrected", "write_off": "written off"}
 
 
-class _Linked(admin.SimpleListFilter):
-    """A filter whose value comes with the link of a number; it shows what it is, and takes it away again."""
+class FromFilter(Linked):
+    """Narrows nothing itself: the paginator looks no further back than to this day."""
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        asked = request.GET.get(str(self.parameter_name), "")
-        return [(asked, asked)] if asked else [("-", "(none)")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        value = self.value()
-        if value is None:
-            return queryset
-        condition = None if "\x00" in value else self.condition(value)
-        return queryset.none() if condition is None else queryset.filter(condition)
-
-    def condition(self, value: str) -> Q | None:
-        raise NotImplementedError
-
-
-class FromFilter(_Linked):
     title, parameter_name = "first day (UTC)", "from"
 
     def condition(self, value: str) -> Q | None:
-        try:
-            return Q(created_at__gte=moment(read_day(value)))
-        except BadDayError:
-            return None
+        return None if day_of(value) is None else Q()
 
 
-class ToFilter(_Linked):
+class ToFilter(Linked):
     title, parameter_name = "last day (UTC)", "to"
 
     def condition(self, value: str) -> Q | None:
-        try:
-            return Q(created_at__lt=moment(read_day(value) + timedelta(days=1)))
-        except BadDayError:
-            return None
+        day = day_of(value)
+        return None if day is None else Q(created_at__lt=moment(day + timedelta(days=1)))
 
 
-class ModelFilter(_Linked):
+class ModelFilter(Linked):
     title, parameter_name = "model", "of_model"
 
     def condition(self, value: str) -> Q | None:
-        return Q(model__endpoint_id=value)
+        return Q(model__in=_keys(AIModel.objects.filter(endpoint_id=value)))
 
 
-class ClientFilter(_Linked):
+class ClientFilter(Linked):
     title, parameter_name = "client", "of_client"
 
     def condition(self, value: str) -> Q | None:
-        return Q(client=None) if value == "-" else Q(client__name=value)
+        return Q(client=None) if value == "-" else Q(client__in=_keys(Client.objects.filter(name=value)))
 
 
-class CategoryFilter(_Linked):
+class CategoryFilter(Linked):
     title, parameter_name = "category", "category"
 
     def condition(self, value: str) -> Q | None:
-        return Q(model__category="" if value == "-" else value)
+        return Q(model__in=_keys(AIModel.objects.filter(category="" if value == "-" else value)))
 
 
-class ProviderFilter(_Linked):
+class ProviderFilter(Linked):
     title, parameter_name = "provider", "provider"
 
     def condition(self, value: str) -> Q | None:
-        return Q(model__provider__slug=value)
+        return Q(model__in=_keys(AIModel.objects.filter(provider__slug=value)))
 
 
-class ErrorFilter(_Linked):
+def _keys(rows: QuerySet[Any]) -> list[int]:
+    """Looked up once: a join would look up the model or client of every record."""
+    return list(rows.order_by().values_list("pk", flat=True))
+
+
+class ErrorFilter(Linked):
     title, parameter_name = "error", "error"
 
     def condition(self, value: str) -> Q | None:
         return Q(outcome="failed", error_code="" if value == "unknown" else value)
 
 
-class FeatureFilter(_Linked):
+class FeatureFilter(Linked):
     title, parameter_name = "feature", "feature"
 
     def condition(self, value: str) -> Q | None:
@@ -128,7 +116,9 @@ class LaterFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() not in _AFTER:
             return queryset
-        return queryset.filter(job__in=LedgerTransaction.objects.filter(kind=self.value()).values("job"))
+        # Looked up for each record that is walked past: gathering all refunds first would take longer.
+        later = LedgerTransaction.objects.filter(job=OuterRef("job"), kind=self.value())
+        return queryset.filter(Exists(later.order_by()))
 
 
 @admin.register(UsageRecord)
@@ -141,8 +131,14 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     list_select_related = ["model", "client"]
     list_per_page = 50
+    list_max_show_all = 0
     show_full_result_count = False
-    search_fields = ["=job", "=request_id"]
+    # By time only: any other order would sort the whole table.
+    sortable_by = ()
+    ordering = ["-created_at", "-pk"]
+    show_facets = admin.ShowFacets.NEVER
+    # `get_search_results` looks both ids up in their indexes.
+    search_fields = ["job"]
     search_help_text = "A job's id, or the provider's id of it."
     change_list_template = "admin/pricing/usagerecord/list.html"
 
@@ -172,6 +168,34 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     @admin.display(description="seconds", ordering="seconds")
     def took(self, row: UsageRecord) -> str:
         return "from the store" if row.is_cached else "" if row.seconds is None else f"{row.seconds:.1f}"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str
+    ) -> tuple[QuerySet[UsageRecord], bool]:
+        """Records by an exact id."""
+        term = search_term.replace("\x00", "").strip()
+        if not term:
+            return queryset, False
+        words = {term, term.lower()}
+        found = [UsageRecord.objects.filter(job__in=words), UsageRecord.objects.filter(request_id__in=words)]
+        return queryset.filter(pk__in={key for rows in found for key in _keys(rows)}), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LongList]:
+        return LongList
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **more: Any) -> Paginator:
+        def since(start: datetime) -> Q:
+            return Q(created_at__gte=start)
+
+        first, last = (day_of(request.GET.get(name, "")) for name in ("from", "to"))
+        return NewestFirst(
+            queryset,
+            per_page,
+            number=page_number(request.GET.get("p")),
+            since=since,
+            first=moment(first) if first else None,
+            until=moment(last + timedelta(days=1)) if last else None,
+        )
 
     def get_urls(self) -> list[URLPattern]:
         return report_pages.urls(self) + super().get_urls()

@@ -59,7 +59,7 @@ class Asking:
 
 def estimate(asked: Asked, asking: Asking) -> dict[str, Any]:
     """One estimate as JSON. Raises ApiError."""
-    entry = find_model(asked.model, within=asking.catalog, is_admin=asking.is_admin)
+    entry = find_model(asked.model, within=asking.catalog, is_admin=asking.is_admin, client_id=asking.client_id)
     return _estimate(asked, facts_of(entry.pk), asking)
 
 
@@ -88,7 +88,7 @@ def _found(item: Asked | ApiError, asking: Asking) -> published.Entry | ApiError
     if isinstance(item, ApiError):
         return item
     try:
-        return find_model(item.model, within=asking.catalog, is_admin=asking.is_admin)
+        return find_model(item.model, within=asking.catalog, is_admin=asking.is_admin, client_id=asking.client_id)
     except ApiError as error:
         return error
 

@@ -42,6 +42,8 @@ _MATTERS = re.compile(
 )
 _NEVER = re.compile(r"guidance|cfg|seed|sync_mode|prompt|format|safety|strength|lora")
 _LONGEST_WORD = 60
+# Which LoRAs a request names; not their scales and other settings.
+_LORA = re.compile(r"(^|_)loras?($|_(url|urls|path|weights)$)")
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,27 @@ _lock = threading.Lock()
 def features_of(inputs: Iterable[Mapping[str, Any]], filled: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a request (defaults filled in) that may change its price: what a usage record keeps of an input.
 
-    Texts and files are never among them: words are choices of an enum or short, numbers are numbers.
+    Texts and files are never among them: words are choices of an enum or short, numbers are numbers. Of LoRAs it is
+    their number, for reports.
     """
     found = {}
     for item in inputs:
         name = item["name"]
         value = filled.get(name, item.get("default"))
+        if _LORA.search(name):
+            if number := _number_of(value):
+                found[name] = number
+            continue
         if value is None or not _is_choice(item, value):
             continue
         if may_change_price(item):
             found[name] = value
     return found
+
+
+def _number_of(value: Any) -> int:
+    """How many there are: of a list, or of one address."""
+    return len(value) if isinstance(value, list) else int(isinstance(value, str | dict) and bool(value))
 
 
 def may_change_price(item: Mapping[str, Any]) -> bool:
@@ -196,8 +208,8 @@ def _remember(key: int, past: _Past | None, now: float) -> None:
 
 
 def _key(features: Mapping[str, Any]) -> bytes:
-    """One text for equal settings: 5, 5.0 and Decimal(5) are the same."""
-    plain = {name: _plain(value) for name, value in features.items()}
+    """One text for equal settings: 5, 5.0 and Decimal(5) are the same, and LoRAs are none."""
+    plain = {name: _plain(value) for name, value in features.items() if not _LORA.search(name)}
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 

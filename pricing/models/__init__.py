@@ -7,7 +7,20 @@ from pricing.models.margins import MarginClock, MarginRule, SellingPrice
 from pricing.models.prices import ModelPricing, PricePoint, PriceRule, ProviderEstimate
 from pricing.models.recommending import EnablementPolicy, Recommendation, Refusal
 from pricing.models.reconciliation import Bill, BillingEvent, ReconciliationRun, StrayRequest
-from pricing.models.reports import ClientDay, ClientMonth, CountDay, ModelDay, ModelMonth, RollupState
+from pricing.models.reports import (
+    ClientCategoryDay,
+    ClientCategoryMonth,
+    ClientCountMonth,
+    ClientDay,
+    ClientMonth,
+    CountDay,
+    CountMonth,
+    ModelCountMonth,
+    ModelDay,
+    ModelMonth,
+    PairMonth,
+    RollupState,
+)
 from pricing.models.usage import ImmutableError, UsageRecord
 
 __all__ = [
@@ -17,9 +30,13 @@ __all__ = [
     "Budget",
     "BudgetPeriod",
     "Calibration",
+    "ClientCategoryDay",
+    "ClientCategoryMonth",
+    "ClientCountMonth",
     "ClientDay",
     "ClientMonth",
     "CountDay",
+    "CountMonth",
     "EnablementPolicy",
     "Equivalence",
     "ExistingModel",
@@ -28,9 +45,11 @@ __all__ = [
     "LedgerTransaction",
     "MarginClock",
     "MarginRule",
+    "ModelCountMonth",
     "ModelDay",
     "ModelMonth",
     "ModelPricing",
+    "PairMonth",
     "PricePoint",
     "PriceRule",
     "ProviderEstimate",

@@ -18,12 +18,17 @@ class Refusal(models.Model):
     day = models.DateField()
     kind = models.CharField(max_length=6, choices=Kind)
     key = models.BigIntegerField(help_text="The model's or the client's primary key.")
+    # No foreign keys: counts are written for keys that may be gone by then.
+    client_key = models.BigIntegerField(default=0, help_text="Of a model: the client that asked; 0: staff, or unknown.")
     code = models.CharField(max_length=40, help_text="The error's code.")
     times = models.PositiveBigIntegerField(default=0)
 
     class Meta:
+        ordering = ["-day", "-times", "pk"]
         constraints = [
-            models.UniqueConstraint(fields=["kind", "key", "code", "day"], name="one_refusal_a_day_and_code")
+            models.UniqueConstraint(
+                fields=["kind", "key", "client_key", "code", "day"], name="one_refusal_a_day_and_code"
+            )
         ]
 
     def __str__(self) -> str:

@@ -64,39 +64,94 @@ class ModelDay(Rollup):
 
 class ModelMonth(Rollup):
     model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="+")
+    units = models.JSONField(default=dict, help_text="Billed units by unit, exact decimals.")
+    # Where it differs from the model's, the month's days are made anew.
+    category = models.CharField(max_length=80, blank=True, help_text="What its jobs were counted under.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["start", "model"], name="one_rollup_a_month_and_model")]
 
 
-class ClientDay(Rollup):
+class ClientRollup(Rollup):
     # Without a client: jobs that staff ran at the operator's cost.
     client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="+")
+    provider = models.CharField(max_length=50, default="")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["start", "client"], name="one_rollup_a_day_and_client")]
+        abstract = True
 
 
-class ClientMonth(Rollup):
+class ClientDay(ClientRollup):
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["start", "client", "provider"], name="one_rollup_a_day_and_client")
+        ]
+
+
+class ClientMonth(ClientRollup):
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["start", "client", "provider"], name="one_rollup_a_month_and_client")
+        ]
+
+
+class ClientCategoryDay(ClientRollup):
+    category = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["start", "category", "provider", "client"], name="one_rollup_a_day_client_category"
+            )
+        ]
+        indexes = [models.Index(fields=["client", "start"])]
+
+
+class ClientCategoryMonth(ClientRollup):
+    category = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["start", "category", "provider", "client"], name="one_rollup_a_month_client_category"
+            )
+        ]
+        indexes = [models.Index(fields=["client", "start"])]
+
+
+class PairMonth(Rollup):
+    """A model's jobs for a client, of months that are over: by day there would be as many rows as jobs."""
+
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="+")
     client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["start", "client"], name="one_rollup_a_month_and_client")]
+        constraints = [models.UniqueConstraint(fields=["start", "model", "client"], name="one_rollup_a_month_and_pair")]
+        indexes = [models.Index(fields=["client", "start"])]
 
 
-class CountDay(models.Model):
-    """How many jobs of a day failed with an error, or used a feature (`resolution=1080p`)."""
+class Count(models.Model):
+    """How many jobs of a day or month failed with an error, or used a feature (`resolution=1080p`)."""
 
     class Kind(models.TextChoices):
         ERROR = "error"
         FEATURE = "feature"
 
     start = models.DateField()
-    provider = models.CharField(max_length=50)
-    category = models.CharField(max_length=80, blank=True)
     kind = models.CharField(max_length=8, choices=Kind)
     name = models.CharField(max_length=100)
     jobs = models.PositiveIntegerField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.start}: {self.jobs} × {self.name}"
+
+
+class CountDay(Count):
+    provider = models.CharField(max_length=50)
+    category = models.CharField(max_length=80, blank=True)
 
     class Meta:
         constraints = [
@@ -105,8 +160,43 @@ class CountDay(models.Model):
             )
         ]
 
-    def __str__(self) -> str:
-        return f"{self.start}: {self.jobs} × {self.name}"
+
+class CountMonth(Count):
+    provider = models.CharField(max_length=50)
+    category = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["start", "kind", "provider", "category", "name"], name="one_count_a_month_and_name"
+            )
+        ]
+
+
+class ModelCountMonth(Count):
+    """Of months that are over, like PairMonth."""
+
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["model", "start", "kind", "name"], name="one_count_a_month_and_model")
+        ]
+
+
+class ClientCountMonth(Count):
+    """Of months that are over, like PairMonth."""
+
+    client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="+")
+    provider = models.CharField(max_length=50)
+    category = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "start", "kind", "provider", "category", "name"], name="one_count_a_month_and_client"
+            )
+        ]
 
 
 class RollupState(models.Model):
@@ -115,6 +205,7 @@ class RollupState(models.Model):
     usage_id = models.BigIntegerField(default=0, help_text="The highest usage record that was read.")
     ledger_id = models.BigIntegerField(default=0, help_text="The highest ledger row that was read.")
     read_until = models.DateTimeField(null=True)
+    crossed_until = models.DateField(null=True, help_text="Months before it have their pairs of model and client.")
 
     def __str__(self) -> str:
         return f"rolled up until {self.read_until}"

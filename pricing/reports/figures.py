@@ -91,9 +91,9 @@ class Figures:
         return show_usd(getattr(self, name))
 
 
-def total(many: Iterable[Figures]) -> Figures:
-    """Several together."""
-    sums = dict.fromkeys(SUMS, 0)
+def total(many: Iterable[Figures], columns: Iterable[str] = SUMS) -> Figures:
+    """Several together, in these columns."""
+    sums = dict.fromkeys(columns, 0)
     for one in many:
         for name, value in one.sums.items():
             sums[name] += value

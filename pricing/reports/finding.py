@@ -21,8 +21,9 @@ from pricing.equivalents import equivalents_of
 from pricing.margins.terms import price_of, read_terms
 from pricing.models import ModelDay, ModelPricing, Recommendation, Refusal, SellingPrice
 from pricing.money import show_usd
+from pricing.reports.answers import groups_of
 from pricing.reports.figures import Figures, percent
-from pricing.reports.questions import FEW, Question, groups_of, today
+from pricing.reports.questions import FEW, Question, today
 from pricing.reports.refusals import refused_since
 
 Kind = Recommendation.Kind

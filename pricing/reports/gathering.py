@@ -1,70 +1,106 @@
-"""Usage records and what the ledger says of their jobs later, added up under keys: the one place where sums begin."""
+"""Jobs with their money as it is now, as SQL: usage records, and what the ledger says of their jobs later.
+
+The one place where sums begin. Everything is added up by the database; the statements say the same to SQLite and
+PostgreSQL, and what differs between the two stands at the end.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db import connection
 
-from pricing.models import LedgerTransaction, UsageRecord
-from pricing.models.reports import AMOUNTS, BOUNDS, BUCKETS
+from pricing.models import LedgerTransaction
+from pricing.models.reports import BOUNDS, BUCKETS, SUMS
+from pricing.money import format_decimal
 
 Kind = LedgerTransaction.Kind
 AFTER = (Kind.CORRECTION, Kind.REFUND, Kind.WRITE_OFF)
-_BILLED = (UsageRecord.CostSource.BILLING_EVENT, UsageRecord.CostSource.BILLABLE_UNITS)
 _NAME_LENGTH = 100
-_COLUMNS = (
-    "job", "client_id", "model_id", "outcome", "error_code", "charge", "cost", "cost_source", "quoted_cost",
-    "is_cached", "seconds", "unit", "units", "created_at",
-)  # fmt: skip
+_KINDS = ", ".join(f"'{kind}'" for kind in AFTER)
+# The condition of the index `ledger_later`, word by word, or it would not be used.
+_LATER = f"(l.kind IN ({_KINDS}) OR NOT (l.loss = 0))"
 
 
-@dataclass(slots=True)
-class Job:
-    """A usage record with its money as it is now, in nano-USD."""
-
-    job: str
-    client_id: int | None
-    model_id: int
-    outcome: str
-    error_code: str
-    revenue: int
-    cost: int
-    cost_source: str
-    quoted_cost: int | None
-    is_cached: bool
-    seconds: float | None
-    unit: str
-    units: str
-    at: datetime
-    features: dict[str, Any] = field(default_factory=dict)
-    refunds: int = 0
-    write_offs: int = 0
-    loss: int = 0
-
-    @property
-    def day(self) -> date:
-        return self.at.astimezone(UTC).date()
+def _later(amount: str) -> str:
+    return f"COALESCE((SELECT SUM({amount}) FROM pricing_ledgertransaction l WHERE l.job = r.job AND {_LATER}), 0)"  # noqa: S608
 
 
-@dataclass(slots=True)
-class Cell:
-    """Sums in the order of the rollups' columns, and units by unit."""
+_SPENT = _later(f"CASE WHEN l.kind IN ({_KINDS}) THEN l.spent ELSE 0 END")
+_COST = _later(f"CASE WHEN l.kind IN ({_KINDS}) THEN l.cost ELSE 0 END")
+_REFUNDS = _later("CASE WHEN l.kind = 'refund' THEN -l.spent ELSE 0 END")
+_WRITE_OFFS = _later("CASE WHEN l.kind = 'write_off' THEN l.cost ELSE 0 END")
+_LOSS = _later("l.loss")
+# A latency falls into the first bucket whose bound is not below it. An answer from the store says nothing about it.
+_BUCKET = "CASE {} ELSE {} END".format(
+    " ".join(f"WHEN r.seconds <= {bound!r} THEN {number}" for number, bound in enumerate(BOUNDS)), len(BOUNDS)
+)
+_TIMED = "r.seconds IS NOT NULL AND NOT r.is_cached"
+_COMPARABLE = "r.outcome = 'succeeded' AND NOT r.is_cached AND r.cost_source IN ('billing_event', 'billable_units')"
+# Column, its type in a temporary table, and what it is. `quoted` is the estimate where it can be held against a bill.
+JOB = (
+    ("model_id", "bigint", "r.model_id"),
+    ("client_id", "bigint", "r.client_id"),
+    ("provider", "varchar(50)", "p.slug"),
+    ("category", "varchar(80)", "m.category"),
+    ("outcome", "varchar(10)", "r.outcome"),
+    ("error", "varchar(40)", "CASE WHEN r.outcome = 'failed' THEN r.error_code ELSE '' END"),
+    ("is_cached", "bool", "r.is_cached"),
+    ("revenue", "bigint", f"r.charge + {_SPENT}"),
+    ("cost", "bigint", f"r.cost + {_COST}"),
+    ("refunds", "bigint", _REFUNDS),
+    ("write_offs", "bigint", _WRITE_OFFS),
+    ("loss", "bigint", _LOSS),
+    ("quoted", "bigint", f"CASE WHEN {_COMPARABLE} THEN r.quoted_cost END"),
+    ("milliseconds", "bigint", f"CASE WHEN {_TIMED} THEN CAST(FLOOR(1000 * r.seconds + 0.5) AS bigint) END"),
+    ("bucket", "int", f"CASE WHEN {_TIMED} THEN {_BUCKET} END"),
+    ("unit", "varchar(60)", "CASE WHEN r.unit = '' THEN '-' ELSE r.unit END"),
+    ("units", "varchar(40)", "r.units"),
+    ("features", "{json}", "r.features"),
+)
+_ADDED = {
+    "jobs": "COUNT(*)",
+    **{name: f"COUNT(*) FILTER (WHERE outcome = '{name}')" for name in ("succeeded", "failed", "canceled")},
+    "cached": "COUNT(*) FILTER (WHERE is_cached)",
+    **{name: f"SUM({name})" for name in ("revenue", "cost", "refunds", "write_offs", "loss")},
+    "quoted_jobs": "COUNT(quoted)",
+    "quoted_cost": "COALESCE(SUM(quoted), 0)",
+    "quoted_bill": "COALESCE(SUM(cost) FILTER (WHERE quoted IS NOT NULL), 0)",
+    "quoted_off": "COALESCE(SUM(ABS(cost - quoted)), 0)",
+    "timed": "COUNT(milliseconds)",
+    "milliseconds": "COALESCE(SUM(milliseconds), 0)",
+    **{name: f"COUNT(*) FILTER (WHERE bucket = {number})" for number, name in enumerate(BUCKETS)},
+}
 
-    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*AMOUNTS, *BUCKETS), 0))
-    units: dict[str, Decimal] = field(default_factory=dict)
+
+def added(sums: Iterable[str] = SUMS) -> str:
+    """What adds jobs up to these columns of a rollup."""
+    return ", ".join(_ADDED[name] for name in sums)
 
 
-def of_days(first: date, last: date) -> QuerySet[UsageRecord]:
-    """The records of jobs that ended in these days (UTC), both included."""
-    start, end = moment(first), moment(last + timedelta(days=1))
-    return UsageRecord.objects.filter(created_at__gte=start, created_at__lt=end).order_by()
+def jobs_sql(where: str, columns: Iterable[str] | None = None, *, day: bool = False) -> str:
+    """A SELECT of jobs as they are now; `where` speaks of the record `r`, its model `m` and provider `p`.
+
+    `day` adds a column `start`: the day (UTC).
+    """
+    wanted = {name for name, _, _ in JOB} if columns is None else set(columns)
+    parts = [f"{what} AS {name}" for name, _, what in JOB if name in wanted]
+    chosen = ", ".join([*parts, f"{record_day()} AS start"] if day else parts or ["1"])
+    return (
+        f"SELECT {chosen} FROM pricing_usagerecord r JOIN catalog_aimodel m ON m.id = r.model_id "  # noqa: S608
+        f"JOIN catalog_provider p ON p.id = m.provider_id WHERE {where}"
+    )
+
+
+def between(first: date, last: date) -> tuple[str, list[Any]]:
+    """The condition, and its values, that records ended in these days (UTC), both included."""
+    return "r.created_at >= %s AND r.created_at < %s", [moment(first), moment(last + timedelta(days=1))]
 
 
 def moment(day: date) -> datetime:
@@ -72,69 +108,25 @@ def moment(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def jobs_of(
-    records: QuerySet[UsageRecord], *, with_features: bool = True, client_id: int | None = None
-) -> Iterator[Job]:
-    """The jobs of usage records, each with what corrections, refunds and write-offs made of it.
-
-    `client_id`: all records are of this client; then its account is read instead of looking every job up.
-    """
-    # Reading the features takes as long as reading all the rest.
-    columns = (*_COLUMNS, "features") if with_features else _COLUMNS
-    found = {row[0]: Job(*row) for row in records.values_list(*columns).iterator(chunk_size=5000)}
-    of = {"job__in": records.values("job")} if client_id is None else {"account__client": client_id}
-    later = LedgerTransaction.objects.filter(**of).filter(Q(kind__in=AFTER) | ~Q(loss=0)).order_by()
-    for job, kind, spent, cost, loss in later.values_list("job", "kind", "spent", "cost", "loss"):
-        if (one := found.get(job)) is None:
-            continue
-        one.loss += loss
-        if kind not in AFTER:
-            # The settlement itself, whose amounts the record has.
-            continue
-        one.revenue += spent
-        one.cost += cost
-        one.refunds -= spent if kind == Kind.REFUND else 0
-        one.write_offs += cost if kind == Kind.WRITE_OFF else 0
-    yield from found.values()
+def names_of(rows: Iterable[tuple[str, str, int]]) -> Counter[tuple[str, str]]:
+    """How many jobs have which (kind, name), from (error of a failed job, features as JSON, number of such jobs)."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for error, features, jobs in rows:
+        if error:
+            counts["error", error] += jobs
+        for name in features_used(features):
+            counts["feature", name] += jobs
+    return counts
 
 
-def add(cell: Cell, job: Job) -> None:
-    """Adds a job to a cell."""
-    sums = cell.sums
-    sums["jobs"] += 1
-    sums[job.outcome] += 1
-    sums["cached"] += job.is_cached
-    sums["revenue"] += job.revenue
-    sums["cost"] += job.cost
-    sums["refunds"] += job.refunds
-    sums["write_offs"] += job.write_offs
-    sums["loss"] += job.loss
-    if job.quoted_cost is not None and job.outcome == "succeeded" and not job.is_cached and job.cost_source in _BILLED:
-        sums["quoted_jobs"] += 1
-        sums["quoted_cost"] += job.quoted_cost
-        sums["quoted_bill"] += job.cost
-        sums["quoted_off"] += abs(job.cost - job.quoted_cost)
-    # An answer from the store says nothing about how long the provider takes.
-    if job.seconds is not None and not job.is_cached:
-        sums["timed"] += 1
-        sums["milliseconds"] += round(1000 * job.seconds)
-        sums[BUCKETS[bisect_left(BOUNDS, job.seconds)]] += 1
-    if job.units:
-        unit = job.unit or "-"
-        cell.units[unit] = cell.units.get(unit, Decimal(0)) + Decimal(job.units)
+@lru_cache(maxsize=10_000)
+def features_used(features: str) -> tuple[str, ...]:
+    """The features of a job, JSON, as names to count: `resolution=1080p`, `audio`, `duration=5`, `image_size=2×3`."""
+    return tuple(dict.fromkeys(_names(json.loads(features))))
 
 
-def gather[Key: Hashable](jobs: Iterable[Job], key: Callable[[Job], Key]) -> dict[Key, Cell]:
-    """The cells of jobs under keys."""
-    cells: dict[Key, Cell] = {}
-    for job in jobs:
-        add(cells.setdefault(key(job), Cell()), job)
-    return cells
-
-
-def features_used(job: Job) -> Iterator[str]:
-    """The features of a job as names to count: `resolution=1080p`, `audio`, `duration=5`."""
-    for name, value in job.features.items():
+def _names(features: dict[str, Any]) -> Iterator[str]:
+    for name, value in features.items():
         if isinstance(value, bool):
             if value:
                 yield name[:_NAME_LENGTH]
@@ -144,11 +136,51 @@ def features_used(job: Job) -> Iterator[str]:
             yield f"{name}={value}"[:_NAME_LENGTH]
 
 
-def count_names(jobs: list[Job]) -> Counter[tuple[str, str]]:
-    """How many jobs have which (kind, name): errors of those that failed, features of all."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for job in jobs:
-        if job.outcome == "failed":
-            counts["error", job.error_code or "unknown"] += 1
-        counts.update(("feature", name) for name in dict.fromkeys(features_used(job)))
-    return counts
+# --- what differs between the databases ---
+
+
+def is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def record_day() -> str:
+    """The day (UTC) of the record `r`."""
+    return "CAST(r.created_at AT TIME ZONE 'UTC' AS date)" if is_postgres() else "SUBSTR(r.created_at, 1, 10)"
+
+
+def as_text(column: str) -> str:
+    """A column of JSON as text."""
+    return f"CAST({column} AS text)" if is_postgres() else column
+
+
+def exact_sum(column: str) -> str:
+    """The exact sum of a column of decimals written out, in the same canonical form."""
+    return f"CAST(TRIM_SCALE(SUM(CAST({column} AS numeric))) AS text)" if is_postgres() else f"decimal_sum({column})"
+
+
+def as_object(key: str, value: str) -> str:
+    """Rows of a group as one JSON object."""
+    return f"{'jsonb_object_agg' if is_postgres() else 'json_group_object'}({key}, {value})"
+
+
+def members(column: str) -> str:
+    """A JSON object's members as rows `(key, value)`."""
+    return f"jsonb_each_text({column})" if is_postgres() else f"json_each({column})"
+
+
+def prepare() -> None:
+    """Teaches SQLite, which has no decimals, to add them up."""
+    connection.ensure_connection()
+    if not is_postgres():
+        connection.connection.create_aggregate("decimal_sum", 1, _DecimalSum)
+
+
+class _DecimalSum:
+    def __init__(self) -> None:
+        self.sum = Decimal(0)
+
+    def step(self, value: str) -> None:
+        self.sum += Decimal(value)
+
+    def finalize(self) -> str:
+        return format_decimal(self.sum)

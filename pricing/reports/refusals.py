@@ -10,18 +10,33 @@ import atexit
 import logging
 import os
 import threading
+from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 
 from django.db import Error, connections, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
+from catalog.models import AIModel
+from genfeed.clients.models import Client
 from pricing.models import Refusal
+from pricing.reports.questions import Question
 
 FLUSH_SECONDS = 5.0
 # Models and clients are rows that exist; there are never more of them than fit.
 _MOST = 20_000
-Key = tuple[date, str, int, str]
+Key = tuple[date, str, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """How often requests for a model, or of a client, were refused."""
+
+    key: int
+    name: str
+    times: int
+
 
 logger = logging.getLogger(__name__)
 _counts: dict[Key, int] = {}
@@ -30,23 +45,54 @@ _lock = threading.Lock()
 _writing = threading.Lock()
 
 
-def count_refused_model(model_id: int, code: str) -> None:
+def count_refused_model(model_id: int, code: str, *, client_id: int | None = None) -> None:
     """A client asked for a model that is not offered."""
-    _count(Refusal.Kind.MODEL, model_id, code)
+    _count(Refusal.Kind.MODEL, model_id, client_id or 0, code)
 
 
 def count_throttled_client(client_id: int, code: str) -> None:
     """A client asked for more than its limits allow."""
-    _count(Refusal.Kind.CLIENT, client_id, code)
+    _count(Refusal.Kind.CLIENT, client_id, 0, code)
 
 
 def refused_since(kind: str, first: date) -> dict[int, dict[str, int]]:
     """How often each model or client was refused since a day, by code."""
     found: dict[int, dict[str, int]] = {}
-    rows = Refusal.objects.filter(kind=kind, day__gte=first).values_list("key", "code").annotate(n=Sum("times"))
-    for key, code, times in rows:
+    rows = Refusal.objects.filter(kind=kind, day__gte=first).order_by()
+    for key, code, times in rows.values_list("key", "code").annotate(n=Sum("times")):
         found.setdefault(key, {})[code] = times
     return found
+
+
+def refused_of(asked: Question) -> tuple[list[Refused], list[Refused]]:
+    """Refused requests of a question, by model and by client, the most frequent first.
+
+    A client's are those for models, and those beyond its limits; of the latter the model is not known, so that they
+    are left out where a report is about models.
+    """
+    rows = Refusal.objects.filter(day__range=(asked.first, asked.last)).order_by()
+    wanted = {"pk": asked.model_id, "category": asked.category or None, "provider__slug": asked.provider or None}
+    filters = {name: value for name, value in wanted.items() if value is not None}
+    if filters:
+        models = list(AIModel.objects.filter(**filters).order_by().values_list("pk", flat=True))
+        rows = rows.filter(kind=Refusal.Kind.MODEL, key__in=models)
+    if asked.client_id is not None:
+        of_model = Q(kind=Refusal.Kind.MODEL, client_key=asked.client_id)
+        rows = rows.filter(of_model | Q(kind=Refusal.Kind.CLIENT, key=asked.client_id))
+    by_model: Counter[int] = Counter()
+    by_client: Counter[int] = Counter()
+    for kind, key, client, times in rows.values_list("kind", "key", "client_key").annotate(n=Sum("times")):
+        if kind == Refusal.Kind.MODEL:
+            by_model[key] += times
+        by_client[client if kind == Refusal.Kind.MODEL else key] += times
+    of_models = dict(AIModel.objects.filter(pk__in=list(by_model)).order_by().values_list("pk", "endpoint_id"))
+    of_clients = {0: "(staff, or unknown)"} | dict(Client.objects.order_by().values_list("pk", "name"))
+    return _ranked(by_model, of_models), _ranked(by_client, of_clients)
+
+
+def _ranked(counts: Counter[int], names: dict[int, str]) -> list[Refused]:
+    found = [Refused(key, names.get(key, f"no. {key}"), times) for key, times in counts.items()]
+    return sorted(found, key=lambda one: (-one.times, one.name))
 
 
 def flush() -> None:
@@ -76,8 +122,8 @@ def forget_old(days: int = 400) -> int:
     return Refusal.objects.filter(day__lt=timezone.now().date() - timedelta(days=days)).delete()[0]
 
 
-def _count(kind: str, key: int, code: str) -> None:
-    _add((timezone.now().astimezone(UTC).date(), str(kind), key, code[:40]), 1)
+def _count(kind: str, key: int, client: int, code: str) -> None:
+    _add((timezone.now().astimezone(UTC).date(), str(kind), key, client, code[:40]), 1)
 
 
 def _add(key: Key, times: int) -> None:
@@ -92,8 +138,8 @@ def _write(counts: dict[Key, int]) -> None:
     if not counts:
         return
     with transaction.atomic():
-        for (day, kind, key, code), times in counts.items():
-            row, _ = Refusal.objects.get_or_create(day=day, kind=kind, key=key, code=code)
+        for (day, kind, key, client, code), times in counts.items():
+            row, _ = Refusal.objects.get_or_create(day=day, kind=kind, key=key, client_key=client, code=code)
             Refusal.objects.filter(pk=row.pk).update(times=F("times") + times)
 
 

@@ -9,15 +9,11 @@ from typing import Any
 
 from catalog.models import AIModel
 from pricing.models.reports import AMOUNTS, BUCKETS
+from pricing.reports.answers import Group, groups_of, total_of
+from pricing.reports.counting import counts_of
 from pricing.reports.figures import Figures, change, percent, total
-from pricing.reports.questions import (
-    FEW,
-    Group,
-    Question,
-    counts_of,
-    groups_of,
-    total_of,
-)
+from pricing.reports.questions import FEW, Question
+from pricing.reports.refusals import Refused, refused_of
 
 TOP, BOTTOM, INACCURATE = 15, 10, 15
 # A model's mean deviation says something from this many compared jobs on.
@@ -76,6 +72,8 @@ class Report:
     accuracy: list[Group]
     errors: list[tuple[str, int]]
     features: list[tuple[str, int]]
+    refused_models: list[Refused]
+    refused_clients: list[Refused]
 
     @property
     def bottom(self) -> list[Line]:
@@ -84,9 +82,9 @@ class Report:
 
 
 def report_of(asked: Question, by: str, *, order: str = "revenue", bin_number: int | None = None) -> Report:
-    """The report. Raises BadQuestionError where figures are not kept by what is asked for."""
-    # First what reads most: the features of single jobs come with the rest.
-    features = counts_of(asked, "feature")
+    """The report."""
+    errors, features = counts_of(asked)
+    refused_models, refused_clients = refused_of(asked)
     models = groups_of(asked, "model", sums=AMOUNTS)
     groups = _grouped(asked, by, models)
     if order in ORDERS:
@@ -100,14 +98,16 @@ def report_of(asked: Question, by: str, *, order: str = "revenue", bin_number: i
     return Report(
         asked=asked,
         by=by,
-        now=total_of(asked),
+        now=total([*(one.figures for one in models), total_of(asked, sums=BUCKETS)]),
         before=total(one.figures for one in before) if before else total_of(asked.before, sums=FEW),
         lines=[Line(one, earlier.get(one.key, Figures({}))) for one in groups],
         course=groups_of(asked, "day", sums=FEW),
         bins=bins_of(models),
         accuracy=accuracy,
-        errors=counts_of(asked, "error"),
+        errors=errors,
         features=features,
+        refused_models=refused_models,
+        refused_clients=refused_clients,
     )
 
 
@@ -118,7 +118,7 @@ def _grouped(asked: Question, by: str, models: list[Group]) -> list[Group]:
     if by not in ("category", "provider"):
         return groups_of(asked, by, sums=AMOUNTS)
     column = {"category": "category", "provider": "provider__slug"}[by]
-    of_model = dict(AIModel.objects.values_list("pk", column))
+    of_model = dict(AIModel.objects.order_by().values_list("pk", column))
     found: dict[str, list[Figures]] = {}
     for one in models:
         found.setdefault(of_model[one.key], []).append(one.figures)
@@ -129,7 +129,8 @@ def latencies_of(asked: Question, by: str, keys: Sequence[Any]) -> dict[Any, Fig
     """The histograms of some groups: half of what a rollup holds, and read for few of them only."""
     sums = ("timed", *BUCKETS)
     wanted = set(keys)
-    return {one.key: one.figures for one in groups_of(asked, by, sums=sums, only=keys) if one.key in wanted}
+    only = keys if by == "model" else None
+    return {one.key: one.figures for one in groups_of(asked, by, sums=sums, only=only) if one.key in wanted}
 
 
 def bin_of(figures: Figures) -> int:

@@ -7,50 +7,27 @@ last run read may have committed rows with lower ids than those that it saw.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import F, Max, Sum
-from django.db.models.functions import TruncDate
+from django.db import transaction
+from django.db.models import F, Max
 from django.utils import timezone
 
-from catalog.models import AIModel
-from pricing.models import (
-    ClientDay,
-    ClientMonth,
-    CountDay,
-    LedgerTransaction,
-    ModelDay,
-    ModelMonth,
-    RollupState,
-    UsageRecord,
-)
-from pricing.models.reports import SUMS
-from pricing.money import format_decimal
-from pricing.reports.gathering import AFTER, Cell, Job, add, count_names, jobs_of, of_days
-from pricing.usage.days import next_month
+from pricing.models import LedgerTransaction, ModelDay, ModelMonth, RollupState, UsageRecord
+from pricing.reports.gathering import AFTER, record_day
+from pricing.reports.making import DAYS, MONTHS, begin, end, make_crossed, make_day, make_month
+from pricing.sql import rows
+from pricing.usage.days import next_month, read_day
 
 OVERLAP = timedelta(hours=1)
-DAYS: tuple[Any, ...] = (ModelDay, ClientDay, CountDay)
-MONTHS: tuple[Any, ...] = (ModelMonth, ClientMonth)
 Progress = Callable[[date], None]
 
 
 def roll_up(*, now: datetime | None = None, told: Progress | None = None) -> int:
     """Brings the rollups up to date; returns how many days were made anew. `told` hears of each."""
-    now = now or timezone.now()
-    state = _state()
-    newest = {
-        "usage_id": UsageRecord.objects.aggregate(last=Max("pk"))["last"] or 0,
-        "ledger_id": LedgerTransaction.objects.aggregate(last=Max("pk"))["last"] or 0,
-    }
-    days = _touched(state)
-    _make(days, told)
-    RollupState.objects.filter(pk=1).update(read_until=now, **newest)
-    return len(days)
+    return _roll_up(_touched, now or timezone.now(), told)
 
 
 def rebuild(*, now: datetime | None = None, told: Progress | None = None) -> int:
@@ -58,16 +35,18 @@ def rebuild(*, now: datetime | None = None, told: Progress | None = None) -> int
 
     Reports stay readable meanwhile: each day and month is replaced in a transaction of its own.
     """
-    _state()
-    RollupState.objects.filter(pk=1).update(usage_id=0, ledger_id=0, read_until=None)
-    days = _days_of(UsageRecord.objects.all())
-    months = {day.replace(day=1) for day in days}
-    for grain in DAYS:
-        # What no record stands behind any more.
-        grain._default_manager.exclude(start__in=days).delete()
-    for grain in MONTHS:
-        grain._default_manager.exclude(start__in=months).delete()
-    return roll_up(now=now, told=told)
+
+    def all_of_them(_state: RollupState) -> list[date]:
+        days = sorted(_days("true"))
+        months = {day.replace(day=1) for day in days}
+        for grain in DAYS:
+            # What no record stands behind any more.
+            grain._default_manager.exclude(start__in=days).delete()
+        for grain in MONTHS:
+            grain._default_manager.exclude(start__in=months).delete()
+        return days
+
+    return _roll_up(all_of_them, now or timezone.now(), told)
 
 
 def rolled_until() -> datetime | None:
@@ -75,97 +54,70 @@ def rolled_until() -> datetime | None:
     return RollupState.objects.filter(pk=1).values_list("read_until", flat=True).first()
 
 
-def _state() -> RollupState:
-    return RollupState.objects.get_or_create(pk=1)[0]
+def crossed_until() -> date | None:
+    """The month before which each month has its pairs of model and client; None: none has."""
+    return RollupState.objects.filter(pk=1).values_list("crossed_until", flat=True).first()
+
+
+def _roll_up(days_of: Callable[[RollupState], list[date]], now: datetime, told: Progress | None) -> int:
+    state = RollupState.objects.get_or_create(pk=1)[0]
+    # Read before the days are: what comes in meanwhile is new the next time.
+    newest = {
+        "usage_id": UsageRecord.objects.aggregate(last=Max("pk"))["last"] or 0,
+        "ledger_id": LedgerTransaction.objects.aggregate(last=Max("pk"))["last"] or 0,
+    }
+    days = days_of(state)
+    this_month = now.astimezone(UTC).date().replace(day=1)
+    months = sorted({day.replace(day=1) for day in days})
+    over = {month for month in months if month < this_month} | _just_over(state, this_month)
+    begin()
+    try:
+        for day in days:
+            _alone(make_day, day)
+            if told:
+                told(day)
+        for month in months:
+            _alone(make_month, month)
+        for month in sorted(over):
+            _alone(make_crossed, month)
+    finally:
+        end()
+    RollupState.objects.filter(pk=1).update(read_until=now, crossed_until=this_month, **newest)
+    return len(days)
+
+
+def _alone(make: Callable[[date], None], start: date) -> None:
+    """In a transaction that no other run is in."""
+    with transaction.atomic():
+        RollupState.objects.select_for_update().get(pk=1)
+        make(start)
+
+
+def _just_over(state: RollupState, this_month: date) -> set[date]:
+    """The months that ended since the last run."""
+    month, found = state.crossed_until, set()
+    while month is not None and month < this_month:
+        found.add(month)
+        month = next_month(month)
+    return found
 
 
 def _touched(state: RollupState) -> list[date]:
-    """The days of new records, and those of jobs that the ledger tells something new of."""
-    records = UsageRecord.objects.filter(pk__gt=state.usage_id)
-    later = LedgerTransaction.objects.filter(kind__in=AFTER).exclude(job="").order_by()
-    found = _days_of(records) | _days_of_jobs(later.filter(pk__gt=state.ledger_id))
+    """The days of new records, of jobs that the ledger tells something new of, and of models in another category."""
+    kinds = ", ".join(["%s"] * len(AFTER))
+    later = f"r.job IN (SELECT l.job FROM pricing_ledgertransaction l WHERE l.kind IN ({kinds}) AND l."  # noqa: S608
+    found = _days("r.id > %s", state.usage_id) | _days(f"{later}id > %s)", *AFTER, state.ledger_id)
     if state.read_until is not None:
         since = state.read_until - OVERLAP
-        found |= _days_of(UsageRecord.objects.filter(created_at__gte=since))
-        found |= _days_of_jobs(later.filter(at__gte=since))
+        found |= _days("r.created_at >= %s", since) | _days(f"{later}at >= %s)", *AFTER, since)
+    moved = ModelMonth.objects.exclude(category=F("model__category")).values_list("model_id", "start")
+    for model, month in moved:
+        span = {"start__gte": month, "start__lt": next_month(month)}
+        found |= set(ModelDay.objects.filter(model=model, **span).values_list("start", flat=True))
     return sorted(found)
 
 
-def _days_of(records: Any) -> set[date]:
-    return set(
-        records.order_by().annotate(day=TruncDate("created_at", tzinfo=UTC)).values_list("day", flat=True).distinct()
-    )
-
-
-def _days_of_jobs(rows: Any) -> set[date]:
-    return _days_of(UsageRecord.objects.filter(job__in=rows.values("job")))
-
-
-def _make(days: Iterable[date], told: Progress | None) -> None:
-    models = {
-        key: (provider, category)
-        for key, provider, category in AIModel.objects.values_list("pk", "provider__slug", "category")
-    }
-    months = set()
-    for day in days:
-        with transaction.atomic():
-            RollupState.objects.select_for_update().get(pk=1)
-            _make_day(day, models)
-        months.add(day.replace(day=1))
-        if told:
-            told(day)
-    for month in sorted(months):
-        with transaction.atomic():
-            RollupState.objects.select_for_update().get(pk=1)
-            _make_month(ModelDay, ModelMonth, "model_id", month)
-            _make_month(ClientDay, ClientMonth, "client_id", month)
-
-
-def _make_day(day: date, models: dict[int, tuple[str, str]]) -> None:
-    by_model: dict[int, Cell] = {}
-    by_client: dict[int | None, Cell] = {}
-    groups: dict[tuple[str, str], list[Job]] = {}
-    for job in jobs_of(of_days(day, day)):
-        add(by_model.setdefault(job.model_id, Cell()), job)
-        add(by_client.setdefault(job.client_id, Cell()), job)
-        groups.setdefault(models.get(job.model_id, ("", "")), []).append(job)
-    for grain in DAYS:
-        grain._default_manager.filter(start=day).delete()
-    _insert(
-        ModelDay,
-        ("start", "model_id", "units", *SUMS),
-        ([day, key, _units(cell), *cell.sums.values()] for key, cell in by_model.items()),
-    )
-    _insert(
-        ClientDay, ("start", "client_id", *SUMS), ([day, key, *cell.sums.values()] for key, cell in by_client.items())
-    )
-    _insert(
-        CountDay,
-        ("start", "provider", "category", "kind", "name", "jobs"),
-        (
-            [day, *group, kind, name, count]
-            for group, jobs in groups.items()
-            for (kind, name), count in count_names(jobs).items()
-        ),
-    )
-
-
-def _make_month(source: Any, target: Any, key: str, month: date) -> None:
-    days = source.objects.filter(start__gte=month, start__lt=next_month(month)).order_by()
-    rows = days.values_list(key).annotate(**{f"sum_{name}": Sum(F(name)) for name in SUMS})
-    target.objects.filter(start=month).delete()
-    _insert(target, ("start", key, *SUMS), ([month, *(None if v is None else int(v) for v in row)] for row in rows))
-
-
-def _units(cell: Cell) -> str:
-    return json.dumps({unit: format_decimal(number) for unit, number in sorted(cell.units.items())})
-
-
-def _insert(grain: Any, columns: tuple[str, ...], rows: Iterable[list[Any]]) -> None:
-    """Written out: thousands of rows of forty columns take the ORM ten times as long."""
-    adapt = connection.ops.adapt_datefield_value
-    table, places = grain._meta.db_table, ", ".join(["%s"] * len(columns))
-    adapted = [[adapt(row[0]), *row[1:]] for row in rows]
-    if adapted:
-        with connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", adapted)  # noqa: S608
+def _days(condition: str, *values: Any) -> set[date]:
+    """The days of some records `r`."""
+    found = rows(f"SELECT DISTINCT {record_day()} FROM pricing_usagerecord r WHERE {condition}", *values)  # noqa: S608
+    return {read_day(str(day)) for (day,) in found}

@@ -82,7 +82,8 @@ def _facts_of_steps(steps: Sequence[Step], asking: Asking) -> dict[str, Facts]:
     keys: dict[str, int] = {}
     for step in steps:
         try:
-            keys[step.name] = find_model(step.model, within=asking.catalog, is_admin=asking.is_admin).pk
+            entry = find_model(step.model, within=asking.catalog, is_admin=asking.is_admin, client_id=asking.client_id)
+            keys[step.name] = entry.pk
         except ApiError as error:
             details = {**(error.details or {}), "step": step.name}
             raise ApiError(error.code, f"Step {step.name!r}: {error.message}", error.hint, details=details) from None

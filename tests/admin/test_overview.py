@@ -20,7 +20,7 @@ from tests.admin.pages import Page, read
 from tests.factories import make_model, make_models, make_provider, publish_now
 from tests.jobs.doubles import make_job, submitted
 from tests.pricing.ledger.books import CENT, make_client
-from tests.pricing.reports.past import ended
+from tests.pricing.reports.past import ended, later
 
 pytestmark = pytest.mark.django_db
 
@@ -284,6 +284,21 @@ def test_money_of_today_stands_beside_that_of_the_same_day_last_week(root: HttpC
 
     shown = [card.text for card in read(root, "/admin/").all("a", "gf-card")]
 
-    assert "0.0400 USD revenue today 0.0900 on that day last week" in shown
+    assert "0.0400 USD revenue today 0.0900 until this time last week" in shown
     assert "0.0300 USD margin in 7 days 0.0800 in the 7 before" in shown
     assert "0 recommendations" in shown
+
+
+def test_today_is_compared_with_the_same_hours_of_that_day(root: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = timezone.now().replace(hour=12)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: noon)
+    model, client = make_model(), make_client()
+    week_ago = timezone.now() - timedelta(days=7)
+    record = ended(model, client, week_ago - timedelta(minutes=1))
+    later(record, "refund", timezone.now(), spent=-CENT)
+    ended(model, client, week_ago + timedelta(minutes=1), charge=9 * CENT)
+    roll_up()
+
+    shown = [card.text for card in read(root, "/admin/").all("a", "gf-card")]
+
+    assert any("0.0300 until this time last week" in text for text in shown)

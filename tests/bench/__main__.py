@@ -37,7 +37,7 @@ def main() -> int:
             *margins.measure(var),
             *sandbox.measure(),
             *ledger.measure(),
-            *reports.measure(),
+            *reports.measure(100_000),
             *jobs.measure(),
             *deliveries.measure(),
             *assets.measure(),

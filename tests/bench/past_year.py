@@ -1,20 +1,30 @@
 """A year of settled jobs in an installation's database: `python -m tests.bench.past_year JOBS`.
 
-Rows go in as SQL: what is measured is reading them. Models and clients are as unevenly popular as real ones are.
+Rows go in as SQL: what is measured is reading them. Models and clients are as unevenly popular as real ones are; one
+job in a hundred was refunded, one in 200 corrected by a bill a day later, and one in a thousand written off.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MODELS, CLIENTS, DAYS = 1500, 200, 365
 _BATCH = 20_000
-_CATEGORIES = ("text-to-image", "image-to-image", "text-to-video", "image-to-video", "text-to-speech", "training")
+# As many as the recorded catalog has.
+_CATEGORIES = (
+    "text-to-image", "image-to-image", "text-to-video", "image-to-video", "text-to-speech", "training",
+    "video-to-video", "text-to-audio", "vision", "image-to-3d", "audio-to-audio", "speech-to-text", "video-to-audio",
+    "audio-to-video", "text-to-music", "llm", "json", "text-to-3d", "speech-to-speech", "3d-to-3d", "audio-to-text",
+    "image-to-json",
+    "text-to-json", "text-to-text", "unknown", "video-to-text", "workflow-utilities",
+)  # fmt: skip
 _RECORD = (
     "job", "client_id", "model_id", "unit", "units", "cost", "charge", "cost_source", "outcome", "error_code",
     "request_id", "quoted_cost", "quoted_price", "terms", "is_cached", "features", "seconds", "created_at",
@@ -23,6 +33,13 @@ _LEDGER = (
     "account_id", "at", "kind", "job", "reference", "available", "held", "spent", "funded", "cost", "loss", "reason",
     "actor_name",
 )  # fmt: skip
+_FEATURES = tuple(
+    json.dumps({"resolution": size, "duration": seconds, "audio": audio, "loras": loras})
+    for size, seconds, audio, loras in itertools.product(("480p", "720p", "1080p"), (5, 10), (False, True), (0, 0, 1))
+)
+_TERMS = json.dumps({"mode": "margin", "rate": "0.70", "billing": "metered", "unit": "images", "unit_price": "0.025"})
+_QUOTE = json.dumps({"cost": 25_000_000, "price": 83_333_333, "unit": "images", "units": "1", "basis": "1 image"})
+_INPUT = json.dumps({"prompt": "a lighthouse in a storm, oil on canvas, seen from the sea", "resolution": "720p"})
 
 
 def main(jobs: int) -> None:
@@ -30,45 +47,99 @@ def main(jobs: int) -> None:
     import django
 
     django.setup()
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        # Losing half a made-up year to a power cut is no loss.
+        sqlite = "PRAGMA synchronous=OFF; PRAGMA cache_size=-500000"
+        for statement in sqlite.split(";") if connection.vendor == "sqlite" else ["SET synchronous_commit = off"]:
+            cursor.execute(statement)
+    newest = datetime.now(UTC) - timedelta(minutes=5)
+    fill(jobs, newest, _models(), _accounts())
+    _jobs_of_records()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # What autovacuum does within a minute of such a load.
+            cursor.execute("VACUUM ANALYZE")
+
+
+def fill(jobs: int, newest: datetime, models: Sequence[int], accounts: Sequence[tuple[int, int]]) -> None:
+    """Usage records and their ledger rows, evenly over DAYS days."""
     from django.db import transaction
 
-    models, accounts = _models(), _accounts()
     dice = random.Random(1)
-    chosen_models = dice.choices(models, weights=[1 / (n + 20) for n in range(MODELS)], k=jobs)
-    chosen_clients = dice.choices(accounts, weights=[1 / (n + 10) for n in range(CLIENTS)], k=jobs)
-    newest = datetime.now(UTC) - timedelta(minutes=5)
+    popular = list(itertools.accumulate(1 / (n + 20) for n in range(len(models))))
+    large = list(itertools.accumulate(1 / (n + 10) for n in range(len(accounts))))
     for start in range(0, jobs, _BATCH):
-        records, rows = [], []
-        for number in range(start, min(start + _BATCH, jobs)):
+        records: list[Any] = []
+        rows: list[Any] = []
+        numbers = range(start, min(start + _BATCH, jobs))
+        chosen_models = dice.choices(models, cum_weights=popular, k=len(numbers))
+        chosen_accounts = dice.choices(accounts, cum_weights=large, k=len(numbers))
+        for number, model, who in zip(numbers, chosen_models, chosen_accounts, strict=True):
             at = newest - timedelta(days=DAYS) * (1 - (number + 1) / jobs)
-            _job(records, rows, number, chosen_models[number], chosen_clients[number], at, dice)
+            _job(records, rows, number, model, who, at, dice)
         with transaction.atomic():
-            _insert("pricing_usagerecord", _RECORD, records)
-            _insert("pricing_ledgertransaction", _LEDGER, rows)
+            insert("pricing_usagerecord", _RECORD, records)
+            insert("pricing_ledgertransaction", _LEDGER, rows)
 
 
 def _job(records: list[Any], rows: list[Any], number: int, model: int, who: Any, at: datetime, dice: Any) -> None:
-    from django.db import connection
-
     account, client = who
-    moment = connection.ops.adapt_datetimefield_value(at)
-    failed = dice.random() < 0.04
-    cost = 0 if failed else 1_000_000 + model % 97 * 3_000_000 + dice.randrange(1_000_000)
+    rolled = dice.random()
+    failed = rolled < 0.04
+    cost = 0 if failed else 1_000_000 + model % 97 * 3_000_000 + int(rolled * 1_000_000)
     charge = cost * 10 // (3 + model % 9)
-    job, quoted = f"job_y{number}", cost * dice.choice((100, 100, 100, 97, 110)) // 100
-    features = json.dumps({"resolution": dice.choice(("720p", "1080p")), "duration": dice.choice((5, 10))})
+    job = f"job_{_ulid(at, number)}"
+    quoted = cost if rolled < 0.6 else cost * 97 // 100 if rolled < 0.8 else cost * 110 // 100
     records.append(
         (
-            job, client, model, "images", "1", cost, charge, "none" if failed else "billable_units",
-            "failed" if failed else "succeeded", dice.choice(("timeout", "provider_error")) if failed else "", "",
-            quoted, charge, "{}", False, features, dice.lognormvariate(2, 0.8), moment,
+            job, client, model, "images", "1" if rolled < 0.7 else "4", cost, charge,
+            "none" if failed else "billable_units", "failed" if failed else "succeeded",
+            ("timeout" if rolled < 0.02 else "provider_error") if failed else "", "", quoted, charge, _TERMS, False,
+            _FEATURES[int(rolled * 9973) % len(_FEATURES)], dice.lognormvariate(2, 0.8), at,
         )
     )  # fmt: skip
-    end = "release" if failed else "settle"
-    rows.append((account, moment, end, job, "", 0, -charge, charge, 0, cost, 0, "", "system"))
-    if dice.random() < 0.01 and charge:
-        half = charge // 2
-        rows.append((account, moment, "refund", job, "r", half, 0, -half, 0, 0, 0, "", ""))
+    rows.append((account, at, "release" if failed else "settle", job, "", 0, -charge, charge, 0, cost, 0, "", "system"))
+    if failed:
+        return
+    after = at + timedelta(days=1)
+    if 0.04 <= rolled < 0.05:
+        rows.append((account, at, "refund", job, "r", charge // 2, 0, -(charge // 2), 0, 0, 0, "", ""))
+    elif 0.05 <= rolled < 0.055:
+        rows.append((account, after, "correction", job, "b", -1000, 0, 1000, 0, 300, 0, "", "system"))
+    elif 0.055 <= rolled < 0.056:
+        rows.append((account, after, "write_off", job, "w", 0, 0, 0, 0, -cost, -cost, "", ""))
+
+
+def _ulid(at: datetime, number: int) -> str:
+    """An id that sorts by time, as jobs have them."""
+    from ulid import ULID
+
+    return str(ULID.from_bytes(int(at.timestamp() * 1000).to_bytes(6) + number.to_bytes(10))).lower()
+
+
+def _jobs_of_records() -> None:
+    """A job for each record, for the list of jobs."""
+    from django.db import connection
+
+    columns = {
+        "id": "r.job", "client_id": "r.client_id", "model_id": "r.model_id", "provider": "'fal'",
+        "endpoint_id": "m.endpoint_id", "schema_version": "1", "status": "r.outcome", "version": "5",
+        "input": f"'{_INPUT}'", "input_digest": "'d'", "features": "r.features", "quote": f"'{_QUOTE}'",
+        "terms": "r.terms", "hold_amount": "r.charge", "priority": "'normal'", "metadata": "'{}'", "webhook_url": "''",
+        "may_cache": "false", "idempotency_key": "''", "body_digest": "''", "token": "'t'",
+        "created_at": "r.created_at",
+        "sent_at": "r.created_at", "submitted_at": "r.created_at", "finished_at": "r.created_at", "cancel_reason": "''",
+        "deadline_seconds": "600", "next_at": "r.created_at", "attempts": "1", "looks": "3",
+        "request_id": "'req_' || r.job", "urls": "'{}'", "log_mark": "'[]'", "charge": "r.charge", "cost": "r.cost",
+        "cost_source": "r.cost_source", "billed_units": "r.units", "quarantine": "''", "is_cached": "false",
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO jobs_job ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
+            "FROM pricing_usagerecord r JOIN catalog_aimodel m ON m.id = r.model_id ORDER BY r.id"
+        )
 
 
 def _models() -> list[int]:
@@ -82,7 +153,9 @@ def _models() -> list[int]:
         )
         for number in range(MODELS)
     )  # fmt: skip
-    return list(AIModel.objects.filter(endpoint_id__startswith="fal-ai/year/").values_list("pk", flat=True))
+    return list(
+        AIModel.objects.filter(endpoint_id__startswith="fal-ai/year/").order_by("pk").values_list("pk", flat=True)
+    )
 
 
 def _accounts() -> list[tuple[int, int]]:
@@ -93,12 +166,26 @@ def _accounts() -> list[tuple[int, int]]:
     return [(account_of(client.pk).pk, client.pk) for client in clients]
 
 
-def _insert(table: str, columns: tuple[str, ...], rows: list[Any]) -> None:
+def insert(table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows as fast as the database takes them."""
     from django.db import connection
 
-    places = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+                for row in rows:
+                    copy.write_row(row)
+            return
+        places = ", ".join(["%s"] * len(columns))
+        cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", list(_adapted(rows)))
+
+
+def _adapted(rows: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+    from django.db import connection
+
+    adapt = connection.ops.adapt_datetimefield_value
+    for row in rows:
+        yield [adapt(value) if isinstance(value, datetime) else value for value in row]
 
 
 if __name__ == "__main__":

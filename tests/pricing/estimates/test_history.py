@@ -183,6 +183,20 @@ def test_features_are_choices_and_numbers_never_texts_and_files() -> None:
     }
 
 
+def test_of_loras_it_is_their_number_that_is_kept() -> None:
+    inputs = [field("loras", "array"), field("lora_url", "string"), field("lora_scale", "number"), PROMPT]
+    filled = {"loras": [{"path": "https://a"}, {"path": "https://b"}], "lora_url": "https://c", "lora_scale": 0.5}
+    assert features_of(inputs, filled) == {"loras": 2, "lora_url": 1}
+    assert features_of(inputs, {"loras": [], "lora_url": ""}) == {}
+
+
+def test_requests_with_other_loras_are_the_same_for_their_price(model: AIModel) -> None:
+    use(model, [10] * 5, **SETTINGS, loras=3)
+    found = asked(model)
+    assert found is not None
+    assert "with the same settings" in found.basis
+
+
 def test_latency_is_the_median_of_the_last_week(model: AIModel) -> None:
     use(model, [1] * 5, seconds=8.0)
     use(model, [1] * 9, seconds=100.0, days_ago=30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -18,6 +19,7 @@ from django.utils import timezone
 from genfeed.clients.models import Client
 from pricing.models import LedgerTransaction
 from pricing.money import to_usd
+from pricing.reports import refusals
 from pricing.reports.rollups import roll_up
 from tests.admin.pages import Page, page_of, read
 from tests.factories import make_model
@@ -171,7 +173,6 @@ def test_without_jobs_the_page_says_what_to_do(viewer: HttpClient) -> None:
         ("period=days", "Say from which day to which"),
         ("period=days&first=2026-02-01&last=2026-01-01", "in their order"),
         ("model=fal-ai/nothing", "There is no model"),
-        ("by=client&category=text-to-image", "choose one model, or no filter"),
         ("by=weather", "not one of the available choices"),
     ],
 )
@@ -197,3 +198,88 @@ def test_page_of_a_group_deeper_keeps_the_period(viewer: HttpClient, sold: None)
     deeper = next(link.attributes["href"] for link in page.all("a", "gf-name") if link.text == "text-to-video")
     assert "period=90" in deeper
     assert {link.text for link in read(viewer, REPORT + deeper).all("a", "gf-name")} == {"fal-ai/video"}
+
+
+def test_every_number_of_every_table_is_a_link_or_nothing(viewer: HttpClient, sold: None) -> None:
+    client = make_client("bob")
+    model = make_model("fal-ai/off")
+    for _ in range(5):
+        ended(model, client, timezone.now(), quoted_cost=CENT, cost=2 * CENT, seconds=2.0)
+    ended(model, client, timezone.now() - 35 * DAY)
+    refusals.count_refused_model(model.pk, "model_disabled", client_id=client.pk)
+    refusals.flush()
+    roll_up()
+    for by in ("model", "client", "category", "provider", "day"):
+        page = read(viewer, f"{REPORT}?by={by}")
+        cells = re.findall(r'<td class="gf-number[^>]*>(.*?)</td>', page.html, re.DOTALL)
+        assert len(cells) > 100
+        for cell in cells:
+            assert re.sub(r'<a href="[^"]+"[^>]*>.*?</a>', "", cell).strip() in ("", "0", "–"), (by, cell)
+        for card in page.all(css="gf-card"):
+            assert card.tag == "a" or card.text.startswith("0"), card.text
+
+
+def test_the_numbers_of_a_line_lead_to_as_many_records(viewer: HttpClient, sold: None) -> None:
+    for by in ("model", "client", "category", "provider", "day"):
+        page = read(viewer, f"{REPORT}?by={by}&period=7")
+        for link in page.all("a"):
+            if link.text.isdigit() and "/usagerecord/?" in link.attributes.get("href", ""):
+                assert len(read(viewer, link.attributes["href"]).all("td", "field-state")) == int(link.text), link
+
+
+def test_any_filter_goes_with_any_group(viewer: HttpClient, sold: None) -> None:
+    rows = table(viewer, "groups", "by=client&category=text-to-image&provider=fal")
+    assert {row["client"]: row["revenue_usd"] for row in rows} == {"alice": "0.07", '\'=HYPERLINK("x")': "0.01"}
+    alice = Client.objects.get(name="alice").pk
+    rows = table(viewer, "groups", f"by=category&client={alice}")
+    assert {row["category"]: row["jobs"] for row in rows} == {"text-to-image": "2", "text-to-video": "2"}
+
+
+def test_refused_requests_are_told_by_model_and_by_client_and_lead_to_their_counts(
+    viewer: HttpClient, sold: None
+) -> None:
+    model, alice, bob = make_model("fal-ai/off", switch="off"), Client.objects.get(name="alice"), make_client("bob")
+    for client_id in (alice.pk, alice.pk, bob.pk, None):
+        refusals.count_refused_model(model.pk, "model_disabled", client_id=client_id)
+    refusals.count_throttled_client(bob.pk, "rate_limited")
+    refusals.flush()
+    assert [tuple(row.values()) for row in table(viewer, "refused")] == [
+        ("model", "fal-ai/off", "4"), ("client", "alice", "2"), ("client", "bob", "2"),
+        ("client", "(staff, or unknown)", "1"),
+    ]  # fmt: skip
+    assert [tuple(row.values()) for row in table(viewer, "refused", f"client={alice.pk}")] == [
+        ("model", "fal-ai/off", "2"), ("client", "alice", "2"),
+    ]  # fmt: skip
+    link = next(one for one in read(viewer, REPORT).all("a") if one.text == "fal-ai/off")
+    page = read(viewer, link.attributes["href"])
+    assert sum(int(cell.text) for cell in page.all("td", "field-times")) == 4
+
+
+def test_who_sees_no_figures_sees_no_refusals(sold: None) -> None:
+    browser = HttpClient()
+    browser.force_login(User.objects.create_user("nobody", is_staff=True))
+    assert browser.get("/admin/pricing/refusal/").status_code == 403
+
+
+def test_a_long_list_of_records_is_paged_from_the_newest(viewer: HttpClient) -> None:
+    model, client = make_model(), make_client()
+    for number in range(60):
+        ended(model, client, timezone.now() - number * DAY, seconds=1.0)
+    first = f"from={(timezone.now() - 55 * DAY).date()}"
+    shown = []
+    for number in (1, 2):
+        page = read(viewer, f"/admin/pricing/usagerecord/?{first}&p={number}")
+        shown += [cell.text for cell in page.all("td", "field-ended")]
+    assert len(shown) == 56
+    assert shown == sorted(shown, reverse=True)
+
+
+@pytest.mark.parametrize("query", ["p=0", "p=x", "p=999999", "q=%00", "all=", "o=3"])
+def test_an_odd_address_of_the_list_is_no_error(viewer: HttpClient, sold: None, query: str) -> None:
+    assert viewer.get(f"/admin/pricing/usagerecord/?{query}").status_code in (200, 302)
+
+
+def test_a_record_is_found_by_both_its_ids(viewer: HttpClient) -> None:
+    records = [ended(make_model(), make_client(), request_id="req-1"), ended(make_model("fal-ai/b"), make_client("b"))]
+    for term in (records[0].job, "req-1"):
+        assert len(read(viewer, f"/admin/pricing/usagerecord/?q={term}").all("td", "field-state")) == 1

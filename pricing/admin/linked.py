@@ -1,0 +1,37 @@
+"""Filters of lists that the numbers of reports link to."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from pricing.usage.days import BadDayError, read_day
+
+
+class Linked(admin.SimpleListFilter):
+    """A filter whose value comes with the link of a number; it shows what it is, and takes it away again."""
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        asked = request.GET.get(str(self.parameter_name), "")
+        return [(asked, asked)] if asked else [("-", "(none)")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        value = self.value()
+        if value is None:
+            return queryset
+        condition = None if "\x00" in value else self.condition(value)
+        return queryset.none() if condition is None else queryset.filter(condition)
+
+    def condition(self, value: str) -> Q | None:
+        raise NotImplementedError
+
+
+def day_of(text: str) -> date | None:
+    """A day as an address names it; None where it is none."""
+    try:
+        return read_day(text)
+    except BadDayError:
+        return None
