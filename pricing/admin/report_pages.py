@@ -104,10 +104,7 @@ def _context(form: ReportForm) -> dict[str, Any]:
         ],
         "bins": [(one, f"?{_query(form, by='model', bin=str(one.number))}") for one in report.bins],
         "bin_name": BINS[form.cleaned_data["bin"]] if isinstance(form.cleaned_data["bin"], int) else "",
-        "accuracy": [
-            (one, links.records(of_model=one.name, outcome__exact="succeeded", is_cached__exact="0"))
-            for one in report.accuracy[:TOP]
-        ],
+        "accuracy": [(one, links.records(of_model=one.name, compared="yes")) for one in report.accuracy[:TOP]],
         "refused_models": [(one, links.refusals(of_model=one.name)) for one in report.refused_models[:TOP]],
         "refused_clients": [
             (one, links.refusals(of_client=one.name if one.key else "-")) for one in report.refused_clients[:TOP]
@@ -132,7 +129,7 @@ def _context(form: ReportForm) -> dict[str, Any]:
             "errors": columns("Failed jobs by error", [(name, n, "loss") for name, n in report.errors[:8]]),
         },
         "timed": links.records(is_cached__exact="0"),
-        "compared": links.records(outcome__exact="succeeded", is_cached__exact="0"),
+        "compared": links.records(compared="yes"),
         "failed": links.records(outcome__exact="failed"),
         "cached": links.records(is_cached__exact="1"),
         "refunded": links.records(later="refund"),

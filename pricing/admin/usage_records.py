@@ -107,6 +107,19 @@ class FeatureFilter(Linked):
         return condition
 
 
+class ComparedFilter(admin.SimpleListFilter):
+    title, parameter_name = "estimate and bill", "compared"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("yes", "both there")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() != "yes":
+            return queryset
+        billed = Q(cost_source__in=("billing_event", "billable_units"), quoted_cost__isnull=False)
+        return queryset.filter(billed, outcome="succeeded", is_cached=False)
+
+
 class LaterFilter(admin.SimpleListFilter):
     title, parameter_name = "what happened later", "later"
 
@@ -126,8 +139,8 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     list_display = ["ended", "linked_job", "model", "client", "state", "charged", "cost_usd", "took"]
     list_display_links = None
     list_filter = [
-        "outcome", LaterFilter, "is_cached", FromFilter, ToFilter, ModelFilter, ClientFilter, CategoryFilter,
-        ProviderFilter, ErrorFilter, FeatureFilter,
+        "outcome", LaterFilter, ComparedFilter, "is_cached", FromFilter, ToFilter, ModelFilter, ClientFilter,
+        CategoryFilter, ProviderFilter, ErrorFilter, FeatureFilter,
     ]  # fmt: skip
     list_select_related = ["model", "client"]
     list_per_page = 50
@@ -142,7 +155,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     search_help_text = "A job's id, or the provider's id of it."
     change_list_template = "admin/pricing/usagerecord/list.html"
 
-    @admin.display(description="ended (UTC)", ordering="created_at")
+    @admin.display(description="ended (UTC)")
     def ended(self, row: UsageRecord) -> SafeString:
         url = reverse("admin:pricing_usagerecord_change", args=[row.pk])
         return format_html('<a href="{}">{}</a>', url, f"{row.created_at:%Y-%m-%d %H:%M:%S}")
@@ -152,20 +165,20 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         url = reverse("admin:pricing_ledgertransaction_changelist")
         return format_html('<a href="{}?q={}" class="gf-id">{}</a>', url, row.job, row.job)
 
-    @admin.display(description="outcome", ordering="outcome")
+    @admin.display(description="outcome")
     def state(self, row: UsageRecord) -> SafeString:
         shown = badge(row.outcome, _LOOKS[row.outcome])
         return format_html('{}<br><span class="gf-note">{}</span>', shown, row.error_code) if row.error_code else shown
 
-    @admin.display(description="charged, USD", ordering="charge")
+    @admin.display(description="charged, USD")
     def charged(self, row: UsageRecord) -> str:
         return format_usd(row.charge)
 
-    @admin.display(description="cost, USD", ordering="cost")
+    @admin.display(description="cost, USD")
     def cost_usd(self, row: UsageRecord) -> str:
         return format_usd(row.cost)
 
-    @admin.display(description="seconds", ordering="seconds")
+    @admin.display(description="seconds")
     def took(self, row: UsageRecord) -> str:
         return "from the store" if row.is_cached else "" if row.seconds is None else f"{row.seconds:.1f}"
 

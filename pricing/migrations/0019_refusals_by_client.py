@@ -4,27 +4,30 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('pricing', '0018_report_grains'),
+        ("pricing", "0018_report_grains"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='refusal',
-            options={'ordering': ['-day', '-times', 'pk']},
+            name="refusal",
+            options={"ordering": ["-day", "-times", "pk"]},
         ),
         migrations.RemoveConstraint(
-            model_name='refusal',
-            name='one_refusal_a_day_and_code',
+            model_name="refusal",
+            name="one_refusal_a_day_and_code",
         ),
         migrations.AddField(
-            model_name='refusal',
-            name='client_key',
-            field=models.BigIntegerField(default=0, help_text='Of a model: the client that asked; 0: staff, or unknown.'),
+            model_name="refusal",
+            name="client_key",
+            field=models.BigIntegerField(
+                default=0, help_text="Of a model: the client that asked; 0: staff, or unknown."
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refusal',
-            constraint=models.UniqueConstraint(fields=('kind', 'key', 'client_key', 'code', 'day'), name='one_refusal_a_day_and_code'),
+            model_name="refusal",
+            constraint=models.UniqueConstraint(
+                fields=("kind", "key", "client_key", "code", "day"), name="one_refusal_a_day_and_code"
+            ),
         ),
     ]

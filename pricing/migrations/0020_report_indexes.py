@@ -4,24 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('catalog', '0004_stopped_for'),
-        ('clients', '0006_withholds_nsfw'),
-        ('pricing', '0019_refusals_by_client'),
+        ("catalog", "0004_stopped_for"),
+        ("clients", "0006_withholds_nsfw"),
+        ("pricing", "0019_refusals_by_client"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='clientcategoryday',
-            index=models.Index(fields=['client', 'start'], name='pricing_cli_client__764dc0_idx'),
+            model_name="clientcategoryday",
+            index=models.Index(fields=["client", "start"], name="pricing_cli_client__764dc0_idx"),
         ),
         migrations.AddIndex(
-            model_name='clientcategorymonth',
-            index=models.Index(fields=['client', 'start'], name='pricing_cli_client__6fb2f2_idx'),
+            model_name="clientcategorymonth",
+            index=models.Index(fields=["client", "start"], name="pricing_cli_client__6fb2f2_idx"),
         ),
         migrations.AddIndex(
-            model_name='pairmonth',
-            index=models.Index(fields=['client', 'start'], name='pricing_pai_client__92b9e4_idx'),
+            model_name="pairmonth",
+            index=models.Index(fields=["client", "start"], name="pricing_pai_client__92b9e4_idx"),
         ),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from typing import Any
 
@@ -61,7 +62,8 @@ def make_day(day: date) -> None:
             _replace(grain, day, (*key, *SUMS, "units"), _with_units(chosen, units))
         else:
             _replace(grain, day, (*key, *SUMS), chosen)
-    _count(CountDay, day, ("provider", "category"))
+    key = ("provider", "category")
+    _write(CountDay, (*key, "kind", "name", "jobs"), day, _counted(key))
 
 
 def make_month(month: date) -> None:
@@ -89,14 +91,20 @@ def make_month(month: date) -> None:
     _replace(CountMonth, month, (*names, "jobs"), chosen, span)
 
 
-def make_crossed(month: date) -> None:
-    """Replaces what is kept by model and client of a month that is over, from its jobs."""
+def make_crossed(month: date, alone: Callable[[], AbstractContextManager[None]]) -> None:
+    """Replaces what is kept by model and client of a month that is over, from its jobs.
+
+    A month has many: they are read before the transaction `alone` begins, so that writers wait for the writing only.
+    """
     _stage(month, next_month(month) - timedelta(days=1))
-    key = ("model_id", "client_id")
-    chosen = f"SELECT {_listed(key)}, {added()} FROM {_STAGE} GROUP BY {_listed(key)}"  # noqa: S608
-    _replace(PairMonth, month, (*key, *SUMS), chosen)
-    _count(ModelCountMonth, month, ("model_id",))
-    _count(ClientCountMonth, month, ("client_id", "provider", "category"))
+    keys = {ModelCountMonth: ("model_id",), ClientCountMonth: ("client_id", "provider", "category")}
+    counts = {grain: _counted(key) for grain, key in keys.items()}
+    pair = ("model_id", "client_id")
+    with alone():
+        chosen = f"SELECT {_listed(pair)}, {added()} FROM {_STAGE} GROUP BY {_listed(pair)}"  # noqa: S608
+        _replace(PairMonth, month, (*pair, *SUMS), chosen)
+        for grain, counted in counts.items():
+            _write(grain, (*keys[grain], "kind", "name", "jobs"), month, counted)
 
 
 def begin() -> None:
@@ -118,7 +126,7 @@ def _stage(first: date, last: date) -> None:
     _run(f"INSERT INTO {_STAGE} {jobs_sql(condition)}", values)
 
 
-def _count(grain: Any, start: date, key: tuple[str, ...]) -> None:
+def _counted(key: tuple[str, ...]) -> list[tuple[Any, ...]]:
     """Errors and features by name: the database counts equal jobs, and each set of features is read once."""
     found = rows(
         f"SELECT {_listed(key)}, CASE WHEN outcome = 'failed' AND error = '' THEN 'unknown' ELSE error END, "  # noqa: S608
@@ -127,12 +135,11 @@ def _count(grain: Any, start: date, key: tuple[str, ...]) -> None:
     groups: dict[tuple[Any, ...], Counter[tuple[str, str]]] = {}
     for row in found:
         groups.setdefault(row[: len(key)], Counter()).update(names_of([row[len(key) :]]))
-    counted = [(*group, kind, name, n) for group, counts in groups.items() for (kind, name), n in counts.items()]
-    _clear(grain, start)
-    _write(grain, (*key, "kind", "name", "jobs"), start, counted)
+    return [(*group, kind, name, n) for group, counts in groups.items() for (kind, name), n in counts.items()]
 
 
 def _write(grain: Any, columns: tuple[str, ...], start: date, counted: Sequence[tuple[Any, ...]]) -> None:
+    _clear(grain, start)
     table, names = grain._meta.db_table, ", ".join(("start", *columns))
     with connection.cursor() as cursor:
         if is_postgres():

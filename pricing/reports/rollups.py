@@ -7,7 +7,8 @@ last run read may have committed rows with lower ids than those that it saw.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -73,24 +74,27 @@ def _roll_up(days_of: Callable[[RollupState], list[date]], now: datetime, told: 
     begin()
     try:
         for day in days:
-            _alone(make_day, day)
+            with _alone():
+                make_day(day)
             if told:
                 told(day)
         for month in months:
-            _alone(make_month, month)
+            with _alone():
+                make_month(month)
         for month in sorted(over):
-            _alone(make_crossed, month)
+            make_crossed(month, _alone)
     finally:
         end()
     RollupState.objects.filter(pk=1).update(read_until=now, crossed_until=this_month, **newest)
     return len(days)
 
 
-def _alone(make: Callable[[date], None], start: date) -> None:
-    """In a transaction that no other run is in."""
+@contextmanager
+def _alone() -> Iterator[None]:
+    """A transaction that no other run is in."""
     with transaction.atomic():
         RollupState.objects.select_for_update().get(pk=1)
-        make(start)
+        yield
 
 
 def _just_over(state: RollupState, this_month: date) -> set[date]:

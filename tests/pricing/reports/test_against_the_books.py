@@ -25,7 +25,7 @@ from pricing.reports.answers import groups_of, total_of
 from pricing.reports.counting import counts_of, units_of
 from pricing.reports.questions import Question
 from pricing.reports.rollups import rebuild, roll_up
-from tests.factories import make_model
+from tests.factories import make_model, publish_now
 from tests.pricing.ledger.books import make_client
 from tests.pricing.reports.past import ended, later
 
@@ -265,6 +265,7 @@ def test_the_csv_and_the_api_say_what_the_books_say(
         model_id=AIModel.objects.get(endpoint_id=value).pk if name == "model" else None,
     )  # fmt: skip
     left = added([line for line in lines if asked_for(line, asked)])
+    publish_now()
     answer = staff("viewer").get(f"{REPORT}groups.csv?period=days&first={first}&last={last}&by={by}&{narrowed}")
     rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
     stats = admin_api.get(f"/api/v1/admin/stats?from={first}&to={last}&group_by={by}&limit=2000&{narrowed}").json()

@@ -120,7 +120,8 @@ def test_every_number_leads_to_the_rows_behind_it(viewer: HttpClient, sold: None
     ("query", "count"),
     [
         ("error=timeout", 1), ("feature=resolution%3D1080p", 2), ("later=refund", 1), ("category=text-to-video", 2),
-        ("from=2999-01-01", 0), ("to=nonsense", 0), ("of_client=alice", 5), ("feature=a__b%3D1", 0), ("error=%00", 0),
+        ("from=2999-01-01", 0), ("to=nonsense", 0), ("of_client=alice", 5), ("compared=yes", 5),
+        ("feature=a__b%3D1", 0), ("error=%00", 0),
     ],
 )  # fmt: skip
 def test_usage_records_are_found_by_what_a_number_is_of(viewer: HttpClient, sold: None, query: str, count: int) -> None:
