@@ -14,6 +14,9 @@ from pricing.reports.figures import Figures, total
 from pricing.reports.questions import Question
 from pricing.reports.reading import read_sums, sums_of_records
 
+# All names are read sooner than those of so many.
+_MANY = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -54,7 +57,9 @@ def total_between(start: datetime, end: datetime, *, sums: Sequence[str] = SUMS)
 def _names(asked: Question, by: str, found: Iterable[Any]) -> Callable[[Any], str]:
     names: dict[Any, str] = {"": "(none)", None: "(ourselves)"}
     if by == "model":
-        names |= dict(AIModel.objects.filter(pk__in=list(found)).order_by().values_list("pk", "endpoint_id"))
+        keys = list(found)
+        models = AIModel.objects.all() if len(keys) > _MANY else AIModel.objects.filter(pk__in=keys)
+        names |= dict(models.order_by().values_list("pk", "endpoint_id"))
     elif by == "client":
         names |= dict(Client.objects.order_by().values_list("pk", "name"))
     elif by == "day":
