@@ -65,7 +65,7 @@ def main() -> None:
         found[f"profitability, {name}: slowest of {len(times)} questions"] = (times[slowest], 300, note)
     lists = {
         "list of jobs, first page": _JOBS, "  page 100": f"{_JOBS}?p=100", "  failed": f"{_JOBS}?status=failed",
-        "  succeeded": f"{_JOBS}?status=succeeded", "  of a client": f"{_JOBS}?client=Client+000",
+        "  succeeded": f"{_JOBS}?status=succeeded", "  of one client": f"{_JOBS}?client=Client+000",
         "  of all clients by a word": f"{_JOBS}?client=Client", "  of a rare model": f"{_JOBS}?model=year/1499",
         "  of a third of the models": f"{_JOBS}?model=year", "  failed, of the largest client":
         f"{_JOBS}?client=Client+000&status=failed", "  of a day": f"{_JOBS}?day={last - timedelta(days=100)}",
