@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("catalog", "0004_stopped_for"),
         ("clients", "0006_withholds_nsfw"),
-        ("jobs", "0008_ordered_webhooks"),
+        ("jobs", "0011_upstream_version"),
     ]
 
     operations = [
