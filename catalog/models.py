@@ -29,6 +29,7 @@ class Provider(models.Model):
     key_state = models.CharField(max_length=12, choices=KeyState, default=KeyState.UNKNOWN, editable=False)
     key_detail = models.CharField(max_length=300, blank=True, editable=False)
     key_checked_at = models.DateTimeField(null=True, editable=False)
+    enable_caching = models.BooleanField(default=True, help_text="Stored results of its models may be used again.")
 
     class Meta:
         ordering = ["name"]

@@ -21,6 +21,7 @@ from jobs.assets.api import assets_router
 from jobs.assets.api_erasure import erasure_router
 from jobs.assets.api_resumable import resumable_router
 from jobs.assets.api_uploads import uploads_router
+from jobs.batches.api import batches_router
 from jobs.events.api import events_router
 from jobs.webhooks.api import webhooks_router
 from pricing.api import estimates_router
@@ -61,6 +62,7 @@ api = NinjaAPI(
 # Before the models: an id may contain slashes, and would swallow what comes after it.
 api.add_router("", jobs_router)
 api.add_router("", events_router)
+api.add_router("", batches_router)
 api.add_router("", assets_router)
 api.add_router("", webhooks_router)
 api.add_router("", resumable_router)

@@ -104,6 +104,8 @@ JOBS_PER_MINUTE = env.integer("JOBS_PER_MINUTE", 60, minimum=0, maximum=1_000_00
 READS_PER_MINUTE = env.integer("READS_PER_MINUTE", 6000, minimum=0, maximum=10_000_000)
 MAX_IN_FLIGHT = env.integer("MAX_IN_FLIGHT", 10, minimum=0, maximum=100_000)
 MAX_QUEUED = env.integer("MAX_QUEUED", 100, minimum=0, maximum=1_000_000)
+# Jobs of batches, waiting and in flight together: they have a queue of their own, and share the places in flight.
+MAX_OPEN_IN_BATCHES = env.integer("MAX_OPEN_IN_BATCHES", 1000, minimum=0, maximum=1_000_000)
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------
 # Our own requests at a provider at once, by one key; what is beyond waits in our queue.
@@ -111,12 +113,16 @@ FAL_MAX_CONCURRENT = env.integer("FAL_MAX_CONCURRENT", 40, minimum=1, maximum=10
 DISPATCH_THREADS = env.integer("DISPATCH_THREADS", 32, minimum=1, maximum=512)
 # For how long a dispatcher has a job to itself, in seconds; a dead one's jobs are taken up by others after that.
 CLAIM_LEASE_SECONDS = env.number("CLAIM_LEASE_SECONDS", 90.0, minimum=0.5, maximum=3_600.0)
-# How long a job may wait in our own queue, and how long an unclear submit is looked for, in seconds.
+# How long a job may wait in our own queue, one of a batch, and how long an unclear submit is looked for, in seconds.
 QUEUE_TIMEOUT_SECONDS = env.integer("QUEUE_TIMEOUT_SECONDS", 900, minimum=5, maximum=86_400)
+BATCH_QUEUE_TIMEOUT_SECONDS = env.integer("BATCH_QUEUE_TIMEOUT_SECONDS", 86_400, minimum=5, maximum=604_800)
 SUBMIT_GRACE_SECONDS = env.integer("SUBMIT_GRACE_SECONDS", 120, minimum=1, maximum=3_600)
 # One call to the provider's queue, in seconds: a submit, and a look at the status.
 SUBMIT_TIMEOUT_SECONDS = env.number("SUBMIT_TIMEOUT_SECONDS", 30.0, minimum=0.1, maximum=300.0)
 STATUS_TIMEOUT_SECONDS = env.number("STATUS_TIMEOUT_SECONDS", 5.0, minimum=0.1, maximum=60.0)
+# Results that clients let be used again: for how many seconds (0: never), and what that costs, in percent of the price.
+CACHE_RESULT_SECONDS = env.integer("CACHE_RESULT_SECONDS", 604_800, minimum=0, maximum=315_360_000)
+CACHE_PRICE_PERCENT = env.integer("CACHE_PRICE_PERCENT", 0, minimum=0, maximum=100)
 # How long the provider keeps its own copy of outputs, in seconds: ours is the one that lasts.
 FAL_OBJECT_SECONDS = env.integer("FAL_OBJECT_SECONDS", 604_800, minimum=3_600, maximum=31_536_000)
 # What providers answered is kept beside each job for so many days, for staff.

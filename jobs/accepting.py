@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
-import orjson
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -28,7 +26,15 @@ from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
 from jobs.null_characters import refuse_null_characters
-from jobs.outgoing import SAFETY, outgoing_input
+from jobs.outgoing import SAFETY, digest_of, outgoing_input
+from jobs.stored_results import (
+    charge_share,
+    find_stored,
+    finish_from,
+    has_fixed_seed,
+    observe_answered,
+    result_digest,
+)
 from jobs.transitions import tell_queued
 from pricing import sql
 from pricing.counting.requests import make_request
@@ -42,20 +48,26 @@ from pricing.estimates.quotes import InputRefusedError, Quote, check_request, qu
 from pricing.estimates.rendering import input_error, problems_error
 from pricing.ledger.accounts import account_of
 from pricing.ledger.holds import Reservation, place_hold
+from pricing.models import Account
 from pricing.money import format_usd
 from pricing.settling.frozen import freeze
+
+Cache = Literal["", "seed", "any_seed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client asks for. `max_price` in nano-USD; `media`: facts about input files, as estimates take them."""
+    """What a client asks for. `max_price` in nano-USD; `media`: facts about input files, as estimates take them.
+
+    `cache`: whether a stored result will do: "" no, "seed" where the seed is fixed, "any_seed" always.
+    """
 
     model: str
     input: Mapping[str, Any]
     media: Mapping[str, Any] | None = None
     webhook_url: str = ""
     max_price: int | None = None
-    may_cache: bool = False
+    cache: Cache = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     low_priority: bool = False
     idempotency_key: str = ""
@@ -73,6 +85,8 @@ class Prepared:
     features: dict[str, Any]
     deadline: int
     outgoing: dict[str, Any]
+    cache_digest: str | None = None
+    may_reuse: bool = False
 
 
 def accept(
@@ -84,6 +98,8 @@ def accept(
     nothing was accepted.
     """
     prepared = prepare(wanted, caller)
+    if stored := find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None:
+        return _answer_from(stored, prepared, caller, beside, now=now or timezone.now())
     with inline.kept(prepared.outgoing, caller.client_id) as outgoing, transaction.atomic(durable=True):
         prepared = replace(prepared, outgoing=outgoing)
         job = write(prepared, caller, now=now or timezone.now())
@@ -93,6 +109,21 @@ def accept(
         limit_jobs(caller)
         hold(job, prepared, caller)
     observe_accepted(job)
+    return job
+
+
+def _answer_from(
+    stored: Job, prepared: Prepared, caller: Caller, beside: Callable[[Job], None] | None, *, now: datetime
+) -> Job:
+    """A job that has ended already, with the output of another one."""
+    job = make_job(prepared, caller, account_of(caller.client_id), now=now)
+    with transaction.atomic(durable=True):
+        finish_from(job, stored)
+        if beside:
+            beside(job)
+        limit_jobs(caller)
+        charge_share(job, reservation(job, prepared, caller))
+    observe_answered(job)
     return job
 
 
@@ -128,6 +159,11 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     if problems := over_caps(request, caller.caps) + _unsafe(own.input, caller):
         raise problems_error(problems, where="input")
     quote = quote_checked(facts, filled, media=media, client_id=caller.client_id)
+    outgoing = outgoing_input(own.references, facts.inputs)
+    digest = None
+    if wanted.cache:
+        # With the model's defaults, but for what is sent otherwise: the checker that the client says nothing of.
+        digest = result_digest(caller.client_id, facts, filled | {SAFETY: outgoing.get(SAFETY)})
     return Prepared(
         wanted=wanted,
         facts=facts,
@@ -135,26 +171,42 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         hold=_hold(quote, wanted.max_price),
         features=features_of(facts.inputs, filled),
         deadline=int(deadline_seconds(facts, request, observed=observed_p99(facts.pk))),
-        outgoing=outgoing_input(own.references, facts.inputs),
+        outgoing=outgoing,
+        cache_digest=digest,
+        may_reuse=wanted.cache == "any_seed" or (wanted.cache == "seed" and has_fixed_seed(filled, facts.inputs)),
     )
 
 
 def hold(job: Job, prepared: Prepared, caller: Caller) -> None:
     """Reserves the job's money in the caller's transaction. Raises ApiError, which must undo it, job and all."""
-    facts, key_id = prepared.facts, caller.key_id or None
     place_hold(
-        Reservation(caller.client_id, key_id, job.pk, facts.pk, facts.category, prepared.hold),
+        reservation(job, prepared, caller),
         max_in_flight=caller.max_in_flight,
         max_queued=caller.max_queued,
         now=job.created_at,
     )
 
 
+def reservation(job: Job, prepared: Prepared, caller: Caller) -> Reservation:
+    """What must be reserved for the job."""
+    facts = prepared.facts
+    return Reservation(caller.client_id, caller.key_id or None, job.pk, facts.pk, facts.category, prepared.hold)
+
+
 def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
     """Writes job, event and outbox in the caller's transaction, which `hold` must follow."""
+    job = make_job(prepared, caller, account_of(caller.client_id), now=now)
+    sql.insert(job)
+    if job.next_at > now:
+        Handover.objects.create(job=job, next_at=now)
+    tell_queued(job)
+    return job
+
+
+def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datetime) -> Job:
+    """The row of a job, not saved. Where its `next_at` is ahead, a Handover belongs to it."""
     wanted, facts = prepared.wanted, prepared.facts
-    account = account_of(caller.client_id)
-    job = Job(
+    return Job(
         id=new_id("job"),
         client_id=caller.client_id,
         key_id=caller.key_id or None,
@@ -173,7 +225,8 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
         priority=Job.Priority.LOW if wanted.low_priority else Job.Priority.NORMAL,
         metadata=dict(wanted.metadata),
         webhook_url=wanted.webhook_url,
-        may_cache=wanted.may_cache,
+        may_cache=bool(wanted.cache),
+        cache_digest=prepared.cache_digest,
         idempotency_key=wanted.idempotency_key,
         body_digest=wanted.body_digest,
         token=secrets.token_urlsafe(32),
@@ -182,16 +235,6 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
         # Its files are brought to the provider first.
         next_at=now + timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS) if ids_in(prepared.outgoing) else now,
     )
-    sql.insert(job)
-    if job.next_at > now:
-        Handover.objects.create(job=job, next_at=now)
-    tell_queued(job)
-    return job
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of the canonical JSON of an input: the same for equal inputs, whatever the order of their fields."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _unsafe(given: Mapping[str, Any], caller: Caller) -> list[Problem]:

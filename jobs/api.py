@@ -16,25 +16,24 @@ from genfeed.clients.keys import Caller
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs import api_shapes as shapes
 from jobs.accepting import Wanted, accept
+from jobs.asking import read_wanted
 from jobs.assets.api import base_url_of
 from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
 from jobs.idempotency import digest_of_request, key_of, once
 from jobs.models import Job
 from jobs.rendering import job_bytes, render_job
-from jobs.webhook_urls import check_webhook_url
-from pricing.money import NotMoney, parse_usd
 
 jobs_router = Router(tags=["Jobs"])
 
 _CREATE_ERRORS = dict.fromkeys((400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503), ErrorShape)
 _READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
-_LONGEST_VALUE = 500
 
 
 class JobFilters(Schema):
     status: shapes.StatusName | None = None
     model: str | None = Field(None, max_length=300)
+    batch: str | None = Field(None, max_length=40, pattern=r"^[^\x00]*$", description="Only jobs of this batch.")
     created_after: datetime | None = None
     created_before: datetime | None = None
     limit: int = Field(20, ge=1, le=100)
@@ -85,6 +84,8 @@ def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
         jobs = jobs.filter(status=filters.status)
     if filters.model:
         jobs = jobs.filter(endpoint_id=filters.model.rpartition(":")[2].replace("\x00", ""))
+    if filters.batch:
+        jobs = jobs.filter(batch_id=filters.batch)
     if filters.created_after:
         jobs = jobs.filter(created_at__gte=filters.created_after)
     if filters.created_before:
@@ -126,37 +127,18 @@ def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:
-    for name, value in body.metadata.items():
-        if len(name) > 100 or (isinstance(value, str) and len(value) > _LONGEST_VALUE):
-            raise ApiError(
-                "invalid_request",
-                f"metadata.{name[:100]}: names have at most 100 characters, values {_LONGEST_VALUE}.",
-                "Shorten it, or keep it on your side under the job's id.",
-            )
-    return Wanted(
-        model=body.model,
+    return read_wanted(
+        body.model,
         input=body.input,
         media=body.media,
-        webhook_url=check_webhook_url(body.webhook_url) if body.webhook_url else "",
-        max_price=_max_price(body.max_price),
-        may_cache=body.cache,
+        webhook_url=body.webhook_url,
+        max_price=body.max_price,
+        cache=body.cache,
         metadata=body.metadata,
-        low_priority=body.priority == "low",
+        priority=body.priority,
         idempotency_key=key_of(request),
         body_digest=digest_of_request(request),
     )
-
-
-def _max_price(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        amount = parse_usd(text, what="max_price")
-    except NotMoney as error:
-        raise ApiError("invalid_request", f"{error}.", 'Send USD as a decimal string, e.g. "0.05".') from None
-    if amount < 0:
-        raise ApiError("invalid_request", "max_price can't be negative.", 'Send USD as a decimal string, e.g. "0.05".')
-    return amount
 
 
 def _caller(request: HttpRequest) -> Caller:

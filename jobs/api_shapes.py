@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
 from jobs.assets.api_shapes import AssetShape
@@ -22,6 +22,14 @@ def _short_value(value: Any) -> Any:
 Metadata = Annotated[
     dict[str, Annotated[str | int | float | bool | None, BeforeValidator(_short_value)]],
     Field(max_length=50, description="Your own notes, given back with the job: at most 50 short values."),
+]
+
+
+Cache = Annotated[
+    StrictBool | Literal["any_seed"],
+    Field(
+        description="true: a stored result of the same request will do if its seed is fixed; any_seed: whatever it is."
+    ),
 ]
 
 
@@ -45,7 +53,7 @@ class JobBody(Schema):
     max_price: str | None = Field(
         None, max_length=40, description="USD as a decimal string: a dearer quote is refused, a charge never passes it."
     )
-    cache: bool = Field(False, description="A stored result of the same request will do, where there is one.")
+    cache: Cache = False
     metadata: Metadata = Field(default_factory=dict)
     priority: Literal["normal", "low"] = "normal"
 

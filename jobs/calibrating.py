@@ -167,4 +167,5 @@ def _caller() -> Caller:
         client_reads_per_minute=0,
         max_in_flight=MOST_INPUTS,
         max_queued=50 * MOST_INPUTS,
+        max_open_in_batches=0,
     )

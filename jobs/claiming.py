@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, QuerySet, Window
+from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -19,6 +19,9 @@ from genfeed.clients.models import Client
 from jobs import gate
 from jobs.models import IN_FLIGHT, Job, Status
 from pricing import sql
+
+# Of one client: single jobs before those of its batches, and older batches before newer ones.
+_OWN_ORDER = [F("priority").desc(), F("batch_id").asc(nulls_first=True), F("id").asc()]
 
 
 def lease() -> timedelta:
@@ -96,9 +99,7 @@ def _choose(provider: str, free: int, busy: Counter[int], now: datetime) -> list
     """Ids of the jobs to send next: round and round the clients, those with the fewest in flight first."""
     ranked = (
         Job.objects.filter(provider=provider, status=Status.QUEUED, next_at__lte=now)
-        .annotate(
-            place=Window(RowNumber(), partition_by=[F("client_id")], order_by=[F("priority").desc(), F("id").asc()])
-        )
+        .annotate(place=Window(RowNumber(), partition_by=[F("client_id")], order_by=_OWN_ORDER))
         .filter(place__lte=free)
         .order_by("place", "id")
         .values_list("client_id", "id")
@@ -140,5 +141,8 @@ def claim_due(limit: int, *, now: datetime | None = None) -> list[Job]:
 
 def overdue_in_queue(*, now: datetime | None = None) -> list[Job]:
     """Jobs that have waited in our own queue for longer than it may take."""
-    limit = (now or timezone.now()) - timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS)
-    return list(Job.objects.filter(status=Status.QUEUED, created_at__lte=limit)[:200])
+    now = now or timezone.now()
+    single = Q(batch=None, created_at__lte=now - timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS))
+    # A batch is meant to take its time.
+    in_batch = Q(batch__isnull=False, created_at__lte=now - timedelta(seconds=settings.BATCH_QUEUE_TIMEOUT_SECONDS))
+    return list(Job.objects.filter(single | in_batch, status=Status.QUEUED)[:200])

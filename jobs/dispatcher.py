@@ -23,6 +23,7 @@ from catalog.providers.queue import QueueInterface
 from genfeed.journal import request_ids
 from jobs import canceling, failures, recovering, submitting, watching
 from jobs.assets.pool import FetchPool
+from jobs.batches.sweeping import sweep_batches
 from jobs.claiming import claim_due, claim_queued, overdue_in_queue
 from jobs.finishing import fail
 from jobs.models import Job, Status
@@ -106,6 +107,7 @@ class Dispatcher:
             self._swept = time.monotonic()
             for job in overdue_in_queue():
                 fail(job, failures.QUEUE_TIMEOUT)
+            sweep_batches()
         return bool(came or begun or files)
 
     def until_quiet(self) -> None:

@@ -15,6 +15,7 @@ from jobs import calibrating, failures
 from jobs.answers import keep
 from jobs.assets.finding import Found, files_in
 from jobs.assets.writing import make_assets, named
+from jobs.batches.ending import end_if_last
 from jobs.ended_log import log_ended
 from jobs.failures import Failure
 from jobs.metrics import observe_ended
@@ -188,6 +189,8 @@ def _end(
             settle(job.pk, charge=amounts.charge, cost=amounts.cost, tells_loss=not ours)
         else:
             release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
+        if job.batch_id:
+            end_if_last(job.batch_id)
     observe_ended(job)
     log_ended(job)
     if quarantine:

@@ -21,6 +21,8 @@ from pricing import sql
 KEPT = timedelta(hours=24)
 _NOT_KEPT = (409, 429)
 _LONGEST = 255
+# In the place of the status, while there is no answer yet.
+_BEGUN = 0
 
 Keep = Callable[[int, bytes], None]
 
@@ -66,11 +68,46 @@ def once(request: HttpRequest, client_id: int, work: Callable[[Keep], HttpRespon
         # Another request with the same key was faster; what this one did is undone.
         if answer := _replay(client_id, key, digest):
             return answer
+        if begun(client_id, key):
+            raise in_progress(retry_after=2) from None
         raise
     except ApiError as error:
         if error.status < 500 and error.status not in _NOT_KEPT:
             _keep_error(client_id, key, digest, error)
         raise
+
+
+def begin(client_id: int, key: str, digest: str, subject: str) -> None:
+    """Notes what a request under this key has begun, in the transaction that begins it; `complete` gives the answer.
+
+    For work of several transactions: a repetition is done as well, finds by `begun` what there is, and goes on from
+    there. Raises IntegrityError where another request with the same key has begun.
+    """
+    if key:
+        _keep(client_id, key, digest, _BEGUN, subject.encode())
+
+
+def begun(client_id: int, key: str) -> str:
+    """What a request under this key has begun and not completed; "" for nothing."""
+    row = IdempotentAnswer.objects.filter(client_id=client_id, key=key, status=_BEGUN).first() if key else None
+    return row.body if row else ""
+
+
+def complete(client_id: int, key: str, status: int, body: bytes) -> None:
+    """Keeps the answer of what was begun."""
+    if key:
+        rows = IdempotentAnswer.objects.filter(client_id=client_id, key=key, status=_BEGUN)
+        rows.update(status=status, body=body.decode())
+
+
+def in_progress(*, retry_after: int) -> ApiError:
+    """The answer to a repetition while the request itself is at work."""
+    return ApiError(
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is at work.",
+        "Repeat it after Retry-After seconds to get its answer.",
+        retry_after=retry_after,
+    )
 
 
 def forget_old() -> int:
@@ -91,6 +128,8 @@ def _replay(client_id: int, key: str, digest: str) -> HttpResponse | None:
             "This Idempotency-Key came before with another request.",
             "Use a new key for each new request; the same key repeats the same request.",
         )
+    if kept.status == _BEGUN:
+        return None
     answer = HttpResponse(kept.body.encode(), content_type="application/json", status=kept.status)
     answer.headers["Idempotent-Replayed"] = "true"
     return answer

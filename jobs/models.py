@@ -7,8 +7,11 @@ from django.utils import timezone
 from catalog.models import AIModel
 from catalog.providers.queue import Request
 from genfeed.clients.models import ApiKey, Client
+from jobs.batches import models as batches
 from jobs.webhooks import models as webhooks
 
+Batch = batches.Batch
+BatchRefusal = batches.BatchRefusal
 WebhookDelivery = webhooks.WebhookDelivery
 WebhookEndpoint = webhooks.WebhookEndpoint
 WebhookMessage = webhooks.WebhookMessage
@@ -66,6 +69,9 @@ class Job(models.Model):
     may_cache = models.BooleanField(default=False)
     idempotency_key = models.CharField(max_length=255, blank=True)
     body_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the body that came with the key.")
+    # Its constraint and index serve the key: most jobs are in no batch.
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="jobs", db_index=False)
+    batch_index = models.PositiveSmallIntegerField(null=True, help_text="Its place in the batch, from 0.")
     token = models.CharField(
         max_length=64, help_text="In the address that the provider calls back; nobody else has it."
     )
@@ -104,6 +110,13 @@ class Job(models.Model):
         max_length=300, blank=True, help_text="Why its bill waits for a person; empty once decided."
     )
     is_cached = models.BooleanField(default=False)
+    # Null rather than empty: databases use an index on what is not null for an equality, and few jobs have one.
+    cache_digest = models.CharField(  # noqa: DJ001
+        max_length=64, null=True, help_text="SHA-256 of client, model, schema version and input; who asked for it."
+    )
+    cached_from = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="+", db_index=False, help_text="Whose output it is."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -119,10 +132,17 @@ class Job(models.Model):
             models.Index(fields=["model", "id"]),
             models.Index(fields=["request_id"], condition=~Q(request_id=""), name="job_by_request"),
             models.Index(fields=["id"], condition=~Q(quarantine=""), name="quarantined_jobs"),
+            models.Index(
+                fields=["cache_digest", "finished_at"], condition=Q(cache_digest__isnull=False), name="cached_results"
+            ),
+            models.Index(fields=["batch", "status"], condition=Q(batch__isnull=False), name="jobs_of_batch"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["provider", "request_id"], condition=~Q(request_id=""), name="one_job_a_request"
+            ),
+            models.UniqueConstraint(
+                fields=["batch", "batch_index"], condition=Q(batch__isnull=False), name="one_job_an_item"
             ),
         ]
         permissions = [

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from catalog.providers.queue import FoundRequest, QueueError, QueueInterface, Request
 from jobs import failures
-from jobs.accepting import digest_of
 from jobs.finishing import fail
 from jobs.models import Job
+from jobs.outgoing import digest_of
 from jobs.submitting import adopt
 from jobs.transitions import touch
 

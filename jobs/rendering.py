@@ -45,7 +45,7 @@ def render_job(
         "cached": job.is_cached,
         "metadata": job.metadata,
         "events_url": events_url(job.pk, base_url=base_url),
-        "batch": None,
+        "batch": job.batch_id,
     }
     if shows_cost:
         body["cost"] = usd(job.cost)

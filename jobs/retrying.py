@@ -35,7 +35,6 @@ def retry(job: Job, *, actor: Actor, reason: str) -> Job:
         input=job.input,
         webhook_url=job.webhook_url,
         max_price=job.max_price,
-        may_cache=job.may_cache,
         metadata=job.metadata,
         low_priority=job.priority == Job.Priority.LOW,
     )

@@ -6,6 +6,8 @@ a change is also the number of its event.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -52,6 +54,22 @@ def tell_queued(job: Job) -> None:
     _tell(job, "job_queued", {}, number=job.version)
 
 
+def tell_answered(job: Job) -> None:
+    """All events of a job that had its answer when it came, in the transaction that makes it."""
+    _tell(job, "job_queued", {}, number=1)
+    _tell(job, "job_succeeded", {"cached": True}, number=job.version)
+
+
+def tell_all_queued(jobs: Sequence[Job]) -> None:
+    """The first events of many jobs."""
+    now = timezone.now()
+    told = [
+        (_event(job, "job_queued", {}, job.version, now), _news(job, "job_queued", job.version, now)) for job in jobs
+    ]
+    JobEvent.objects.bulk_create([event for event, _ in told])
+    OutboxEvent.objects.bulk_create([news for _, news in told])
+
+
 def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, Any]) -> bool:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")
@@ -68,15 +86,21 @@ def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, An
 
 def _tell(job: Job, kind: str, data: dict[str, Any], *, number: int) -> None:
     now = timezone.now()
-    sql.insert(JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data))
-    sql.insert(
-        OutboxEvent(
-            kind=kind.replace("_", ".", 1),
-            subject=job.pk,
-            client_id=job.client_id,
-            payload={"job": job.pk, "number": number},
-            created_at=now,
-            # Progress is for whoever watches; no webhook tells it.
-            delivered_at=now if kind == "job_progress" else None,
-        )
+    sql.insert(_event(job, kind, data, number, now))
+    sql.insert(_news(job, kind, number, now))
+
+
+def _event(job: Job, kind: str, data: dict[str, Any], number: int, now: datetime) -> JobEvent:
+    return JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data)
+
+
+def _news(job: Job, kind: str, number: int, now: datetime) -> OutboxEvent:
+    return OutboxEvent(
+        kind=kind.replace("_", ".", 1),
+        subject=job.pk,
+        client_id=job.client_id,
+        payload={"job": job.pk, "number": number},
+        created_at=now,
+        # Progress is for whoever watches; no webhook tells it.
+        delivered_at=now if kind == "job_progress" else None,
     )

@@ -39,7 +39,7 @@ def get_balance(request: HttpRequest) -> HttpResponse:
             "currency": "USD",
             **shown,
             "usable": format_usd(max(0, account.available + account.credit_line)),
-            "open_jobs": account.open_holds,
+            "open_jobs": account.open_holds + account.open_batch_holds,
             "funding": account.funding,
             "billing": account.billing,
             "low_balance": None if account.low_balance is None else format_usd(account.low_balance),

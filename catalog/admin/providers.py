@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -37,6 +38,7 @@ class ProviderAdmin(ReadOnlyAdmin):
         own = [
             path("<int:pk>/sync/", view(require_POST(self.sync)), name="catalog_provider_sync"),
             path("<int:pk>/progress/", view(self.progress), name="catalog_provider_progress"),
+            path("<int:pk>/caching/", view(require_POST(self.switch_caching)), name="catalog_provider_caching"),
             path("<int:pk>/check-key/", view(require_POST(self.check_key)), name="catalog_provider_check_key"),
         ]
         return own + super().get_urls()
@@ -74,6 +76,17 @@ class ProviderAdmin(ReadOnlyAdmin):
             }
         )
 
+    def switch_caching(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Lets stored results of the provider's models be used again, or not."""
+        self._require(request, "catalog.switch_aimodel")
+        provider = get_object_or_404(Provider, pk=pk)
+        enabled = request.POST.get("enable_caching") == "on"
+        with transaction.atomic():
+            if Provider.objects.filter(pk=pk, enable_caching=not enabled).update(enable_caching=enabled):
+                change = Change(provider, before={"enable_caching": not enabled}, after={"enable_caching": enabled})
+                record("provider.caching_switched", [change], actor=Actor.of(request.user))
+        return HttpResponseRedirect(reverse("admin:catalog_provider_change", args=[pk]))
+
     def check_key(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks the provider whether it accepts the configured key, and remembers the answer."""
         self._require(request, "catalog.sync_provider")
@@ -101,6 +114,7 @@ class ProviderAdmin(ReadOnlyAdmin):
             "title": provider.name,
             "state": provider_state(provider),
             "runs": SyncRun.objects.filter(provider=provider).defer("report")[:10],
+            "may_switch": request.user.has_perm("catalog.switch_aimodel"),
             "may_sync": base.is_registered(provider.slug) and request.user.has_perm("catalog.sync_provider"),
             "opts": self.opts,
             **self.admin_site.each_context(request),

@@ -47,8 +47,10 @@ class Caller:
     client_reads_per_minute: int
     max_in_flight: int
     max_queued: int
+    max_open_in_batches: int
     caps: dict[str, int] = field(default_factory=dict)
     may_disable_safety_checker: bool = False
+    may_use_stored: bool = True
 
     def may(self, scope: str) -> bool:
         """Scope `admin` includes all others."""
@@ -198,8 +200,10 @@ def caller_of(key: ApiKey) -> Caller:
         client_reads_per_minute=client_reads,
         max_in_flight=_first(client.max_in_flight, settings.MAX_IN_FLIGHT),
         max_queued=_first(client.max_queued, settings.MAX_QUEUED),
+        max_open_in_batches=_first(client.max_open_in_batches, settings.MAX_OPEN_IN_BATCHES),
         caps=client.caps,
         may_disable_safety_checker=client.may_disable_safety_checker,
+        may_use_stored=client.enable_caching,
     )
 
 

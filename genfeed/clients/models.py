@@ -49,6 +49,9 @@ class Client(models.Model):
     may_disable_safety_checker = models.BooleanField(
         default=False, help_text="Its requests may switch the provider's safety checker off."
     )
+    enable_caching = models.BooleanField(
+        "may use stored results", default=True, help_text="Requests that say so may be answered by an earlier result."
+    )
     withholds_nsfw = models.BooleanField(
         "withhold NSFW files",
         default=False,
@@ -59,6 +62,9 @@ class Client(models.Model):
     reads_per_minute = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveIntegerField(null=True, blank=True, help_text="Jobs at the provider at once.")
     max_queued = models.PositiveIntegerField(null=True, blank=True, help_text="Jobs that may wait here beyond those.")
+    max_open_in_batches = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Jobs of batches that may wait or run at once."
+    )
 
     class Meta:
         ordering = ["name"]

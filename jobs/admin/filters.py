@@ -131,6 +131,21 @@ class QuarantineFilter(admin.SimpleListFilter):
         return queryset.exclude(quarantine="") if self.value() == "waits" else queryset
 
 
+class JobsOfBatchFilter(admin.SimpleListFilter):
+    """Jobs of one batch; only shown where a link asks for it."""
+
+    title = "batch"
+    parameter_name = "batch"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = self.value()
+        return [(chosen, chosen)] if chosen else []
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = (self.value() or "").replace("\x00", "")
+        return queryset.filter(batch_id=chosen) if chosen else queryset
+
+
 def _typed(value: str | None) -> str:
     return (value or "").replace("\x00", "").strip()
 

@@ -23,6 +23,7 @@ from jobs.admin.filters import (
     BoundedPaginator,
     ClientFilter,
     DayFilter,
+    JobsOfBatchFilter,
     ModelFilter,
     QuarantineFilter,
     StatusFilter,
@@ -49,7 +50,7 @@ _MOST_FOUND = 50
 class JobAdmin(ReadOnlyAdmin):
     list_display = ["standing", "linked", "of_client", "created", "shown_charge", "shown_cost"]
     list_display_links = None
-    list_filter = [StatusFilter, QuarantineFilter, ClientFilter, ModelFilter, DayFilter]
+    list_filter = [StatusFilter, QuarantineFilter, ClientFilter, ModelFilter, DayFilter, JobsOfBatchFilter]
     list_select_related = ["client"]
     list_per_page = 50
     paginator = BoundedPaginator

@@ -13,7 +13,6 @@ from django.utils import timezone
 from catalog.providers import queue
 from catalog.providers.queue import KeyRefusedError, QueueError, RefusedError
 from jobs import failures
-from jobs.accepting import digest_of
 from jobs.assets.models import Asset, Handover
 from jobs.assets.references import ids_in
 from jobs.assets.storage import open_file
@@ -21,6 +20,7 @@ from jobs.assets.texts import replaced_texts
 from jobs.failures import Failure
 from jobs.finishing import fail
 from jobs.models import Job, Status
+from jobs.outgoing import digest_of
 from jobs.transitions import touch
 from pricing import sql
 

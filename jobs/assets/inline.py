@@ -9,7 +9,7 @@ import base64
 import binascii
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,24 +42,39 @@ def facts_of_data(text: str) -> MediaFacts:
 
 @contextmanager
 def kept(input: dict[str, Any], client_id: int) -> Iterator[dict[str, Any]]:
-    """Uploads the data URIs of an input, each once; yields the input with `asset:…` in their places.
+    """Uploads the data URIs of an input; yields the input with `asset:…` in their places.
 
     Where the block fails they are deleted again. Raises ApiError for a file that no upload may be.
     """
-    stored: list[Asset] = []
+    named, stored = keep(input, client_id)
     try:
-        names = {}
+        yield named
+    except BaseException:
+        discard(stored)
+        raise
+
+
+def keep(input: dict[str, Any], client_id: int) -> tuple[dict[str, Any], list[Asset]]:
+    """The input with its data URIs uploaded, each once, and the uploads; none is left where it raises ApiError."""
+    stored: list[Asset] = []
+    names = {}
+    try:
         for text in dict.fromkeys(text for text, _ in texts_in(input) if is_data(text)):
             told = text[len("data:") :].partition(";")[0].lower()
             file = SimpleUploadedFile(f"inline.{extension_of(told)}", _content(text))
             stored.append(store_upload(file, client_id))
             names[text] = f"asset:{stored[-1].pk}"
-        yield replaced_texts(input, lambda text: names.get(text, text)) if names else input
     except BaseException:
-        for asset in stored:
-            remove_file(asset, problem="its request was refused")
-            asset.delete()
+        discard(stored)
         raise
+    return (replaced_texts(input, lambda text: names.get(text, text)) if names else input), stored
+
+
+def discard(stored: Iterable[Asset]) -> None:
+    """Deletes uploads whose request was refused."""
+    for asset in stored:
+        remove_file(asset, problem="its request was refused")
+        asset.delete()
 
 
 def _content(text: str) -> bytes:

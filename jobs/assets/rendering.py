@@ -18,12 +18,13 @@ State = Asset.State
 
 def assets_of(jobs: Iterable[Job]) -> dict[str, list[Asset]]:
     """The files of jobs by the job's id, in one query; none where no job has succeeded."""
-    ended = [job.pk for job in jobs if job.status == Status.SUCCEEDED]
+    # A job that was answered from a stored result has the files of that.
+    owners = {job.pk: job.cached_from_id or job.pk for job in jobs if job.status == Status.SUCCEEDED}
     found: dict[str, list[Asset]] = defaultdict(list)
-    if ended:
-        for asset in Asset.objects.filter(job__in=ended).select_related("client").order_by("id"):
+    if owners:
+        for asset in Asset.objects.filter(job__in=set(owners.values())).select_related("client").order_by("id"):
             found[str(asset.job_id)].append(asset)
-    return found
+    return {job: found[owner] for job, owner in owners.items() if owner in found}
 
 
 def render_asset(asset: Asset, *, base_url: str | None = None) -> dict[str, Any]:

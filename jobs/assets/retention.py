@@ -17,7 +17,7 @@ from jobs import provider_copies
 from jobs.assets import parts
 from jobs.assets.models import Asset, PartialUpload
 from jobs.assets.storage import delete
-from jobs.models import OPEN, IdempotentAnswer, Job, JobEvent, ProviderAnswer
+from jobs.models import OPEN, Batch, BatchRefusal, IdempotentAnswer, Job, JobEvent, ProviderAnswer
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +111,17 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
         JobEvent.objects.filter(job__client=client).update(data={})
         IdempotentAnswer.objects.filter(client=client).delete()
         Asset.objects.filter(client=client).update(name="erased", sha256="", places=[])
+        Batch.objects.filter(client=client).update(metadata={}, webhook_url="")
+        BatchRefusal.objects.filter(batch__client=client).update(message="", hint="", details=None)
         erased = jobs.update(
-            input={}, input_digest="", output=None, metadata={}, webhook_url="", log_mark=[], features={}
+            input={},
+            input_digest="",
+            cache_digest=None,
+            output=None,
+            metadata={},
+            webhook_url="",
+            log_mark=[],
+            features={},
         )
         Client.objects.filter(pk=client.pk).update(is_active=False)
         counts = {"jobs": erased, "files": files, "left": left, "at_provider": provider_copies.plan(client)}

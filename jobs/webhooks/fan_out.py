@@ -11,14 +11,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from catalog.models import AIModel
 from genfeed.clients.restrictions import restriction_of
 from genfeed.journal.models import OutboxEvent
+from jobs.batches.rendering import render_batch
 from jobs.ids import new_id
-from jobs.models import Job
-from jobs.webhooks.kinds import OF_A_JOB, is_chosen
+from jobs.models import Batch, Job
+from jobs.webhooks.kinds import OF_A_BATCH, OF_A_JOB, is_chosen
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from jobs.webhooks.ordering import line_up
 from jobs.webhooks.rendering import job_data, message_body
@@ -35,7 +37,7 @@ _NOT_FOR_CLIENTS = ("reason",)
 
 @dataclass(frozen=True)
 class Address:
-    """Where a message goes: an endpoint, or the `webhook_url` of a job."""
+    """Where a message goes: an endpoint, or the `webhook_url` of a job or batch."""
 
     client_id: int
     url: str
@@ -81,8 +83,10 @@ class _Maker:
             endpoints = endpoints.filter(client_id__in={event.client_id for event in events})
         for endpoint in endpoints:
             self._endpoints[endpoint.client_id].append(endpoint)
-        ids = {event.payload["job"] for event in events if event.kind.startswith("job.")}
-        self._urls = dict(Job.objects.filter(pk__in=ids).exclude(webhook_url="").values_list("pk", "webhook_url"))
+        jobs = {event.payload["job"] for event in events if event.kind.startswith("job.")}
+        self._urls = _urls(Job.objects.filter(pk__in=jobs))
+        if batches := {event.payload["batch"] for event in events if event.kind in OF_A_BATCH}:
+            self._urls |= _urls(Batch.objects.filter(pk__in=batches))
         self._jobs: dict[str, Job] = {}
         self._book: RuleBook | None = None
 
@@ -101,7 +105,7 @@ class _Maker:
                 # What became available is told as added, whatever it was recorded as.
                 if is_chosen(event.kind, one.events) or (event.client_id is None and "model.added" in one.events):
                     found[client_id].append(Address(client_id, one.url, one))
-        url = self._urls.get(event.payload.get("job", "")) if event.kind in OF_A_JOB else None
+        url = self._urls.get(event.subject) if event.kind in OF_A_JOB | OF_A_BATCH else None
         if url and event.client_id is not None:
             found[event.client_id].append(Address(event.client_id, url))
         return found
@@ -111,6 +115,8 @@ class _Maker:
         if event.kind.startswith("job."):
             job = self._job(event.payload["job"])
             yield event.kind, job_data(job, event.kind, event.payload["number"])
+        elif event.kind.startswith("batch."):
+            yield event.kind, render_batch(Batch.objects.get(pk=event.payload["batch"]))
         elif event.kind.startswith("model."):
             yield from self._model(event, one)
         else:
@@ -171,6 +177,11 @@ def _is_forecast(said: dict[str, Any]) -> bool:
         return False
     learned = ModelPricing.objects.filter(model__provider__slug=said["provider"], model__endpoint_id=said["id"])
     return learned.filter(default_confidence__in=("historical", "bounded")).exists()
+
+
+def _urls(rows: QuerySet[Any]) -> dict[str, str]:
+    """The addresses of single jobs or batches, by id."""
+    return dict(rows.exclude(webhook_url="").values_list("pk", "webhook_url"))
 
 
 def delivery_of(message: WebhookMessage, to: Address, now: datetime) -> WebhookDelivery:

@@ -11,6 +11,9 @@ KINDS = {
     "job.succeeded": "It is done, and its output is there.",
     "job.failed": "It came to nothing; the error says why.",
     "job.canceled": "It was canceled.",
+    "batch.created": "The first items of a batch were accepted.",
+    "batch.completed": "Every item of a batch has ended.",
+    "batch.canceled": "A batch was canceled, and every item of it has ended.",
     "balance.low": "The balance fell below the threshold of the account.",
     "budget.threshold_reached": "So many percent of a budget are spent.",
     "api_key.rotation_due": "A key is old and should be rotated.",
@@ -22,6 +25,8 @@ KINDS = {
 }
 # To the webhook_url of a single job go only its own.
 OF_A_JOB = frozenset({"job.started", "job.succeeded", "job.failed", "job.canceled"})
+# And to that of a batch, those that end it.
+OF_A_BATCH = frozenset({"batch.completed", "batch.canceled"})
 TEST = "webhook.test"
 FAMILIES = sorted({kind.partition(".")[0] for kind in KINDS})
 

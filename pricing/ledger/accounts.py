@@ -26,6 +26,14 @@ def account_of(client_id: int) -> Account:
     return Account.objects.get_or_create(client_id=client_id)[0]
 
 
+def lock_account(client_id: int) -> None:
+    """Waits until no other transaction has moved money of the client and not ended yet, and keeps others waiting.
+
+    In the caller's transaction. On SQLite every transaction that writes has that by itself.
+    """
+    list(Account.objects.select_for_update().filter(client_id=client_id).values_list("pk"))
+
+
 def top_up(client_id: int, amount: int, *, actor: Actor, reason: str, reference: str = "") -> LedgerTransaction:
     """Adds money that a client has paid. `reference` (an invoice, a payment) is booked once, whoever repeats it.
 

@@ -92,15 +92,21 @@ def _holds() -> list[Mismatch]:
             Subquery(opened.annotate(total=Sum("amount")).values("total"), output_field=BigIntegerField()), Value(0)
         ),
         open_count=Coalesce(
-            Subquery(opened.annotate(n=Count("pk")).values("n"), output_field=BigIntegerField()), Value(0)
+            Subquery(opened.filter(in_batch=False).annotate(n=Count("pk")).values("n"), output_field=BigIntegerField()),
+            Value(0),
         ),
-    ).exclude(held=F("open_amount"), open_holds=F("open_count"))
+        batch_count=Coalesce(
+            Subquery(opened.filter(in_batch=True).annotate(n=Count("pk")).values("n"), output_field=BigIntegerField()),
+            Value(0),
+        ),
+    ).exclude(held=F("open_amount"), open_holds=F("open_count"), open_batch_holds=F("batch_count"))
     return [
         Mismatch(
             "M7",
             f"client {row.client}",
-            f"{format_usd(row.held)} USD are held for {row.open_holds} jobs, the open holds are "
-            f"{row.open_count} with {format_usd(row.open_amount)} USD",
+            f"{format_usd(row.held)} USD are held for {row.open_holds} single jobs and {row.open_batch_holds} of "
+            f"batches, the open holds are {row.open_count} and {row.batch_count} with "
+            f"{format_usd(row.open_amount)} USD",
         )
         for row in rows.select_related("client")[:SHOWN]
     ]

@@ -22,7 +22,8 @@ _FIND = """
 SELECT a.id, c.timezone FROM pricing_account a JOIN clients_client c ON c.id = a.client_id WHERE a.client_id = %s
 """
 _OPEN = """
-INSERT INTO pricing_hold (job, account_id, amount, budget_periods, opened_at) VALUES (%s, %s, %s, %s, %s) RETURNING id
+INSERT INTO pricing_hold (job, account_id, amount, budget_periods, in_batch, opened_at)
+VALUES (%s, %s, %s, %s, FALSE, %s) RETURNING id
 """
 
 
@@ -41,7 +42,7 @@ def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now:
     now = now or timezone.now()
     if wanted.amount < 0:
         raise ValueError(f"A hold can't be negative: {wanted.amount}")
-    account_id, timezone_name = _account(wanted.client_id)
+    account_id, timezone_name = account_and_timezone(wanted.client_id)
     covering = budgets_of(wanted, timezone=timezone_name, now=now)
     periods = [one.period_id for one in covering]
     hold = Hold(job=wanted.job, account_id=account_id, amount=wanted.amount, budget_periods=periods, opened_at=now)
@@ -57,7 +58,7 @@ def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now:
     return hold
 
 
-def _account(client_id: int) -> tuple[int, str]:
+def account_and_timezone(client_id: int) -> tuple[int, str]:
     """The id of the account and the time zone of the client; opens the account where there is none yet."""
     if found := sql.rows(_FIND, client_id):
         return found[0][0], found[0][1]
@@ -84,13 +85,18 @@ def _refusal(wanted: Reservation, *, max_in_flight: int, max_queued: int) -> Api
             details=details,
             retry_after=5,
         )
+    return not_enough(account, wanted.amount)
+
+
+def not_enough(account: Account, amount: int) -> ApiError:
+    """The refusal of a request that needs more (nano-USD) than the account has left."""
     usable = account.available + account.credit_line
     return ApiError(
         "insufficient_funds",
-        f"This request needs {format_usd(wanted.amount)} USD reserved, and {format_usd(max(usable, 0))} USD are left.",
+        f"This request needs {format_usd(amount)} USD reserved, and {format_usd(max(usable, 0))} USD are left.",
         "Top up the balance, or wait until running jobs end and give back what they do not use.",
         details={
-            "needed": format_usd(wanted.amount),
+            "needed": format_usd(amount),
             "available": format_usd(account.available),
             "credit_line": format_usd(account.credit_line),
             "held": format_usd(account.held),

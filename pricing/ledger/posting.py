@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,9 @@ class Movement:
 _NO_BOUND = 2**62
 _MOVE = """
 UPDATE pricing_account SET
-    available = available + %s, held = held + %s, spent = spent + %s, funded = funded + %s, open_holds = open_holds + %s
-WHERE id = %s AND available >= %s - credit_line AND available <= %s AND open_holds < %s
+    available = available + %s, held = held + %s, spent = spent + %s, funded = funded + %s,
+    open_holds = open_holds + %s, open_batch_holds = open_batch_holds + %s
+WHERE id = %s AND available >= %s - credit_line AND available <= %s AND open_holds < %s AND open_batch_holds < %s
 RETURNING available, low_balance, low_balance_told_at
 """
 _EXPLAIN = """
@@ -58,20 +60,27 @@ SELECT told.id, moved.available, moved.low_balance, moved.low_balance_told_at FR
 class OnlyIf:
     """What must hold of an account for a movement to be booked, checked by the very UPDATE that books it.
 
-    `usable`: at least so much is available, the credit line included; `available`: at most so much is; `open_holds`:
-    fewer than so many are open.
+    `usable`: at least so much is available, the credit line included; `available`: at most so much is; `open_holds`
+    and `open_batch_holds`: fewer than so many are open.
     """
 
     usable: int = -_NO_BOUND
     available: int = _NO_BOUND
     open_holds: int = _NO_BOUND
+    open_batch_holds: int = _NO_BOUND
 
 
 ALWAYS = OnlyIf()
 
 
 def post(
-    account_id: int, movement: Movement, *, actor: Actor, only_if: OnlyIf = ALWAYS, open_holds: int = 0
+    account_id: int,
+    movement: Movement,
+    *,
+    actor: Actor,
+    only_if: OnlyIf = ALWAYS,
+    open_holds: int = 0,
+    open_batch_holds: int = 0,
 ) -> LedgerTransaction | None:
     """Books a movement in the caller's transaction; None, and nothing written, where `only_if` does not hold.
 
@@ -79,13 +88,53 @@ def post(
     threshold is told, once. Raises IntegrityError where the same cause was booked before (job, kind and reference),
     which undoes the caller's transaction.
     """
+    _check(movement)
+    amounts = (movement.available, movement.held, movement.spent, movement.funded)
+    row = _row(account_id, movement, actor)
+    change = (*amounts, open_holds, open_batch_holds, account_id, *_bounds(only_if))
+    said = (row.at, str(row.kind), row.job, row.reference, *amounts, row.cost, row.loss, row.reason, row.actor_name)
+    booked = _book(account_id, change, said)
+    if booked is None:
+        return None
+    row.pk, available, threshold, told_at = booked
+    row._state.adding = False
+    # A hold may come back; what was charged does not.
+    if movement.spent > 0 and threshold is not None and available < threshold and told_at is None:
+        tell_low_balance(account_id)
+    return row
+
+
+def post_all(
+    account_id: int, movements: Sequence[Movement], *, actor: Actor, only_if: OnlyIf, open_batch_holds: int
+) -> bool:
+    """Books many movements that charge nothing, all or none, as `post` does one; False where `only_if` does not hold.
+
+    `only_if` is asked of the account as it was before all of them.
+    """
+    for movement in movements:
+        _check(movement)
+        if movement.spent or movement.funded:
+            raise ValueError(f"{movement} charges or funds; book it by itself")
+    sums = (sum(one.available for one in movements), sum(one.held for one in movements), 0, 0)
+    if not sql.rows(_MOVE, *sums, 0, open_batch_holds, account_id, *_bounds(only_if)):
+        return False
+    LedgerTransaction.objects.bulk_create([_row(account_id, movement, actor) for movement in movements])
+    return True
+
+
+def _check(movement: Movement) -> None:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A movement of money belongs in a transaction.")
     if movement.available + movement.held + movement.spent != movement.funded:
         raise UnbalancedError(f"{movement} does not sum to zero")
-    amounts = (movement.available, movement.held, movement.spent, movement.funded)
-    bounds = (only_if.usable, only_if.available, only_if.open_holds)
-    row = LedgerTransaction(
+
+
+def _bounds(only_if: OnlyIf) -> tuple[int, ...]:
+    return (only_if.usable, only_if.available, only_if.open_holds, only_if.open_batch_holds)
+
+
+def _row(account_id: int, movement: Movement, actor: Actor) -> LedgerTransaction:
+    return LedgerTransaction(
         account_id=account_id,
         at=timezone.now(),
         kind=movement.kind,
@@ -100,17 +149,6 @@ def post(
         reason=movement.reason[:500],
         actor_name=actor.name[:200],
     )
-    change = (*amounts, open_holds, account_id, *bounds)
-    said = (row.at, str(row.kind), row.job, row.reference, *amounts, row.cost, row.loss, row.reason, row.actor_name)
-    booked = _book(account_id, change, said)
-    if booked is None:
-        return None
-    row.pk, available, threshold, told_at = booked
-    row._state.adding = False
-    # A hold may come back; what was charged does not.
-    if movement.spent > 0 and threshold is not None and available < threshold and told_at is None:
-        tell_low_balance(account_id)
-    return row
 
 
 def _book(account_id: int, change: tuple[Any, ...], said: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -33,10 +33,12 @@ class _Closed:
     account_id: int
     amount: int
     budget_periods: list[int]
+    in_batch: bool
 
 
 _CLOSE = """
-UPDATE pricing_hold SET closed_at = %s WHERE job = %s AND closed_at IS NULL RETURNING account_id, amount, budget_periods
+UPDATE pricing_hold SET closed_at = %s WHERE job = %s AND closed_at IS NULL
+RETURNING account_id, amount, budget_periods, in_batch
 """
 
 
@@ -65,7 +67,7 @@ def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ende
         loss=loss,
         job=job,
     )
-    post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+    _book(hold, movement)
     budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     if charged:
         tell_thresholds(budgets)
@@ -93,19 +95,27 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
         job=job,
         reason=reason,
     )
-    post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+    _book(hold, movement)
     spend(hold.budget_periods, reserved=hold.amount, spent=0)
     if cost:
         _tell_loss(job, "it was released, and the provider billed it", cost)
     return Ended(hold.amount, 0, cost)
 
 
+def _book(hold: _Closed, movement: Movement) -> None:
+    """Books the end, and frees the place that the job had."""
+    if hold.in_batch:
+        post(hold.account_id, movement, actor=SYSTEM, open_batch_holds=-1)
+    else:
+        post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+
+
 def _close(job: str) -> _Closed | None:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("The end of a hold belongs in a transaction.")
     if found := sql.rows(_CLOSE, timezone.now(), job):
-        account_id, amount, periods = found[0]
-        return _Closed(account_id, amount, json.loads(periods))
+        account_id, amount, periods, in_batch = found[0]
+        return _Closed(account_id, amount, json.loads(periods), bool(in_batch))
     # Closed before; or there never was one, which raises.
     Hold.objects.get(job=job)
     return None

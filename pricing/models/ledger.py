@@ -35,7 +35,8 @@ class Account(models.Model):
     held = models.BigIntegerField(default=0)
     spent = models.BigIntegerField(default=0)
     funded = models.BigIntegerField(default=0)
-    open_holds = models.IntegerField(default=0)
+    open_holds = models.IntegerField(default=0, help_text="Of single jobs.")
+    open_batch_holds = models.IntegerField(default=0, help_text="Of jobs in batches.")
     low_balance = models.BigIntegerField(null=True, blank=True, help_text="nano-USD; below it a notice is sent, once.")
     low_balance_told_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -48,6 +49,7 @@ class Account(models.Model):
             ),
             models.CheckConstraint(condition=Q(held__gte=0), name="account_holds_nothing_negative"),
             models.CheckConstraint(condition=Q(open_holds__gte=0), name="account_open_holds_not_negative"),
+            models.CheckConstraint(condition=Q(open_batch_holds__gte=0), name="account_batch_holds_not_negative"),
             models.CheckConstraint(condition=Q(credit_line__gte=0), name="account_credit_line_not_negative"),
         ]
         permissions = [("move_money", "Can top up, correct, refund and write off, and set terms")]
@@ -139,6 +141,7 @@ class Hold(models.Model):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds")
     amount = models.BigIntegerField()
     budget_periods = models.JSONField(default=list, help_text="Ids of the budget periods that it is reserved in.")
+    in_batch = models.BooleanField(default=False, help_text="Has its place among the jobs of batches.")
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
 

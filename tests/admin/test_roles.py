@@ -44,6 +44,7 @@ VIEW = VIEW_PRICES | {
     "clients.view_client",
     "jobs.view_job",
     "jobs.view_asset",
+    "jobs.view_batch",
     "jobs.view_webhookendpoint",
     "jobs.view_webhookdelivery",
 }

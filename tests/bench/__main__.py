@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tests.bench import (
     assets,
+    batches,
     catalog,
     deliveries,
     estimates,
@@ -39,6 +40,7 @@ def main() -> int:
             *ledger.measure(),
             *reports.measure(100_000),
             *jobs.measure(),
+            *batches.measure(),
             *deliveries.measure(),
             *assets.measure(),
             *streams.measure(),

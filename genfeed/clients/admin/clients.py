@@ -30,7 +30,8 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = [
             "name", "is_active", "email", "timezone", "allowed_models", "denied_models", "jobs_per_minute",
-            "reads_per_minute", "max_in_flight", "max_queued", "withholds_nsfw",
+            "reads_per_minute", "max_in_flight", "max_queued", "max_open_in_batches",
+            "enable_caching", "withholds_nsfw",
         ]  # fmt: skip
 
     def clean_timezone(self) -> str:
@@ -44,11 +45,11 @@ class ClientAdmin(admin.ModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "is_active", "email", "timezone"]}),
         ("Models", {"fields": ["allowed_models", "denied_models"]}),
-        ("Files", {"fields": ["withholds_nsfw"]}),
+        ("Results", {"fields": ["enable_caching", "withholds_nsfw"]}),
         (
             "Limits",
             {
-                "fields": ["jobs_per_minute", "reads_per_minute", "max_in_flight", "max_queued"],
+                "fields": ["jobs_per_minute", "reads_per_minute", "max_in_flight", "max_queued", "max_open_in_batches"],
                 "description": "Empty: what the settings say.",
             },
         ),

@@ -18,6 +18,7 @@ from genfeed.clients.keys import create_key
 from genfeed.clients.models import ApiKey, Client
 from genfeed.clients.rotation import remind_of_rotation
 from genfeed.journal.audit import SYSTEM, Actor
+from jobs.models import Job
 from jobs.webhooks.kinds import KINDS
 from pricing.ledger.accounts import set_terms
 from pricing.models import PricePoint
@@ -258,6 +259,49 @@ def test_job_canceled_a_client_cancels_it(job_events: RunningSandbox, told: Told
 
     assert answer.status_code == 200
     assert (told("job.canceled")["id"], told("job.canceled")["status"]) == (job.pk, "canceled")
+
+
+# --- batches ---
+
+
+def post_batch(key: HttpClient) -> str:
+    body = {"model": FLUX, "items": [{"input": {"prompt": "a fox"}}, {"input": {"prompt": "a hare"}}]}
+    answer = key.post("/api/v1/batches", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def batches(job_events: RunningSandbox, listen: Listen) -> HttpClient:
+    client = Client.objects.get(pk=make_caller().client_id)
+    listen(client, "batch.*")
+    _, text = create_key(client, actor=SYSTEM, scopes=["jobs:write"])
+    return HttpClient(headers={"authorization": f"Bearer {text}"})
+
+
+def test_batch_created_items_of_a_batch_are_accepted(batches: HttpClient, told: Told) -> None:
+    batch = post_batch(batches)
+
+    assert (told("batch.created")["id"], told("batch.created")["counts"]["queued"]) == (batch, 2)
+
+
+def test_batch_completed_its_last_job_is_done(batches: HttpClient, run: Run, told: Told) -> None:
+    batch = post_batch(batches)
+
+    for job in Job.objects.filter(batch=batch):
+        run(job=job)
+
+    data = told("batch.completed")
+    assert (data["id"], data["counts"]["succeeded"]) == (batch, 2)
+
+
+def test_batch_canceled_a_client_cancels_it(batches: HttpClient, told: Told) -> None:
+    batch = post_batch(batches)
+
+    assert batches.post(f"/api/v1/batches/{batch}/cancel").status_code == 200
+
+    data = told("batch.canceled")
+    assert (data["id"], data["counts"]["canceled"]) == (batch, 2)
 
 
 # --- money and keys ---

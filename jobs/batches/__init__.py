@@ -1,0 +1,1 @@
+"""Many jobs asked for in one request, told of together."""

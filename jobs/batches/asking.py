@@ -1,0 +1,49 @@
+"""What a client asks for in a batch: each item with what all have in common laid under it."""
+
+from __future__ import annotations
+
+from genfeed.clients.errors import ApiError
+from jobs.accepting import Wanted
+from jobs.asking import read_metadata, read_price, read_wanted
+from jobs.batches.accepting import WantedBatch
+from jobs.batches.api_shapes import BatchBody, BatchItemBody
+from jobs.webhook_urls import check_webhook_url
+
+
+def read_batch(body: BatchBody, *, idempotency_key: str, body_digest: str) -> WantedBatch:
+    """The batch that a body asks for. What is wrong with one item is its own error; raises ApiError for the rest."""
+    if (body.items is None) == (body.prompts is None):
+        raise ApiError(
+            "invalid_request",
+            "A batch has either items or prompts.",
+            'Send "items": [{"input": {…}}, …], or "prompts": ["…", …] where only the prompt differs.',
+        )
+    items = body.items or [BatchItemBody.model_validate({"input": {"prompt": prompt}}) for prompt in body.prompts or []]
+    return WantedBatch(
+        items=[_item(body, item) for item in items],
+        mode=body.mode,
+        webhook_url=check_webhook_url(body.webhook_url) if body.webhook_url else "",
+        max_total_price=read_price(body.max_total_price, what="max_total_price"),
+        metadata=read_metadata(body.metadata),
+        idempotency_key=idempotency_key,
+        body_digest=body_digest,
+    )
+
+
+def _item(body: BatchBody, item: BatchItemBody) -> Wanted | ApiError:
+    model = item.model or body.model
+    if model is None:
+        return ApiError("invalid_request", "The item names no model.", "Name one here, or for the whole batch.")
+    try:
+        return read_wanted(
+            model,
+            input={**body.input, **item.input},
+            media={**(body.media or {}), **(item.media or {})} or None,
+            webhook_url=item.webhook_url,
+            max_price=body.max_price if item.max_price is None else item.max_price,
+            cache=body.cache if item.cache is None else item.cache,
+            metadata=item.metadata,
+            priority=item.priority or body.priority,
+        )
+    except ApiError as error:
+        return error
