@@ -427,7 +427,7 @@ def test_items_that_are_not_accepted_leave_no_file(http: HttpClient, post: Post,
 
 
 def test_a_file_that_no_upload_may_be_refuses_its_item_alone(http: HttpClient, post: Post) -> None:
-    item = with_file(http, b"MZ this is no picture")
+    item = with_file(http, b"<html><script>alert(1)</script>")
 
     answer = post({"items": [FOX, item]})
 
