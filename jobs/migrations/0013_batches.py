@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("catalog", "0004_stopped_for"),
         ("clients", "0007_batches"),
-        ("jobs", "0010_files_of_staff"),
+        ("jobs", "0012_list_indexes"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("clients", "0007_batches"),
-        ("pricing", "0017_daily_recommendations"),
+        ("pricing", "0020_report_indexes"),
     ]
 
     operations = [

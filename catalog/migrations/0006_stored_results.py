@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0004_stopped_for"),
+        ("catalog", "0005_upstream_version"),
     ]
 
     operations = [

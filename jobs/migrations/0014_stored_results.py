@@ -6,9 +6,9 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0005_stored_results"),
+        ("catalog", "0006_stored_results"),
         ("clients", "0008_stored_results"),
-        ("jobs", "0011_batches"),
+        ("jobs", "0013_batches"),
     ]
 
     operations = [
