@@ -20,11 +20,19 @@ _LEVELS = [str(level) for level in Alert.Level]
 
 
 def raise_alert(
-    code: str, subject: str, title: str, text: str = "", *, level: str = Alert.Level.WARNING, url: str = ""
+    code: str,
+    subject: str,
+    title: str,
+    text: str = "",
+    *,
+    level: str = Alert.Level.WARNING,
+    url: str = "",
+    amount: int = 0,
 ) -> None:
     """Opens an alert, or counts one more occurrence on the one of the same code and subject that is not resolved.
 
-    `title` says what happened, `text` what to do, `url` where. An acknowledged one stays so unless it has become worse.
+    `title` says what happened, `text` what to do, `url` where. `amount`, in nano-USD, is added to those before.
+    An acknowledged one stays so unless it has become worse.
     """
     now = timezone.now()
     values = {"level": level, "title": title[:300], "text": text, "url": url, "last_seen_at": now}
@@ -34,14 +42,14 @@ def raise_alert(
     milder = _LEVELS[: _LEVELS.index(level)]
     if milder:
         acknowledged.filter(level__in=milder).update(acknowledged_at=None, acknowledged_by=None)
-    if live.update(times=F("times") + 1, **values):
+    if live.update(times=F("times") + 1, amount=F("amount") + amount, **values):
         return
     try:
         with transaction.atomic():
-            Alert.objects.create(code=code, subject=subject[:300], **values)
+            Alert.objects.create(code=code, subject=subject[:300], amount=amount, **values)
     except IntegrityError:
         # Another process opened it between the two statements.
-        live.update(times=F("times") + 1, **values)
+        live.update(times=F("times") + 1, amount=F("amount") + amount, **values)
 
 
 def resolve(code: str, subject: str) -> bool:

@@ -78,6 +78,7 @@ class Alert(models.Model):
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
     last_seen_at = models.DateTimeField(default=timezone.now)
     times = models.PositiveIntegerField(default=1)
+    amount = models.BigIntegerField(default=0, help_text="What all its occurrences are about together, in nano-USD.")
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

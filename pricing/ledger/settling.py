@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from genfeed.journal.alerts import raise_alert
 from genfeed.journal.audit import SYSTEM
-from genfeed.journal.models import Alert
 from pricing import sql
 from pricing.budgets.reserving import spend
 from pricing.budgets.thresholds import tell_thresholds
+from pricing.ledger.losses import tell_loss
 from pricing.ledger.posting import Movement, post
 from pricing.models import Hold, LedgerTransaction
 from pricing.money import format_usd
@@ -72,7 +71,7 @@ def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ende
     if charged:
         tell_thresholds(budgets)
     if is_over and tells_loss:
-        _tell_loss(job, f"it cost {format_usd(cost)} USD, and {format_usd(hold.amount)} USD were held", loss)
+        tell_loss(job, f"it cost {format_usd(cost)} USD, and {format_usd(hold.amount)} USD were held", loss)
     return Ended(hold.amount, charged, loss)
 
 
@@ -98,7 +97,7 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
     _book(hold, movement)
     spend(hold.budget_periods, reserved=hold.amount, spent=0)
     if cost:
-        _tell_loss(job, "it was released, and the provider billed it", cost)
+        tell_loss(job, "it was released, and the provider billed it", cost)
     return Ended(hold.amount, 0, cost)
 
 
@@ -119,14 +118,3 @@ def _close(job: str) -> _Closed | None:
     # Closed before; or there never was one, which raises.
     Hold.objects.get(job=job)
     return None
-
-
-def _tell_loss(job: str, why: str, loss: int) -> None:
-    raise_alert(
-        "operator_loss",
-        job,
-        f"Job {job}: {format_usd(loss)} USD of its cost are ours to bear",
-        f"Because {why}. Look at the model's price rule: an estimate whose upper bound is too low makes such losses.",
-        level=Alert.Level.WARNING,
-        url=f"/admin/pricing/ledgertransaction/?q={job}",
-    )

@@ -19,6 +19,7 @@ from django.utils import timezone
 from catalog.models import Provider
 from pricing.ledger.accounts import MoneyRefusedError
 from pricing.ledger.afterwards import correct
+from pricing.ledger.losses import tell_loss
 from pricing.models import Bill, BillingEvent, Hold, LedgerTransaction, StrayRequest, UsageRecord
 from pricing.money import format_usd
 from pricing.reconciling import telling
@@ -171,7 +172,7 @@ def correct_to(bill: Bill, usage: UsageRecord, *, charge: int, cost: int, why: s
     except Hold.DoesNotExist:
         return None
     if booked and booked.loss > 0:
-        telling.tell_loss(usage.job, booked.loss)
+        tell_loss(usage.job, "the bill came out above what was held", booked.loss)
     return booked
 
 

@@ -27,18 +27,6 @@ def page_url() -> str:
     return reverse("admin:pricing_reconciliation")
 
 
-def tell_loss(job: str, loss: int) -> None:
-    """A bill above the hold (or of a released job): what nobody is charged for, in nano-USD."""
-    raise_alert(
-        "operator_loss",
-        job,
-        f"Job {job}: {format_usd(loss)} USD of its cost are ours to bear",
-        "Because the provider's bill came out above what was held. Look at the model's price rule: an estimate whose "
-        "upper bound is too low makes such losses.",
-        url=f"/admin/pricing/ledgertransaction/?q={job}",
-    )
-
-
 def tell_anomaly(bill: Bill, usage: UsageRecord) -> None:
     """A bill that can't be right; where it is the second in a row for its model, the model is not sold any more."""
     subject = f"{usage.model.provider.slug}:{usage.model.endpoint_id}"

@@ -430,7 +430,12 @@ def test_a_bill_above_the_hold_is_capped_and_the_rest_is_our_loss() -> None:
     assert (job.charge, job.cost) == (PRICE, 5 * COST)
     row = LedgerTransaction.objects.get(job=job.pk, kind="settle")
     assert (row.spent, row.loss) == (PRICE, 5 * COST - PRICE)
-    assert Alert.objects.filter(code="operator_loss", subject=job.pk).exists()
+    alert = Alert.objects.get(code="operator_loss")
+    assert (alert.subject, alert.amount, job.pk in alert.text) == (
+        f"fal:{job.model.endpoint_id}",
+        5 * COST - PRICE,
+        True,
+    )
 
 
 @pytest.mark.parametrize("units", ["11", "0.05"])

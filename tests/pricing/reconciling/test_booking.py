@@ -19,6 +19,9 @@ from tests.pricing.reconciling.bills import TERMS, Bills, booked, line, settled
 
 pytestmark = pytest.mark.django_db
 
+# Losses are told by model.
+SUBJECT = "fal:fal-ai/flux/dev"
+
 
 def corrections() -> int:
     return LedgerTransaction.objects.filter(kind="correction").count()
@@ -57,7 +60,7 @@ def test_a_request_that_ran_after_its_job_was_given_up_is_our_loss(client: Clien
 
     assert (state("late"), corrections(), booked()) == ("corrected", 1, (10, 0))
     assert LedgerTransaction.objects.get(kind="correction").loss == 10 * CENT
-    assert Alert.objects.filter(code="operator_loss", subject="job_1").exists()
+    assert Alert.objects.filter(code="operator_loss", subject=SUBJECT).exists()
 
 
 def test_a_quoted_client_pays_the_quote_and_the_cost_is_the_bills(client: Client, bills: Bills) -> None:
@@ -94,7 +97,7 @@ def test_the_charge_never_passes_the_hold_and_the_loss_is_told(client: Client, b
     reconcile("fal")
 
     assert booked() == (50, 25)
-    assert Alert.objects.get(code="operator_loss").subject == "job_1"
+    assert Alert.objects.get(code="operator_loss").subject == SUBJECT
     assert LedgerTransaction.objects.get(kind="correction").loss == 25 * CENT
 
 
@@ -241,3 +244,15 @@ def test_a_part_of_a_nano_is_rounded_half_up(client: Client, bills: Bills) -> No
     reconcile("fal")
 
     assert booked() == (Decimal("10.0000001"), Decimal("20.0000002"))
+
+
+def test_losses_of_a_model_are_one_alert_with_their_sum_and_the_last_job(client: Client, bills: Bills) -> None:
+    for job, units in (("job_1", 50), ("job_2", 40)):
+        settled(client, job, terms=replace(TERMS, hold=25 * CENT))
+        bills.lines = [line(job, units=units)]
+        reconcile("fal")
+
+    alert = Alert.objects.get(code="operator_loss")
+    assert (alert.times, alert.amount) == (2, 40 * CENT)
+    assert alert.title == "fal-ai/flux/dev: 0.4000 USD of its cost are ours to bear, in 2 jobs"
+    assert "job_2: 0.15 USD" in alert.text
