@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.utils import timezone
 
+from genfeed.clients.mails import mail_clients
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, OutboxEvent
@@ -334,6 +336,24 @@ def test_an_endpoint_that_says_it_is_gone_is_switched_off_at_once(
 
     assert not WebhookEndpoint.objects.get().is_active
     assert (the_delivery().status, the_delivery().error) == ("failed", "answered 410")
+
+
+def test_the_client_is_mailed_which_endpoint_was_switched_off_and_what_to_do(
+    listen: Listen, receiver: Receiver, work: Work, settings: Any
+) -> None:
+    settings.SENDS_MAIL = True
+    receiver.statuses = [410]
+    endpoint = listen(Client.objects.create(name="Acme", email="ops@acme.example"))
+    tell(endpoint.client_id)
+    work()
+
+    mail_clients()
+
+    sent = mail.outbox[-1]
+    assert (sent.to, sent.subject) == (["ops@acme.example"], "One of your webhook endpoints was switched off")
+    assert endpoint.url in sent.body
+    assert "answered 410" in sent.body
+    assert f"PATCH /api/v1/webhook-endpoints/{endpoint.pk}" in sent.body
 
 
 def test_a_success_forgets_the_failures(listen: Listen, receiver: Receiver, work: Work) -> None:
