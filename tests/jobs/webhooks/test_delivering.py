@@ -344,7 +344,7 @@ def test_the_client_is_mailed_which_endpoint_was_switched_off_and_what_to_do(
     settings.SENDS_MAIL = True
     receiver.statuses = [410]
     endpoint = listen(Client.objects.create(name="Acme", email="ops@acme.example"))
-    tell(endpoint.client_id)
+    tell(endpoint.client_id, threshold="1", currency="USD", available="0.5", held="0")
     work()
 
     mail_clients()
