@@ -24,13 +24,17 @@ from jobs.webhooks.kinds import OF_A_BATCH, OF_A_JOB, is_chosen
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from jobs.webhooks.ordering import line_up
 from jobs.webhooks.rendering import job_data, message_body
+from pricing import sql
 from pricing.margins.book import RuleBook, load_book
 from pricing.models import ModelPricing
 from pricing.selling.offers import load_sellables, offers_of
 
 logger = logging.getLogger(__name__)
 
+_ANY = "SELECT 1 FROM journal_outboxevent WHERE delivered_at IS NULL LIMIT 1"
 KEEPS_TRYING = timedelta(days=1)
+# Events of one round.
+MOST_EVENTS = 200
 # What staff decided and why is theirs.
 _NOT_FOR_CLIENTS = ("reason",)
 
@@ -44,10 +48,10 @@ class Address:
     endpoint: WebhookEndpoint | None = None
 
 
-def fan_out(limit: int = 200) -> int:
+def fan_out(limit: int = MOST_EVENTS) -> int:
     """Makes the messages and deliveries of up to `limit` events, each once whoever else does so; returns how many."""
     waiting = OutboxEvent.objects.filter(delivered_at=None).order_by("pk")
-    if not waiting.exists():
+    if not sql.rows(_ANY):
         return 0
     with transaction.atomic(durable=True):
         # Not skipping what others hold: whoever comes second waits, and deliveries are made in the order of events.

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 
 from genfeed.journal import request_ids
-from jobs.webhooks.fan_out import fan_out
+from jobs.webhooks.fan_out import MOST_EVENTS, fan_out
 from jobs.webhooks.sending import Attempt, Outcome, apply, claim, free_lanes, send
 
 logger = logging.getLogger(__name__)
@@ -52,14 +52,15 @@ class Sender:
             connections.close_all()
 
     def tick(self) -> bool:
-        """Writes down what has come, then starts what is to do; whether there was anything."""
+        """Writes down what has come, then starts what is to do; whether there is more to do at once."""
         came = self._apply_all()
         made = fan_out()
         begun = claim(self._threads - self._running, self._busy)
         for attempt in begun:
             self._running += 1
             self._pool.submit(self._send, attempt)
-        return bool(came or made or begun)
+        # Events that come one by one wait for each other: a round for each would take the time that jobs need.
+        return bool(came or begun or made == MOST_EVENTS)
 
     def drain(self) -> None:
         """Waits for the attempts under way and writes down what came of them."""
