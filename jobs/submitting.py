@@ -93,9 +93,11 @@ def adopt(
     position: int | None = None,
     answer: Answer | None = None,
     now: datetime | None = None,
+    looked_at_now: bool = False,
 ) -> bool:
     """Ties a job to its request at the provider; True too where it is tied to that very request already.
 
+    `looked_at_now`: the provider has news of it, which the dispatcher looks at next.
     False where the job has ended meanwhile, or another job has that request.
     """
     now = now or timezone.now()
@@ -112,7 +114,7 @@ def adopt(
                     deadline_at=deadline,
                     queue_position=position,
                     looks=0,
-                    next_at=min(deadline, now + next_look(0)),
+                    next_at=now if looked_at_now else min(deadline, now + next_look(0)),
                 ):
                     keep(job, answer)
         except IntegrityError:

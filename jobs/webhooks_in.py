@@ -72,7 +72,7 @@ def note(job: Job, request_id: str) -> bool:
     """Has the job looked at now; False where the request is not its own."""
     if job.status == Status.SUBMITTING and not job.request_id:
         # The answer to the submit was lost or is late: this is the request.
-        adopt(job, Request(job.endpoint_id, request_id))
+        adopt(job, Request(job.endpoint_id, request_id), looked_at_now=True)
     if job.request_id != request_id:
         if job.has_ended and not job.request_id:
             note_orphan(job, Request(job.endpoint_id, request_id))
@@ -84,8 +84,9 @@ def note(job: Job, request_id: str) -> bool:
 
 
 def look_now(job: Job) -> None:
-    """Has the dispatcher look at a job at its provider next."""
-    if job.status in IN_FLIGHT:
+    """Has the dispatcher look at a job at its provider next; nothing is written where it is about to anyway."""
+    # A look under way has put the moment off: where it has come, the look is still to begin, and sees what is now.
+    if job.status in IN_FLIGHT and job.next_at > timezone.now():
         # In a transaction, which waits for others in shorter steps than a statement by itself.
         with transaction.atomic():
             sql.changed(_LOOK_NOW, timezone.now(), job.pk)

@@ -19,8 +19,8 @@ from catalog.providers.fal_keys import KeySet
 from catalog.providers.fal_webhooks import verify
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.journal.models import Alert
-from jobs import failures
-from jobs.claiming import claim_queued
+from jobs import failures, watching
+from jobs.claiming import claim_due, claim_queued
 from jobs.finishing import fail
 from jobs.models import Job, Status
 from pricing.models import UsageRecord
@@ -120,6 +120,27 @@ def test_the_same_webhook_three_times_charges_once(waiting: tuple[Provider, Job]
     assert money(job)[1] == 0
 
 
+def test_a_webhook_that_comes_again_before_the_look_writes_nothing(waiting: tuple[Provider, Job]) -> None:
+    _, job = waiting
+    call(job)
+    first = Job.objects.get(pk=job.pk)
+
+    assert call(job).status_code == 200
+    again = Job.objects.get(pk=job.pk)
+    assert (again.version, again.next_at) == (first.version, first.next_at)
+
+
+def test_a_webhook_during_a_look_has_the_job_looked_at_again(waiting: tuple[Provider, Job]) -> None:
+    provider, job = waiting
+    call(job)
+    (seen,) = claim_due(1)
+    before_the_end = watching.ask(provider, seen)
+
+    call(job)
+    watching.apply(seen, before_the_end)
+    assert is_due(job)
+
+
 def test_a_webhook_that_comes_before_the_answer_to_the_submit_adopts_the_request(signed_by_fal: None) -> None:
     from jobs import submitting
 
@@ -130,6 +151,7 @@ def test_a_webhook_that_comes_before_the_answer_to_the_submit_adopts_the_request
     assert call(job).status_code == 200
     job.refresh_from_db()
     assert (job.status, job.request_id) == (Status.SUBMITTED, "req-1")
+    assert is_due(job)
 
     # Now the answer comes as well: the same request, nothing changes.
     submitting.apply(claimed, submitting.ask(provider, claimed))
