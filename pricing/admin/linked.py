@@ -12,11 +12,11 @@ from pricing.usage.days import BadDayError, read_day
 
 
 class Linked(admin.SimpleListFilter):
-    """A filter whose value comes with the link of a number; it shows what it is, and takes it away again."""
+    """A filter whose value comes with the link of a number: it shows what it is, takes it away, and else is hidden."""
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         asked = request.GET.get(str(self.parameter_name), "")
-        return [(asked, asked)] if asked else [("-", "(none)")]
+        return [(asked, asked)] if asked else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         value = self.value()
