@@ -113,6 +113,9 @@ def _take_in(work: _Working, listed: ListedModel, schema: Understood | NotUnders
         work.rows[listed.endpoint_id] = row
         work.outcome.added.append(listed.endpoint_id)
         work.touched.add(listed.endpoint_id)
+    elif row.origin == AIModel.Origin.MANUAL:
+        # Added by hand under an id that its provider lists too: what a person wrote stands.
+        return
     category_changed = _copy_metadata(work, row, listed)
     if schema:
         _take_schema(work, row, schema)
@@ -195,13 +198,14 @@ def _current_mapped(row: AIModel) -> MappedSchema | None:
 
 
 def _retire_absent(work: _Working, listing: Listing) -> None:
+    enough = 1 if listing.absence_is_certain else LISTINGS_BEFORE_RETIREMENT
     for endpoint_id, row in work.rows.items():
         gone = row.status == AIModel.Status.RETIRED or row.origin != AIModel.Origin.DISCOVERED
         if gone or endpoint_id in listing.models:
             continue
         row.missed_listings += 1
         work.written.add(endpoint_id)
-        if row.missed_listings >= LISTINGS_BEFORE_RETIREMENT:
+        if row.missed_listings >= enough:
             row.retired_at = work.now
             _set(work, row, "status", AIModel.Status.RETIRED)
             work.outcome.retired.append(endpoint_id)

@@ -1,7 +1,7 @@
 """Discovery: one sync of one provider's catalog, from request to published revision."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from catalog.fetching import Known, Listing, choose_schemas, fetch_schemas, read
 from catalog.models import AIModel, Provider, SyncRun
 from catalog.providers import base
 from catalog.providers.base import ProviderBadAnswerError, ProviderError, ProviderNotConfiguredError
+from catalog.providers.reader import CatalogReader
 from catalog.sync_runs import Lease, LeaseLostError
 from catalog.understanding import NotUnderstood, Understood, understand
 from genfeed.journal.alerts import raise_alert
@@ -32,10 +33,16 @@ Then = Callable[[SyncRun, Lease], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Options:
-    """`full`: fetch every schema again. `accept_shrink`: believe a listing that lost more than half of the models."""
+    """`full`: fetch every schema again. `accept_shrink`: believe a listing that lost more than half of the models.
+
+    `schemas`: fetch those of these models instead of choosing. `absence_is_certain`: a model that is not listed is
+    retired at once, because whoever lists has waited already.
+    """
 
     full: bool = False
     accept_shrink: bool = False
+    schemas: Sequence[str] | None = None
+    absence_is_certain: bool = False
 
 
 def run_sync(
@@ -44,15 +51,16 @@ def run_sync(
     options: Options | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
     then: Then | None = None,
+    reader: CatalogReader | None = None,
 ) -> SyncRun:
     """Runs a queued sync to its end and returns its row, succeeded or failed with the reason in `error`.
 
     Where another process took the run first, that one's row is returned as it is. Whatever goes wrong, the catalog
     stays as it was: nothing is written before everything has been read and mapped. `then` is called once the catalog
-    is published, before the run is closed.
+    is published, before the run is closed. `reader` is read instead of the provider: another installation's catalog.
     """
     options = options or Options(full=run.full)
-    provider = base.open_provider(run.provider.slug)
+    provider = reader or base.open_provider(run.provider.slug)
     try:
         lease = sync_runs.claim(run, source=provider.source)
         if lease is None:
@@ -68,16 +76,18 @@ def run_sync(
     return run
 
 
-def _run_claimed(
-    run: SyncRun, lease: Lease, provider: base.ProviderInterface, options: Options, then: Then | None
-) -> None:
+def _run_claimed(run: SyncRun, lease: Lease, provider: CatalogReader, options: Options, then: Then | None) -> None:
     standing = "Nothing was changed."
     try:
         if provider.needs_key_for_catalog and not provider.is_configured():
             raise ProviderNotConfiguredError(f"{provider.name} lists its models only with a key, and none is set.")
         listing = read_listing(provider, lease.report)
         _check_plausible(run.provider, listing, options)
-        wanted = choose_schemas(listing, _known(run.provider), full=options.full, now=timezone.now())
+        if options.schemas is None:
+            wanted = choose_schemas(listing, _known(run.provider), full=options.full, now=timezone.now())
+        else:
+            wanted = [one for one in options.schemas if one in listing.models]
+        listing.absence_is_certain = options.absence_is_certain
         schemas = _read_schemas(provider, listing, wanted, lease)
         lease.report("writing", 0, 0)
         outcome = apply_sync(run, lease, listing, schemas)
@@ -127,7 +137,7 @@ def _fail(run: SyncRun, lease: Lease, error: str) -> None:
 
 
 def _read_schemas(
-    provider: base.ProviderInterface, listing: Listing, wanted: list[str], lease: Lease
+    provider: CatalogReader, listing: Listing, wanted: list[str], lease: Lease
 ) -> dict[str, Understood | NotUnderstood]:
     fetched = fetch_schemas(provider, wanted, concurrency=settings.CATALOG_SYNC_CONCURRENCY, progress=lease.report)
     return {schema.endpoint_id: understand(schema, listing.models[schema.endpoint_id]) for schema in fetched}

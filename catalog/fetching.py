@@ -12,10 +12,10 @@ from catalog.providers.base import (
     ListingPage,
     ProviderBadAnswerError,
     ProviderError,
-    ProviderInterface,
     ProviderRejectedError,
     ProviderUnavailableError,
 )
+from catalog.providers.reader import CatalogReader
 
 # fal answers about ten models a page once schemas are asked for ("rejects 50 with schemas"); more ids a call would
 # only turn into pages that have to wait for each other.
@@ -36,13 +36,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Listing:
-    """A complete listing: models by endpoint id, and what was odd about it in words."""
+    """A complete listing: models by endpoint id, and what was odd about it in words.
+
+    `absence_is_certain`: one listing without a model is enough to retire it.
+    """
 
     models: dict[str, ListedModel] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    absence_is_certain: bool = False
 
 
-def read_listing(provider: ProviderInterface, progress: Progress) -> Listing:
+def read_listing(provider: CatalogReader, progress: Progress) -> Listing:
     """All pages of the listing; raises ProviderError unless it was read to its end.
 
     A model listed twice counts once: rows move between pages while they are read.
@@ -60,7 +64,7 @@ def read_listing(provider: ProviderInterface, progress: Progress) -> Listing:
     return listing
 
 
-def _pages(provider: ProviderInterface, beat: Callable[[], None]) -> Iterator[ListingPage]:
+def _pages(provider: CatalogReader, beat: Callable[[], None]) -> Iterator[ListingPage]:
     """The provider's pages, read in a thread, so that `beat` is called while one is waited for."""
     pages = provider.list_models()
     pool = ThreadPoolExecutor(1, thread_name_prefix="listing")
@@ -111,7 +115,7 @@ def choose_schemas(listing: Listing, known: dict[str, Known], *, full: bool, now
 
 
 def fetch_schemas(
-    provider: ProviderInterface, endpoint_ids: Sequence[str], *, concurrency: int, progress: Progress
+    provider: CatalogReader, endpoint_ids: Sequence[str], *, concurrency: int, progress: Progress
 ) -> Iterator[FetchedSchema]:
     """Yields a schema (or the reason why there is none) for every id, as they come in.
 
@@ -150,7 +154,7 @@ class _Failure:
     error: ProviderError
 
 
-def _fetch(provider: ProviderInterface, endpoint_ids: Sequence[str]) -> list[FetchedSchema | _Failure]:
+def _fetch(provider: CatalogReader, endpoint_ids: Sequence[str]) -> list[FetchedSchema | _Failure]:
     try:
         found = provider.fetch_schemas(endpoint_ids)
     except (ProviderUnavailableError, ProviderBadAnswerError, ProviderRejectedError) as error:

@@ -30,6 +30,7 @@ from pricing.api_money import money_router
 from pricing.api_prices import prices_router
 from pricing.api_reports import reports_router
 from pricing.api_usage import usage_router
+from pricing.exchange.api import export_router
 from pricing.reports.refusals import count_throttled_client
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ api.add_router("", webhooks_router)
 api.add_router("", resumable_router)
 api.add_router("", uploads_router)
 api.add_router("", prices_router)
+api.add_router("", export_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)
 api.add_router("", keys_router)

@@ -1,5 +1,6 @@
 """Typed reading of settings from the environment: a wrong value is refused with a sentence, never guessed."""
 
+import base64
 import json
 import os
 import secrets
@@ -122,6 +123,18 @@ def fernet_keys(name: str, *, generated_into: Path) -> str:
         raise ImproperlyConfigured(
             f"{name} must be keys of 32 bytes in URL-safe base64, comma-separated. Without it one is generated."
         )
+    return value
+
+
+def ed25519_key(name: str, *, generated_into: Path) -> str:
+    """A private Ed25519 key, 32 bytes in base64, as `secret`; another value raises ImproperlyConfigured."""
+    value = secret(name, generated_into, lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+    try:
+        usable = len(base64.b64decode(value, validate=True)) == 32
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ImproperlyConfigured(f"{name} must be 32 bytes in base64. Without it one is generated.")
     return value
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from pythonjsonlogger.core import RESERVED_ATTRS
 
@@ -60,9 +61,21 @@ PRICE_HOLD_PERCENT = env.number("PRICE_HOLD_PERCENT", 50.0, minimum=0.0, maximum
 CATALOG_SYNC_CONCURRENCY = env.integer("CATALOG_SYNC_CONCURRENCY", 8, minimum=1, maximum=64)
 FAL_MAX_RETRIES = env.integer("FAL_MAX_RETRIES", 3, minimum=0, maximum=10)
 FAL_RETRY_DELAY = env.number("FAL_RETRY_DELAY", 1.0, minimum=0.0, maximum=60.0)
-# The task of a queued sync; the catalog asks for it by this name, because it must not know what else a sync does.
-SYNC_TASK = "genfeed.sync.run_queued_sync"
 CATALOG_TIMEOUT_SECONDS = env.integer("CATALOG_TIMEOUT_SECONDS", 10, minimum=1, maximum=300)
+
+# --- The catalog from and for other installations ---------------------------------------------------------------------
+# The cloud installation whose catalog is taken over, and a key of it with scope models:read.
+CLOUD_URL = env.base_url("CLOUD_URL", "")
+CLOUD_API_KEY = env.secret("CLOUD_API_KEY")
+# The key that its exports are signed with; unset: the one that it tells at first use.
+CLOUD_PUBLIC_KEY = env.text("CLOUD_PUBLIC_KEY")
+CATALOG_SOURCE = env.choice("CATALOG_SOURCE", "cloud" if CLOUD_URL else "provider", ("cloud", "provider"))
+if CATALOG_SOURCE == "cloud" and not CLOUD_URL:
+    raise ImproperlyConfigured("CATALOG_SOURCE is cloud, so CLOUD_URL must be the address of a GenFeed installation.")
+# What signs the exports of this installation: 32 bytes in base64.
+CATALOG_SIGNING_KEY = env.ed25519_key("CATALOG_SIGNING_KEY", generated_into=VAR_DIR / "catalog_signing_key")
+# The task of a queued sync; the catalog asks for it by this name, because it must not know what else a sync does.
+SYNC_TASK = "genfeed.cloud.tasks.run_queued_sync" if CATALOG_SOURCE == "cloud" else "genfeed.sync.run_queued_sync"
 
 # --- Estimates and choosing a model ----------------------------------------------------------------------------------
 # `host:port` pairs that may be fetched although they are not on the public internet.

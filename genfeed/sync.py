@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from catalog import discovery, reporting
+from catalog.exchange.source import ExportSource
 from catalog.models import AIModel, SyncRun
 from catalog.sync_runs import Lease
 from genfeed.journal import request_ids
-from pricing.prices.sync import sync_prices
+from pricing.exchange.rules import take_rules
+from pricing.prices.sync import Instead, PriceSyncResult, sync_prices
 from pricing.selling.losses import tell_losses
 
 
@@ -27,8 +29,28 @@ def sync_everything(
     return discovery.run_sync(run, options=options, on_progress=on_progress, then=_prices)
 
 
+def sync_from(
+    source: ExportSource,
+    run: SyncRun,
+    *,
+    options: discovery.Options,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> SyncRun:
+    """As `sync_everything`, with another installation's export read instead of the provider."""
+
+    def then(run: SyncRun, lease: Lease) -> dict[str, Any]:
+        rules = take_rules(run.provider, source.records, lease)
+        instead = Instead(source, source.records.keys(), source.withheld)
+        return {"cloud_rules": rules.as_report(), **_report(run, sync_prices(run, lease=lease, instead=instead))}
+
+    return discovery.run_sync(run, options=options, on_progress=on_progress, then=then, reader=source)
+
+
 def _prices(run: SyncRun, lease: Lease) -> dict[str, Any]:
-    result = sync_prices(run, lease=lease, full=run.full)
+    return _report(run, sync_prices(run, lease=lease, full=run.full))
+
+
+def _report(run: SyncRun, result: PriceSyncResult) -> dict[str, Any]:
     tell_losses()
     # What may be sold has changed with the prices.
     rows = AIModel.objects.filter(provider=run.provider).only(

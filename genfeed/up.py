@@ -18,6 +18,7 @@ from django.core.management import call_command
 
 from catalog.models import SyncRun
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
+from pricing.models import CloudCatalog
 
 SANDBOX_PORT = 8484
 # Connections that one web process serves at once; more wait to be accepted.
@@ -144,11 +145,18 @@ def _is_here(url: str) -> bool:
 
 def _first_sync(platform_url: str, say: Callable[[str], None]) -> None:
     """Discovers at the first start, and again where a key now opens fal itself instead of the sandbox."""
-    if is_known(platform_url):
+    if settings.CATALOG_SOURCE == "cloud":
+        if CloudCatalog.objects.filter(imported_at__isnull=False).exists():
+            return
+        command = "sync_from_cloud"
+        say(f"Bringing the catalog from {urlsplit(settings.CLOUD_URL).netloc} for the first time …")
+    elif is_known(platform_url):
         return
-    say(f"Discovering the catalog of {urlsplit(platform_url).netloc} for the first time …")
+    else:
+        command = "sync_models"
+        say(f"Discovering the catalog of {urlsplit(platform_url).netloc} for the first time …")
     # A process of its own: this one read its settings before the sandbox was chosen.
-    done = subprocess.run([sys.executable, str(settings.BASE_DIR / "manage.py"), "sync_models"], check=False)
+    done = subprocess.run([sys.executable, str(settings.BASE_DIR / "manage.py"), command], check=False)
     if done.returncode:
         say("The first sync failed; the reason stands above. Start another in the admin, under Providers.")
 

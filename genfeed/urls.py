@@ -9,6 +9,7 @@ from genfeed import health
 from genfeed.api import api
 from jobs import webhooks_in
 from jobs.assets import serving
+from pricing.exchange.api import well_known_key
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("assets/<str:asset_id>/<str:name>", serving.serve),
     path("webhooks/<slug:provider>/<str:job_id>/<str:token>", webhooks_in.receive),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),
+    path(".well-known/genfeed-catalog-key", well_known_key),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics_view),

@@ -2,6 +2,7 @@
 
 from catalog.providers import base
 from genfeed.journal import request_ids
+from pricing.exchange import rendering
 from pricing.ledger import checking
 from pricing.margins import rules as margin_rules
 from pricing.prices import provider_estimates
@@ -62,3 +63,12 @@ def reconcile(provider: str = "", trigger: str = "schedule", requested_by: str =
         except AlreadyRunningError:
             results.append(f"{slug}: already running")
     return ", ".join(results)
+
+
+def refresh_export() -> str:
+    """Every ten minutes: bring the catalog for other installations up to date, once one has asked for it."""
+    request_ids.begin()
+    if rendering.newest() is None:
+        return "nobody has asked for it yet"
+    export = rendering.refresh()
+    return f"export {export.revision}" if export else "the catalog is empty"

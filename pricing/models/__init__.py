@@ -1,6 +1,7 @@
 """Money over the catalog: what the provider charges, the rules that say it better, and what we add."""
 
 from pricing.models.budgets import Budget, BudgetPeriod
+from pricing.models.exchange import CloudCatalog, ExportedModel, ExportState, RenderedExport
 from pricing.models.existing import Calibration, Equivalence, ExistingModel
 from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
@@ -35,11 +36,14 @@ __all__ = [
     "ClientCountMonth",
     "ClientDay",
     "ClientMonth",
+    "CloudCatalog",
     "CountDay",
     "CountMonth",
     "EnablementPolicy",
     "Equivalence",
     "ExistingModel",
+    "ExportState",
+    "ExportedModel",
     "Hold",
     "ImmutableError",
     "LedgerTransaction",
@@ -56,6 +60,7 @@ __all__ = [
     "Recommendation",
     "ReconciliationRun",
     "Refusal",
+    "RenderedExport",
     "RollupState",
     "SellingPrice",
     "StrayRequest",

@@ -64,6 +64,7 @@ class PriceRule(models.Model):
         NOTE = "note", "provider's price text"
         OBSERVED = "observed", "our own bills"
         MANUAL = "manual", "written by hand"
+        CLOUD = "cloud", "catalog of the cloud"
 
     class State(models.TextChoices):
         PROPOSED = "proposed"

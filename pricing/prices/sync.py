@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -20,7 +21,8 @@ from django.utils import timezone
 from catalog import sync_runs
 from catalog.models import AIModel, Provider, SyncRun
 from catalog.providers import base
-from catalog.providers.base import NotOfferedError, ProviderError, ProviderInterface, ProviderNotConfiguredError
+from catalog.providers.base import NotOfferedError, ProviderError, ProviderNotConfiguredError
+from catalog.providers.reader import CatalogReader
 from catalog.sync_runs import Lease
 from pricing.existing.costs import sync_existing_pricing
 from pricing.models import ModelPricing, PricePoint
@@ -41,6 +43,16 @@ WITHOUT_PRICE_AGAIN_AFTER = timedelta(days=1)
 OnProgress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True)
+class Instead:
+    """What prices and texts are read from instead of the provider: of these models (endpoint ids), all of them, but
+    no prices of those that are `untold`."""
+
+    reader: CatalogReader
+    ids: Collection[str]
+    untold: Collection[str] = ()
+
+
 def sync_prices(
     run: SyncRun | None,
     *,
@@ -48,6 +60,7 @@ def sync_prices(
     lease: Lease | None = None,
     full: bool = False,
     slug: str = "",
+    instead: Instead | None = None,
 ) -> PriceSyncResult:
     """Syncs the prices of one provider: that of `run`, else the one named `slug`, else the usual one.
 
@@ -56,7 +69,7 @@ def sync_prices(
     """
     started = time.monotonic()
     row = run.provider if run else sync_runs.ensure_providers()[slug or base.usual()]
-    provider = base.open_provider(row.slug)
+    provider: CatalogReader = instead.reader if instead else base.open_provider(row.slug)
 
     def tell(phase: str, done: int, total: int) -> None:
         if lease:
@@ -65,7 +78,7 @@ def sync_prices(
             on_progress(phase, done, total)
 
     try:
-        result = _sync(row, provider, run, lease, tell, full=full)
+        result = _sync(row, provider, run, lease, tell, full=full, instead=instead)
     finally:
         provider.close()
     if not result.error:
@@ -78,16 +91,18 @@ def sync_prices(
 
 def _sync(
     row: Provider,
-    provider: ProviderInterface,
+    provider: CatalogReader,
     run: SyncRun | None,
     lease: Lease | None,
     tell: OnProgress,
     *,
     full: bool,
+    instead: Instead | None,
 ) -> PriceSyncResult:
     result = PriceSyncResult(provider=row.name)
-    memory = _Memory(row)
-    answers = _ask(provider, memory, result, tell, full=full)
+    memory = _Memory(row, instead)
+    # Whoever exported a catalog has judged the price list already; a part of one may well hold no price.
+    answers = _ask(provider, memory, result, tell, full=full or instead is not None, judge_list=instead is None)
     if result.error:
         return result
     tell("reading price texts", 0, 0)
@@ -108,9 +123,12 @@ def _sync(
 class _Memory:
     """A provider's models that may have a price, and what is remembered of each."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, instead: Instead | None) -> None:
         rows = AIModel.objects.filter(provider=provider).exclude(status=AIModel.Status.RETIRED)
         self.keys: dict[str, int] = dict(rows.order_by("pk").values_list("endpoint_id", "pk"))
+        self.untold = set(instead.untold) if instead else set()
+        if instead:
+            self.keys = {one: key for one, key in self.keys.items() if one in instead.ids}
         self.pricing: dict[str, ModelPricing] = {}
         self.load()
 
@@ -133,6 +151,8 @@ class _Memory:
         """Ids to ask for as usual, and those without a price that are due again."""
         usual, apart = [], []
         for endpoint_id in self.keys:
+            if endpoint_id in self.untold:
+                continue
             row = self.pricing.get(endpoint_id)
             if row is None or row.has_row is not False:
                 usual.append(endpoint_id)
@@ -159,7 +179,13 @@ class _Memory:
 
 
 def _ask(
-    provider: ProviderInterface, memory: _Memory, result: PriceSyncResult, tell: OnProgress, *, full: bool
+    provider: CatalogReader,
+    memory: _Memory,
+    result: PriceSyncResult,
+    tell: OnProgress,
+    *,
+    full: bool,
+    judge_list: bool,
 ) -> Answers:
     """Asks for prices. Trouble goes into the result, as `error` or, where nothing is wrong, as `skipped`."""
     usual, apart = memory.to_ask(full=full, now=timezone.now())
@@ -169,7 +195,8 @@ def _ask(
         if usual:
             rows = provider.fetch_prices(usual, progress=lambda done: tell("fetching prices", done, total))
             answers.take(usual, rows)
-            check_plausible(provider.name, memory.priced(), answers)
+            if judge_list:
+                check_plausible(provider.name, memory.priced(), answers)
         if apart:
             rows = provider.fetch_prices(
                 apart, apart=True, progress=lambda done: tell("fetching prices", len(usual) + done, total)

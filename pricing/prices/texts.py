@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from catalog.providers.base import NotOfferedError, PriceText, ProviderError, ProviderInterface
+from catalog.providers.base import NotOfferedError, PriceText, ProviderError
+from catalog.providers.reader import CatalogReader
 from pricing.models import ModelPricing
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class TextsRead:
     problem: str = ""
 
 
-def read_texts(provider: ProviderInterface, lacking: Iterable[str]) -> TextsRead:
+def read_texts(provider: CatalogReader, lacking: Iterable[str]) -> TextsRead:
     """Reads what the provider says about its prices. Never raises: what could be read is returned.
 
     `lacking`: endpoint ids whose own page may be read where the gallery does not list them.

@@ -1,0 +1,112 @@
+"""What the lines of an export say: a table of contents, then a record for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from catalog.exchange.file_format import BadExportError, Export
+
+Slug = Annotated[str, Field(min_length=1, max_length=50)]
+EndpointId = Annotated[str, Field(min_length=1, max_length=255)]
+Text = Annotated[str, Field(max_length=20_000)]
+
+
+class _Shape(BaseModel):
+    # What a newer cloud adds within the same format is no trouble.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Listed(_Shape):
+    """One provider's part of the table of contents: all its models, whether their records are in this file or not."""
+
+    name: Annotated[str, Field(max_length=100)]
+    ids: list[EndpointId]
+
+
+class Table(_Shape):
+    """The first line: providers by slug, and how many records follow."""
+
+    providers: dict[Slug, Listed]
+    records: int
+
+
+class ListPrice(_Shape):
+    """The provider's list price of one unit, as its price list has it."""
+
+    unit: Annotated[str, Field(max_length=60)]
+    unit_price: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+
+
+class RuleRecord(_Shape):
+    """A price rule that a person has written or decided, in force at the cloud."""
+
+    body: dict[str, Any]
+    billed_in: Annotated[str, Field(max_length=60)] = ""
+
+
+class Record(_Shape):
+    """One model. `withholds_price`: there is a price, and it can't be told from one that is the operator's own."""
+
+    provider: Slug
+    id: EndpointId
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    category: Annotated[str, Field(max_length=80)] = ""
+    description: Text = ""
+    status: Annotated[str, Field(pattern="^(active|deprecated)$")] = "active"
+    kind: Annotated[str, Field(max_length=20)] | None = None
+    tags: list[str] = []
+    thumbnail_url: Annotated[str, Field(max_length=1000)] = ""
+    updated_at: Annotated[str, Field(max_length=40)] = ""
+    metadata: dict[str, Any] = {}
+    document: dict[str, Any] | None = None
+    problem: Annotated[str, Field(max_length=500)] = ""
+    price: ListPrice | None = None
+    withholds_price: bool = False
+    price_note: Text = ""
+    billing_message: Text = ""
+    machine_type: Annotated[str, Field(max_length=40)] = ""
+    rule: RuleRecord | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Of one provider: its name, the ids of all its models, and the records of those in the file, by id."""
+
+    name: str
+    ids: list[str]
+    records: dict[str, Record] = field(default_factory=dict)
+
+
+def read_contents(export: Export) -> dict[str, Contents]:
+    """The contents by provider, all of them checked; raises BadExportError."""
+    lines = iter(export.lines())
+    try:
+        table = Table.model_validate(next(lines, None))
+        found = {slug: Contents(listed.name, listed.ids) for slug, listed in table.providers.items()}
+        count = 0
+        for line in lines:
+            record = Record.model_validate(line)
+            found[record.provider].records[record.id] = record
+            count += 1
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BadExportError("damaged", f"A record of the export makes no sense ({place or 'its shape'}).") from None
+    except KeyError:
+        raise BadExportError("damaged", "A record of the export is of a provider that it does not list.") from None
+    if count != table.records or not _complete(found.values(), whole=export.header.since == 0):
+        raise BadExportError("damaged", "The records of the export are not those that its table of contents names.")
+    return found
+
+
+def _complete(parts: Iterable[Contents], *, whole: bool) -> bool:
+    for part in parts:
+        known = set(part.ids)
+        if not part.records.keys() <= known or (whole and len(part.records) != len(known)):
+            return False
+    return True

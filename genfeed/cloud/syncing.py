@@ -1,0 +1,139 @@
+"""One sync with the cloud, and the catalog as a file: what commands, the schedule and the admin's button call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.conf import settings
+
+from catalog import sync_runs
+from catalog.exchange import file_format
+from catalog.exchange.file_format import BadExportError
+from catalog.models import SyncRun
+from genfeed.cloud import taking
+from genfeed.cloud.downloading import Asked, Cloud, CloudError, Progress
+from genfeed.cloud.taking import LacksBaseError, Taken, Trust
+from genfeed.journal.alerts import raise_alert, resolve
+from genfeed.journal.models import Alert
+from pricing.exchange import rendering
+
+ALERT = "cloud_sync_failed"
+
+
+def sync_from_cloud(
+    *,
+    trigger: str,
+    full: bool = False,
+    trust: Trust | None = None,
+    requested_by: str = "",
+    queued: Mapping[str, SyncRun] | None = None,
+    progress: Progress | None = None,
+) -> Taken:
+    """Asks the cloud for what is new and takes it in; raises CloudError, BadExportError. The old catalog stays then.
+
+    One request where nothing is new. `full`: take the whole catalog, also what is had. `queued`: runs that a person
+    has asked for, by provider; they are closed in any case.
+    """
+    waiting = dict(queued or {})
+    try:
+        taken = _sync(trigger, full, trust or Trust(), requested_by, waiting, progress or _silent)
+    except (CloudError, BadExportError) as error:
+        _close(waiting, str(error))
+        raise_alert(
+            ALERT, "cloud", "The catalog could not be brought from the cloud; the one that is here stays in use",
+            str(error), level=Alert.Level.WARNING,
+        )  # fmt: skip
+        raise
+    _close(waiting, "")
+    resolve(ALERT, "cloud")
+    return taken
+
+
+def _sync(
+    trigger: str, full: bool, trust: Trust, requested_by: str, waiting: Mapping[str, SyncRun], progress: Progress
+) -> Taken:
+    if not settings.CLOUD_URL:
+        raise CloudError("CLOUD_URL is not set. Set it to the address of a GenFeed installation, such as https://….")
+    with Cloud(settings.CLOUD_URL, settings.CLOUD_API_KEY, settings.VAR_DIR / "cloud") as cloud:
+        key = taking.trusted_key(cloud.public_key, settings.CLOUD_PUBLIC_KEY, trust)
+        state = taking.had()
+        same = state is not None and state.public_key == key and state.revision > 0 and not full
+        asked = Asked(state.revision, etag_of(state.revision, state.state)) if state and same else Asked()
+        while True:
+            content = cloud.fetch(asked, progress)
+            if content is None:
+                taking.note_answer()
+                return Taken(asked.since)
+            try:
+                # Whatever it turns out to be: what is no good would be no better as the beginning of the next one.
+                export = taking.check(content, key, trust)
+                taking.pin(key)
+                taken = taking.take(
+                    export, origin=settings.CLOUD_URL, trigger=trigger, trust=trust, requested_by=requested_by,
+                    queued=waiting, progress=progress,
+                )  # fmt: skip
+            except LacksBaseError as error:
+                cloud.forget()
+                if not asked.since:
+                    raise CloudError(str(error)) from None
+                asked = Asked()
+                continue
+            except BadExportError:
+                cloud.forget()
+                raise
+            cloud.forget()
+            return taken
+
+
+def import_file(path: Path, *, trust: Trust | None = None, progress: Progress | None = None) -> Taken:
+    """Takes the catalog in a file in; raises CloudError, BadExportError. The old catalog stays then."""
+    trust = trust or Trust()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CloudError(f"{path} can't be read: {error.strerror}.") from None
+    key = taking.trusted_key(lambda: file_format.signer(content), settings.CLOUD_PUBLIC_KEY, trust)
+    export = taking.check(content, key, trust)
+    state = taking.had()
+    if state and (state.public_key, state.revision, state.state) == (key, export.header.revision, export.header.state):
+        return Taken(state.revision)
+    taking.pin(key)
+    try:
+        return taking.take(export, origin=path.name, trigger="command", trust=trust, progress=progress)
+    except LacksBaseError as error:
+        raise CloudError(f"{error} Take a file with the whole catalog.") from None
+
+
+def export_file(path: Path, *, since: int = 0) -> tuple[int, int]:
+    """Writes the catalog of this installation into a file; its revision and size. Raises CloudError."""
+    export = rendering.refresh()
+    body = rendering.body_of(export, since=since) if export else None
+    if export is None or body is None:
+        raise CloudError("There is no catalog to export yet. Run `manage.py sync_models` first.")
+    try:
+        path.write_bytes(body)
+    except OSError as error:
+        raise CloudError(f"{path} can't be written: {error.strerror}.") from None
+    return export.revision, len(body)
+
+
+def etag_of(revision: int, state: str) -> str:
+    """The ETag by which the cloud knows an export."""
+    return rendering.Newest(revision, state).etag
+
+
+def _close(waiting: Mapping[str, SyncRun], error: str) -> None:
+    """Ends the runs that nothing came for: with the error, or because there was nothing new."""
+    for run in waiting.values():
+        lease = sync_runs.claim(run, source=settings.CLOUD_URL)
+        if lease is None:
+            continue
+        if error:
+            lease.finish(SyncRun.Status.FAILED, error=error)
+        else:
+            lease.finish(SyncRun.Status.SUCCEEDED, report={"cloud": {"news": False}})
+
+
+def _silent(_phase: str, _done: int, _total: int) -> None:
+    return

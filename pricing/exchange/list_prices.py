@@ -1,0 +1,86 @@
+"""Which of our prices are the provider's list prices, and may be told to others.
+
+A provider's price list shows an account its own discounts, without saying so; its bills say. So a price goes out as it
+is while no bill of the account shows a discount. Once one does, a price goes out only where a bill proves the list
+price: as it is, or grossed up. What is learned from bills or set by hand stays here in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pricing.counting.units import normalise_unit
+from pricing.models import BillingEvent, PricePoint
+from pricing.money import format_decimal
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What the newest bill of a model says: its unit, the list price of one, and the discount on it in percent."""
+
+    unit: str
+    unit_price: Decimal | None
+    discount: Decimal
+
+
+@dataclass(frozen=True)
+class Bills:
+    """The newest bills of an account by endpoint id, and whether it is given discounts at all."""
+
+    by_id: dict[str, Billed]
+    has_discounts: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """A list price (USD or whatever `currency` says), or None; `withheld`: there is one that can't be told."""
+
+    unit: str = ""
+    unit_price: str | None = None
+    currency: str = "USD"
+    withheld: bool = False
+
+
+def read_bills(provider_id: int) -> Bills:
+    """The newest bill of each model of a provider."""
+    newest: dict[str, Billed] = {}
+    has_discounts = False
+    rows = BillingEvent.objects.filter(provider=provider_id, superseded=False).order_by("at", "pk")
+    for endpoint_id, unit, price, percent, discount in rows.values_list(
+        "endpoint_id", "unit", "unit_price", "percent_discount", "discount"
+    ).iterator(chunk_size=5000):
+        share = Decimal(percent or 0)
+        # A discount that is not said in percent is one all the same, and can't be taken off.
+        unclear = discount > 0 and not share
+        newest[endpoint_id] = Billed(unit, Decimal(price) if price and not unclear else None, share)
+        has_discounts |= share > 0 or unclear
+    return Bills(newest, has_discounts)
+
+
+def list_price(points: Iterable[PricePoint], endpoint_id: str, bills: Bills) -> Told:
+    """The list price among a model's points (of the provider's price list, newest first)."""
+    point = next((one for one in points if one.standing in _TRUSTED), None)
+    if point is None:
+        return Told()
+    told = Told(point.raw_unit or point.unit, point.unit_price, point.currency)
+    if not bills.has_discounts:
+        return told
+    billed = bills.by_id.get(endpoint_id)
+    proven = billed.unit_price if billed and normalise_unit(billed.unit) in ("", point.unit) else None
+    if billed is None or proven is None or point.currency != "USD":
+        return Told(withheld=True)
+    ours = Decimal(point.unit_price)
+    if ours == proven or _close(ours, proven * (100 - billed.discount) / 100):
+        return Told(told.unit, format_decimal(proven), told.currency)
+    return Told(withheld=True)
+
+
+# A held price is one that nobody has believed yet.
+_TRUSTED = (PricePoint.Standing.CURRENT, PricePoint.Standing.PAST)
+
+
+def _close(one: Decimal, other: Decimal) -> bool:
+    """Equal but for the rounding of a price list."""
+    return abs(one - other) <= max(one, other) / 1000

@@ -1,0 +1,149 @@
+"""Exports, made once and kept as bytes: after every sync and every hour, never while a request waits for the whole."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+import orjson
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from catalog import revisions
+from catalog.exchange import file_format
+from catalog.exchange.signing import signing_key
+from catalog.models import Provider
+from genfeed.journal.times import rfc3339
+from pricing.exchange.records import Made, make_records
+from pricing.models import BillingEvent, ExportedModel, ExportState, RenderedExport
+
+# Increments that are kept beside the whole: installations that sync every hour ask for the same few.
+_KEPT = 30
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest export: its number, and an ETag that stands for all that it says."""
+
+    revision: int
+    state: str
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.revision}-{self.state[:32]}"'
+
+
+def newest() -> Newest | None:
+    """The newest export; None before the first."""
+    row = ExportState.objects.filter(pk=1).first()
+    return Newest(row.revision, row.state) if row and row.revision else None
+
+
+def refresh() -> Newest | None:
+    """Brings the export to what the catalog says now; None where the catalog is empty. Reads first, then writes."""
+    made_of = _sources()
+    before, _ = ExportState.objects.get_or_create(pk=1)
+    if before.made_of == made_of:
+        return newest()
+    records = make_records()
+    if not records:
+        return None
+    digests = {one.key: one.digest for one in records}
+    state = sha256(orjson.dumps([[one.provider, one.endpoint_id, digests[one.key]] for one in records])).hexdigest()
+    if state == before.state:
+        ExportState.objects.filter(pk=1, revision=before.revision).update(made_of=made_of)
+        return newest()
+    at = revisions.current()
+    revision = max(at.number if at else 0, before.revision + 1)
+    now = timezone.now()
+    body = file_format.write(
+        [_table(records, len(records)), *(one.line for one in records)],
+        signing_key(), revision=revision, since=0, state=state, made_at=rfc3339(now),
+    )  # fmt: skip
+    with transaction.atomic():
+        moved = ExportState.objects.filter(pk=1, revision=before.revision).update(
+            revision=revision, state=state, made_at=now, made_of=made_of
+        )
+        if moved:
+            _remember(records, digests, revision)
+            RenderedExport.objects.all().delete()
+            RenderedExport.objects.create(revision=revision, since=0, body=body)
+    # Where another process was faster, its export is as new as ours would have been.
+    return newest()
+
+
+def body_of(export: Newest, *, since: int) -> bytes | None:
+    """The bytes of an export since an earlier one; None where it is not the newest any more.
+
+    The whole catalog where `since` is not an earlier export, or where most of it has changed since.
+    """
+    changed = ExportedModel.objects.filter(revision__gt=since).count() if 0 < since <= export.revision else None
+    if changed is None or changed * 2 > ExportedModel.objects.count():
+        since = 0
+    kept = RenderedExport.objects.filter(revision=export.revision, since=since).first()
+    if kept:
+        return bytes(kept.body)
+    return _render(export, since) if since else None
+
+
+def _render(export: Newest, since: int) -> bytes | None:
+    of_all = ExportedModel.objects.order_by("model__provider__slug", "model__endpoint_id")
+    known = sorted(of_all.values_list("model__provider__slug", "model__endpoint_id"))
+    changed = of_all.filter(revision__gt=since).values_list("body", flat=True)
+    lines = [zlib.decompress(bytes(body)) for body in changed]
+    # Looked at last: exports only ever become newer, so all that was read before is of this one.
+    state = ExportState.objects.get(pk=1)
+    if (state.revision, state.state) != (export.revision, export.state) or state.made_at is None:
+        return None
+    body = file_format.write(
+        [_table_of(known, len(lines)), *lines],
+        signing_key(), revision=export.revision, since=since, state=export.state, made_at=rfc3339(state.made_at),
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            RenderedExport.objects.create(revision=export.revision, since=since, body=body)
+    except IntegrityError:
+        # Another process made the same: the bytes do not differ, so that ranges of both fit together.
+        pass
+    old = RenderedExport.objects.exclude(since=0).order_by("-made_at", "-pk").values_list("pk", flat=True)[_KEPT:]
+    RenderedExport.objects.filter(pk__in=list(old)).delete()
+    return body
+
+
+def _sources() -> str:
+    """Whatever an export follows from changes one of these."""
+    at = revisions.current()
+    bill = BillingEvent.objects.aggregate(newest=Max("pk"))["newest"]
+    return f"{at.number if at else 0}.{bill or 0}.{file_format.FORMAT}"
+
+
+def _remember(records: list[Made], digests: dict[int, str], revision: int) -> None:
+    known = dict(ExportedModel.objects.values_list("model_id", "digest"))
+    ExportedModel.objects.exclude(model__in=list(digests)).delete()
+    changed = [one for one in records if known.get(one.key) != digests[one.key]]
+    ExportedModel.objects.bulk_create(
+        [
+            ExportedModel(model_id=one.key, digest=digests[one.key], revision=revision, body=zlib.compress(one.line, 1))
+            for one in changed
+        ],
+        batch_size=200,
+        update_conflicts=True,
+        unique_fields=["model"],
+        update_fields=["digest", "revision", "body"],
+    )
+
+
+def _table(records: Iterable[Made], count: int) -> bytes:
+    return _table_of([(one.provider, one.endpoint_id) for one in records], count)
+
+
+def _table_of(known: Iterable[tuple[str, str]], count: int) -> bytes:
+    names = dict(Provider.objects.values_list("slug", "name"))
+    providers: dict[str, dict[str, object]] = {}
+    for slug, endpoint_id in known:
+        ids = providers.setdefault(slug, {"name": names[slug], "ids": []})["ids"]
+        ids.append(endpoint_id)  # type: ignore[attr-defined]
+    return orjson.dumps({"providers": providers, "records": count})
