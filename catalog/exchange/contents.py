@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.exchange.file_format import BadExportError, Export
@@ -64,7 +65,6 @@ class Record(_Shape):
     thumbnail_url: Annotated[str, Field(max_length=1000)] = ""
     updated_at: Annotated[str, Field(max_length=40)] = ""
     metadata: dict[str, Any] = {}
-    document: dict[str, Any] | None = None
     problem: Annotated[str, Field(max_length=500)] = ""
     price: ListPrice | None = None
     withholds_price: bool = False
@@ -76,11 +76,25 @@ class Record(_Shape):
 
 @dataclass(frozen=True)
 class Contents:
-    """Of one provider: its name, the ids of all its models, and the records of those in the file, by id."""
+    """Of one provider: its name, the ids of all its models, and the records of those in the file, by id.
+
+    `documents` are the OpenAPI documents of the records that have one, as JSON: a whole catalog of them as objects
+    would keep the garbage collector busy for a fifth of an import's time.
+    """
 
     name: str
     ids: list[str]
     records: dict[str, Record] = field(default_factory=dict)
+    documents: dict[str, bytes] = field(default_factory=dict)
+
+    def take(self, line: dict[str, Any], document: Any) -> None:
+        """Adds a model's line; raises ValidationError, or KeyError for a document that is none."""
+        record = Record.model_validate(line)
+        self.records[record.id] = record
+        if isinstance(document, dict):
+            self.documents[record.id] = orjson.dumps(document)
+        elif document is not None:
+            raise KeyError(record.id)
 
 
 def read_contents(export: Export) -> dict[str, Contents]:
@@ -91,14 +105,14 @@ def read_contents(export: Export) -> dict[str, Contents]:
         found = {slug: Contents(listed.name, listed.ids) for slug, listed in table.providers.items()}
         count = 0
         for line in lines:
-            record = Record.model_validate(line)
-            found[record.provider].records[record.id] = record
+            document = line.pop("document", None)
+            found[line["provider"]].take(line, document)
             count += 1
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise BadExportError("damaged", f"A record of the export makes no sense ({place or 'its shape'}).") from None
-    except KeyError:
-        raise BadExportError("damaged", "A record of the export is of a provider that it does not list.") from None
+    except (KeyError, TypeError, AttributeError):
+        raise BadExportError("damaged", "A record of the export is no record of a listed provider's model.") from None
     if count != table.records or not _complete(found.values(), whole=export.header.since == 0):
         raise BadExportError("damaged", "The records of the export are not those that its table of contents names.")
     return found

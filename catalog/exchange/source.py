@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+
+import orjson
 
 from catalog.exchange.contents import Contents, Record
 from catalog.models import AIModel, Provider
@@ -20,6 +21,7 @@ class ExportSource:
         self.name = provider.name
         self.source = source
         self.records = contents.records
+        self._documents = contents.documents
         self._ids = contents.ids
         unchanged = [one for one in contents.ids if one not in contents.records]
         self._rows = {
@@ -54,7 +56,9 @@ class ExportSource:
 
     def fetch_schemas(self, endpoint_ids: Sequence[str]) -> list[FetchedSchema]:
         return [
-            FetchedSchema(one, self.records[one].document, self.records[one].problem)
+            FetchedSchema(
+                one, orjson.loads(self._documents[one]) if one in self._documents else None, self.records[one].problem
+            )
             for one in endpoint_ids
             if one in self.records
         ]
@@ -106,12 +110,3 @@ def _as_known(row: AIModel) -> ListedModel:
         updated_at=row.upstream_updated_at,
         metadata=row.metadata,
     )
-
-
-def made_at(text: str) -> datetime | None:
-    """The time in a header, None where it is none."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -72,7 +72,13 @@ def keep_texts(rows: Mapping[str, ModelPricing], texts: Mapping[str, PriceText],
         if (row.price_note, row.billing_message, row.machine_type) != new:
             row.price_note, row.billing_message, row.machine_type = new
             changed.append(row)
-    ModelPricing.objects.bulk_update(changed, ["price_note", "billing_message", "machine_type"], batch_size=200)
+    # Rows that are there, upserted: far faster than one UPDATE with a CASE for each column.
+    ModelPricing.objects.bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=["model"],
+        update_fields=["price_note", "billing_message", "machine_type"],
+    )
     read = [rows[endpoint_id].pk for endpoint_id in texts if endpoint_id in rows]
     ModelPricing.objects.filter(pk__in=read).update(texts_at=now)
     return {row.model_id for row in changed}

@@ -225,11 +225,9 @@ def _write(gone: list[int], kept: list[PriceRule], new_rules: list[PriceRule]) -
 
 
 def _remember(fresh: Mapping[int, Source], pricing: Mapping[int, ModelPricing]) -> None:
-    new: list[ModelPricing] = []
-    known: list[ModelPricing] = []
-    for key, source in fresh.items():
-        row = pricing.get(key) or ModelPricing(model_id=key)
-        row.read_digest = source.digest
-        (known if key in pricing else new).append(row)
-    ModelPricing.objects.bulk_create(new, batch_size=200)
-    ModelPricing.objects.bulk_update(known, ["read_digest"], batch_size=200)
+    rows = [pricing.get(key) or ModelPricing(model_id=key) for key in fresh]
+    for row in rows:
+        row.read_digest = fresh[row.model_id].digest
+    ModelPricing.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["model"], update_fields=["read_digest"]
+    )

@@ -1,0 +1,243 @@
+"""Taking an export in: as a sync of the provider would, with what people decided here left alone."""
+
+from decimal import Decimal
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from catalog import availability, published
+from catalog.exchange.file_format import BadExportError
+from catalog.models import AIModel, SyncRun
+from genfeed.cloud.syncing import import_file
+from genfeed.cloud.taking import Trust
+from genfeed.journal.audit import SYSTEM
+from pricing.models import CloudCatalog, ModelPricing, PricePoint, PriceRule
+from pricing.prices.decisions import set_manual
+from pricing.rules.editing import retire, save_rule
+
+FLUX, VEO = "fal-ai/flux/dev", "fal-ai/veo3.1"
+RULE = {"version": 1, "charges": [{"name": "images", "price": "0.09", "per": {"of": "outputs"}}]}
+OTHER = {"version": 1, "charges": [{"name": "images", "price": "0.11", "per": {"of": "outputs"}}]}
+
+
+def picture():
+    """What a catalog says of its models, but for numbers that are an installation's own."""
+    models = AIModel.objects.order_by("endpoint_id").values_list(
+        "endpoint_id", "name", "category", "media_type", "kind", "status", "capabilities", "enabled", "price", "metadata"
+    )
+    points = PricePoint.objects.filter(standing="current").order_by("model__endpoint_id")
+    rules = PriceRule.objects.filter(state="active").order_by("model__endpoint_id")
+    return [
+        list(models),
+        list(points.values_list("model__endpoint_id", "unit", "unit_price")),
+        list(rules.values_list("model__endpoint_id", "body")),
+    ]
+
+
+def become_another_installation() -> None:
+    """Forgets the catalog, so that only what is imported is there."""
+    SyncRun.objects.all().delete()
+    AIModel.objects.all().delete()
+    CloudCatalog.objects.all().delete()
+
+
+@pytest.fixture
+def take(tmp_path):
+    def run(content: bytes, **trust):
+        path = tmp_path / "catalog.bin"
+        path.write_bytes(content)
+        taken = import_file(path, trust=Trust(**trust))
+        published.forget()
+        return taken
+
+    return run
+
+
+@pytest.fixture
+def imported(export, take):
+    """This installation after its first import."""
+    content = export()
+    become_another_installation()
+    take(content)
+    return content
+
+
+def test_an_imported_catalog_is_the_exported_one(export, take):
+    before, content = picture(), export()
+    become_another_installation()
+    taken = take(content)
+    assert taken.is_news
+    assert [(run.status, run.added) for run in taken.runs] == [("succeeded", 4)]
+    assert picture() == before
+
+
+def test_revision_and_signature_of_an_import_are_recorded(imported):
+    state = CloudCatalog.objects.get()
+    assert state.revision > 0
+    assert len(state.signature) == 88
+    assert (state.origin, bool(state.imported_at)) == ("catalog.bin", True)
+
+
+def test_taking_the_same_export_again_changes_nothing(imported, take):
+    before = picture()
+    assert not take(imported).is_news
+    assert (picture(), SyncRun.objects.count()) == (before, 1)
+
+
+def test_switches_of_this_installation_stay(imported, export, take):
+    availability.switch_models(AIModel.objects.filter(endpoint_id=FLUX), on=False, actor=SYSTEM)
+    AIModel.objects.filter(endpoint_id=FLUX).update(description="as the cloud does not say it")
+    CloudCatalog.objects.update(revision=1, state="older")
+    take(imported)
+    flux = AIModel.objects.get(endpoint_id=FLUX)
+    assert (flux.switch, flux.enabled) == ("off", False)
+    assert flux.description != "as the cloud does not say it"
+
+
+def test_a_price_set_by_hand_here_stays(imported, take):
+    flux = AIModel.objects.get(endpoint_id=FLUX)
+    set_manual(flux, unit="images", unit_price="0.5", actor=SYSTEM, reason="ours")
+    CloudCatalog.objects.update(revision=1, state="older")
+    take(imported)
+    assert PricePoint.objects.get(model=flux, standing="current").unit_price == "0.5"
+
+
+def test_a_rule_of_the_cloud_counts_where_nobody_decided_here(export, take):
+    save_rule(AIModel.objects.get(endpoint_id=FLUX), RULE, activate=True, actor=SYSTEM)
+    content = export()
+    become_another_installation()
+    take(content)
+    rule = PriceRule.objects.get(model__endpoint_id=FLUX, state="active")
+    assert (rule.source, rule.body) == ("cloud", RULE)
+    assert AIModel.objects.get(endpoint_id=FLUX).price["state"] == "ruled"
+
+
+@pytest.mark.parametrize("decision", ["another rule", "retired"])
+def test_a_rule_of_the_cloud_yields_to_a_person_of_this_installation(export, take, decision):
+    save_rule(AIModel.objects.get(endpoint_id=FLUX), RULE, activate=True, actor=SYSTEM)
+    content = export()
+    become_another_installation()
+    take(content)
+    flux = AIModel.objects.get(endpoint_id=FLUX)
+    if decision == "another rule":
+        save_rule(flux, OTHER, activate=True, actor=SYSTEM)
+    else:
+        retire(PriceRule.objects.get(model=flux, state="active"), actor=SYSTEM)
+    CloudCatalog.objects.update(revision=1, state="older")
+    take(content)
+    bodies = list(PriceRule.objects.filter(model=flux, state="active").values_list("body", flat=True))
+    assert bodies == ([OTHER] if decision == "another rule" else [])
+
+
+def test_a_rule_that_the_cloud_takes_back_gives_way_to_the_text(export, take):
+    flux = AIModel.objects.get(endpoint_id=VEO)
+    by_text = PriceRule.objects.filter(model=flux, state="active").values_list("body", flat=True).first()
+    assert by_text
+    plain = export()
+    seconds = {"version": 1, "charges": [{"name": "videos", "price": "0.9", "per": {"of": "outputs"}}]}
+    save_rule(flux, seconds, activate=True, actor=SYSTEM)
+    ruled = export()
+    become_another_installation()
+    take(ruled)
+    assert PriceRule.objects.get(model__endpoint_id=VEO, state="active").source == "cloud"
+    take(plain, older=True)
+    rule = PriceRule.objects.get(model__endpoint_id=VEO, state="active")
+    assert (rule.source, rule.body) == ("note", by_text)
+
+
+def test_an_increment_brings_what_changed_and_leaves_the_rest(small, export, take):
+    content = export()
+    revision = CloudCatalog(revision=0).revision  # nothing is imported yet
+    assert revision == 0
+    small.patch_model(FLUX, metadata={"description": "new words"}, touch=True)
+    small.delete_model(VEO)
+    from catalog.exchange import file_format
+
+    base = file_format.read(content, public_key=file_format.signer(content)).header.revision
+    call_command("sync_models", verbosity=0, stdout=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    call_command("sync_models", verbosity=0, stdout=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    part = export(since=base)
+    become_another_installation()
+    take(content)
+    taken = take(part)
+    assert len(part) < len(content)
+    assert [(run.updated, run.retired) for run in taken.runs] == [(1, 1)]
+    assert AIModel.objects.get(endpoint_id=FLUX).description == "new words"
+    assert AIModel.objects.get(endpoint_id=VEO).status == "retired"
+
+
+def test_an_increment_without_its_base_is_refused(export, take):
+    content = export()
+    AIModel.objects.filter(endpoint_id=FLUX).update(description="x")
+    from catalog.exchange import file_format
+    from catalog.revisions import publish
+
+    base = file_format.read(content, public_key=file_format.signer(content)).header.revision
+    publish("test")
+    part = export(since=base)
+    become_another_installation()
+    with pytest.raises(BadExportError) as refused:
+        take(part)
+    assert refused.value.reason == "gap"
+    assert not AIModel.objects.exists()
+
+
+def test_an_older_export_is_refused_unless_that_is_meant(imported, take):
+    CloudCatalog.objects.update(revision=10_000)
+    before = picture()
+    with pytest.raises(BadExportError) as refused:
+        take(imported)
+    assert refused.value.reason == "older"
+    assert picture() == before
+    assert take(imported, older=True).is_news
+
+
+def test_an_export_of_another_key_is_refused_unless_that_is_meant(imported, take):
+    CloudCatalog.objects.update(public_key="A" * 43 + "=")
+    with pytest.raises(BadExportError) as refused:
+        take(imported)
+    assert refused.value.reason == "key"
+    assert take(imported, new_key=True).is_news
+
+
+def test_a_configured_key_is_the_only_one_that_counts(export, take, settings):
+    content = export()
+    become_another_installation()
+    settings.CLOUD_PUBLIC_KEY = "A" * 43 + "="
+    with pytest.raises(BadExportError) as refused:
+        take(content)
+    assert refused.value.reason == "key"
+    assert not CloudCatalog.objects.exists()
+
+
+def test_a_withheld_price_leaves_the_one_that_is_known(imported, take, export):
+    listed = PricePoint.objects.get(model__endpoint_id=FLUX, standing="current").unit_price
+    from pricing.exchange import list_prices, records
+
+    withheld = list_prices.Bills({}, has_discounts=True)
+    original = records.read_bills
+    records.read_bills = lambda _provider: withheld
+    try:
+        AIModel.objects.filter(endpoint_id=FLUX).update(description="x")
+        from catalog.revisions import publish
+
+        publish("test")
+        content = export()
+    finally:
+        records.read_bills = original
+    CloudCatalog.objects.update(revision=1)
+    take(content)
+    point = PricePoint.objects.get(model__endpoint_id=FLUX, standing="current")
+    assert Decimal(point.unit_price) == Decimal(listed)
+    assert ModelPricing.objects.get(model__endpoint_id=FLUX).has_row is True
+
+
+def test_the_commands_say_what_is_wrong_and_change_nothing(imported, tmp_path):
+    before = picture()
+    broken = tmp_path / "broken"
+    broken.write_bytes(imported[:-10])
+    with pytest.raises(CommandError, match="cut off"):
+        call_command("import_catalog", str(broken))
+    with pytest.raises(CommandError, match="can't be read"):
+        call_command("import_catalog", str(tmp_path / "nothing"))
+    assert picture() == before
