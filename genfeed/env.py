@@ -75,8 +75,8 @@ def amount(name: str, default: str) -> Decimal:
 
 
 def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
-    """One of `choices`; anything else raises ImproperlyConfigured."""
-    value = text(name, default)
+    """One of `choices`; anything else raises ImproperlyConfigured. Empty counts as unset."""
+    value = text(name) or default
     if value not in choices:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of: {', '.join(choices)}.")
     return value

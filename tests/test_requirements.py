@@ -31,6 +31,7 @@ CLAIMED = [
     *numbered("APIX", 4, 8), *numbered("JOBS", *range(1, 11)), *numbered("WHIN", *range(1, 5)), *numbered("EVNT", 1),
     *numbered("RATE", 1, 2, 4, 5, 6, 8), *numbered("RTRY", *range(1, 8)), *numbered("ERRR", *range(1, 9)),
     *numbered("BTCH", 1, 2, 3, 4), *numbered("CACH", 4, 5),
+    *numbered("CORE", 3),
     *numbered("IDEM", 1, 2), *numbered("VALD", 1, 2, 3), *numbered("SECU", 3, 5, 6, 7), *numbered("OBSV", 1, 2, 3, 6),
 ]  # fmt: skip
 

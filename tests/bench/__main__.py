@@ -15,6 +15,7 @@ from tests.bench import (
     catalog,
     deliveries,
     estimates,
+    export,
     jobs,
     ledger,
     margins,
@@ -36,6 +37,7 @@ def main() -> int:
         rows += [
             *estimates.measure(var, source),
             *margins.measure(var),
+            *export.measure(var),
             *sandbox.measure(),
             *ledger.measure(),
             *reports.measure(100_000),

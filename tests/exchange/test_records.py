@@ -63,7 +63,8 @@ def test_nothing_of_clients_margins_or_selling_prices_goes_out(export, make_key)
     Client.objects.create(name="Somebody Secret", email="secret@example.com")
     make_key("models:read", client="Somebody Secret")
     selling = AIModel.objects.get(endpoint_id=FLUX).price["amount"]
-    assert selling and selling != advertised()
+    assert selling
+    assert selling != advertised()
     raw = b"".join(orjson.dumps(line) for line in file_format.read(export(), public_key=own_public_key()).lines())
     for text in ("Secret", "secret@", "margin", "gf_", f'"{selling}"', "legacy_pricing", "held_reason"):
         assert text.encode() not in raw, text
