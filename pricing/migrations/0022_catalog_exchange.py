@@ -44,7 +44,7 @@ def remove_schedules(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("catalog", "0004_stopped_for"),
-        ("pricing", "0017_daily_recommendations"),
+        ("pricing", "0021_batches"),
         ("django_q", "0019_alter_task_options_alter_ormq_key_alter_ormq_lock_and_more"),
     ]
 
