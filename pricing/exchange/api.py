@@ -22,7 +22,7 @@ _ERRORS = dict.fromkeys((400, 401, 403, 404, 416, 503), api_shapes.ErrorShape)
 
 
 @export_router.get(
-    "/catalog/export", response={200: None, **_ERRORS}, summary="Export the catalog",
+    "/catalog/export", response={200: bytes, **_ERRORS}, summary="Export the catalog",
     operation_id="export_catalog",
 )  # fmt: skip
 def export_catalog(

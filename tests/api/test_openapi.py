@@ -44,6 +44,7 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("get", "/api/v1/models/fal"),
         ("get", "/api/v1/models/{model_id}"),
         ("get", "/api/v1/models/{model_id}/price-history"),
+        ("get", "/api/v1/catalog/export"),
         ("get", "/api/v1/providers"),
         ("get", "/api/v1/balance"),
         ("get", "/api/v1/budgets"),
