@@ -20,8 +20,6 @@ FRESH = (
 
 def why_not() -> str:
     """Why the demo does not run on this database, and what to do; "" where it may."""
-    if _is_served():
-        return "GenFeed runs on this database, and its dispatcher would take the demo's jobs. Stop it first (Ctrl-C)."
     if Client.objects.filter(name__startswith=PREFIX).exists():
         return f"The demo was here before, and its ledger can't be taken back. {FRESH}"
     if count := Job.objects.filter(status__in=OPEN).count():
@@ -32,6 +30,8 @@ def why_not() -> str:
         return f"Money of clients is booked on this database, which the demo must not be mixed with. {FRESH}"
     if settings.FAL_KEY and not _is_here(settings.FAL_QUEUE_URL):
         return f"This installation has a key for fal.ai: it is for real clients. Take the key away (FAL_KEY=). {FRESH}"
+    if _is_served():
+        return "GenFeed runs on this database, and its dispatcher would take the demo's jobs. Stop it first (Ctrl-C)."
     return ""
 
 

@@ -1,65 +1,23 @@
 """The real admin in a real browser, with the real worker and sandbox behind it."""
 
 import json
-import shutil
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browser.signing_in import log_in
 from tests.prepared import copy_of_prepared
 from tests.running_app import RunningApp, running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-# Without these, Chromium asks its maker's hosts at every start.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("browser") / "var")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        chromium = shutil.which("chromium")
-        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Page]:
-    """A page whose every complaint of the browser (also of its content security policy) fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
-    context.close()
-    assert complaints == []
-
-
-def log_in(page: Page, app: RunningApp) -> None:
-    page.goto(f"{app.base_url}/admin/")
-    page.fill("#id_username", "admin")
-    page.fill("#id_password", app.password)
-    page.click("input[type=submit]")
-    page.wait_for_selector("text=Overview")
 
 
 def make_key(page: Page, app: RunningApp) -> str:

@@ -12,9 +12,7 @@ import pytest
 from playwright.sync_api import Request
 
 from genfeed.sandbox.media.making import Wish, make
-from tests.browser.test_admin_journey import browser  # noqa: F401
-from tests.prepared import copy_of_prepared
-from tests.running_app import RunningApp, running_app
+from tests.running_app import RunningApp
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -22,12 +20,6 @@ PADDING = 20_000_000
 SEEK = "video => { video.currentTime = 40; return new Promise(done => video.onseeked = () => done(video.currentTime)) }"
 LOADED = "video => video.readyState >= 1 || new Promise(done => video.onloadedmetadata = () => done(true))"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>document.title="ran"</script></svg>'
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("assets") / "var")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +48,7 @@ def long_film() -> bytes:
 def test_a_film_on_a_page_of_others_is_sought_by_ranges(
     app: RunningApp,
     api: httpx.Client,
-    browser: Any,  # noqa: F811
+    browser: Any,
 ) -> None:
     made = api.post("/api/v1/uploads", files={"file": ("film.mp4", long_film())}).json()
     assert (made["state"], made["seconds"]) == ("stored", 60.0)
@@ -95,7 +87,7 @@ def test_curl_goes_on_where_it_stopped(api: httpx.Client, tmp_path: Path) -> Non
     assert target.read_bytes() == content
 
 
-def test_an_svg_that_is_opened_runs_no_script(api: httpx.Client, browser: Any) -> None:  # noqa: F811
+def test_an_svg_that_is_opened_runs_no_script(api: httpx.Client, browser: Any) -> None:
     made = api.post("/api/v1/uploads", files={"file": ("a.svg", SVG)}).json()
     assert made["content_type"] == "image/svg+xml"
 

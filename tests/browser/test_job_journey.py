@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.test_admin_journey import app, browser, log_in, page
+from tests.browser.signing_in import log_in
 from tests.running_app import RunningApp
-
-__all__ = ["app", "browser", "page"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -17,16 +15,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 def make_paying_client(page: Page, app: RunningApp) -> str:
     """A client with a key that may run jobs, and with money; returns the key."""
     page.goto(f"{app.base_url}/admin/clients/client/add/")
-    page.fill("#id_name", "Film studio")
+    page.fill("#id_name", "Picture house")
     page.click("input[name=_save]")
     page.goto(f"{app.base_url}/admin/clients/apikey/add/")
-    page.select_option("#id_client", label="Film studio")
+    page.select_option("#id_client", label="Picture house")
     for scope in ("jobs:write", "jobs:read"):
         page.check(f"input[name=scopes][value='{scope}']")
     page.click("input[name=_save]")
     key = page.input_value("[data-testid=new-api-key]")
     page.goto(f"{app.base_url}/admin/clients/client/")
-    page.click("#result_list >> text=Film studio")
+    page.click("#result_list >> text=Picture house")
     client_id = re.search(r"/client/(\d+)/", page.url)
     assert client_id
     page.goto(f"{app.base_url}/admin/pricing/account/of-client/{client_id.group(1)}/")
@@ -74,7 +72,7 @@ def test_a_job_is_run_from_the_documentation_and_seen_to_its_end_in_the_admin(ap
         page.reload()
     assert page.inner_text("[data-testid=job-status]") == "succeeded"
     assert "a lighthouse in a storm" in page.inner_text("main")
-    page.goto(f"{app.base_url}/admin/jobs/job/?status=succeeded&client=film")
+    page.goto(f"{app.base_url}/admin/jobs/job/?status=succeeded&client=picture")
     assert job in page.inner_text("#result_list")
 
 

@@ -1,13 +1,11 @@
 """A browser opens the sandbox's files: pictures are drawn, films are decoded, sounds are decoded."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.browser.test_admin_journey import QUIET
 from tests.sandbox.caller import Caller
 from tests.sandbox_server import RunningSandbox
 
@@ -25,13 +23,11 @@ SOUND = """async url => { const bytes = await (await fetch(url)).arrayBuffer();
 
 
 @pytest.fixture
-def page(fal: Caller) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        page = browser.new_page()
-        page.goto(f"{fal.sandbox.base_url}/rest/.well-known/jwks.json")
-        yield page
-        browser.close()
+def page(fal: Caller, browser: Any) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(f"{fal.sandbox.base_url}/rest/.well-known/jwks.json")
+    yield page
+    page.close()
 
 
 @pytest.fixture

@@ -1,0 +1,226 @@
+"""Every page of the admin with something on it: read by axe, wide, narrow and dark, and photographed so.
+
+The pictures lie in the test's temporary folder; `pytest --basetemp=DIR` says where that is.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+from tests.browser.signing_in import log_in
+from tests.running_app import RunningApp
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# Rows that pages are about; a page of each stands for all of its kind.
+_ROWS = """
+import json
+from jobs.models import Job, Asset
+from pricing.models import *
+from catalog.models import AIModel, SyncRun
+from genfeed.clients.models import ApiKey, Client
+from genfeed.journal.models import Alert, AuditEvent
+from django.contrib.auth.models import User
+used = Job.objects.filter(status="succeeded", client__name__startswith="Demo: ").first()
+print(json.dumps({
+    "job": used.pk, "failed": Job.objects.filter(status="failed").first().pk, "model": used.model_id,
+    "client": used.client_id, "account": Account.objects.get(client=used.client_id).pk, "key": used.key_id,
+    "budget": Budget.objects.first().pk, "rule": MarginRule.objects.exclude(model=None).first().pk,
+    "margin": MarginRule.objects.first().pk, "price": PricePoint.objects.first().pk,
+    "recommendation": Recommendation.objects.first().pk, "bill": Bill.objects.first().pk,
+    "usage": UsageRecord.objects.first().pk, "month": used.created_at.strftime("%Y-%m"),
+    "alert": Alert.objects.first().pk, "event": AuditEvent.objects.first().pk, "sync": SyncRun.objects.first().pk,
+    "user": User.objects.first().pk,
+}))
+"""
+ADDRESSES = {
+    "start": "",
+    "profitability": "pricing/usagerecord/profitability/?period=7",
+    "profitability by client": "pricing/usagerecord/profitability/?period=7&by=client",
+    "profitability by category": "pricing/usagerecord/profitability/?period=7&by=category",
+    "profitability by provider": "pricing/usagerecord/profitability/?period=7&by=provider",
+    "profitability by day": "pricing/usagerecord/profitability/?period=7&by=day",
+    "profitability without jobs": "pricing/usagerecord/profitability/?period=days&first=2020-01-01&last=2020-01-31",
+    "usage records": "pricing/usagerecord/",
+    "usage record": "pricing/usagerecord/{usage}/change/",
+    "recommendations": "pricing/recommendation/",
+    "recommendation": "pricing/recommendation/{recommendation}/change/",
+    "policy": "pricing/recommendation/policy/",
+    "jobs": "jobs/job/",
+    "job": "jobs/job/{job}/change/",
+    "failed job": "jobs/job/{failed}/change/",
+    "refund": "jobs/job/{job}/refund/",
+    "queue": "jobs/queue/",
+    "webhooks": "jobs/webhookendpoint/",
+    "accounts": "pricing/account/",
+    "account": "pricing/account/{account}/change/",
+    "top-up": "pricing/account/{account}/move/top-up/",
+    "statement": "pricing/account/{account}/statement/{month}/",
+    "budgets": "pricing/budget/",
+    "budget": "pricing/budget/{budget}/change/",
+    "prices": "pricing/pricepoint/",
+    "price of a model": "pricing/pricepoint/model/{model}/",
+    "price rules": "pricing/pricerule/",
+    "price rule of a model": "pricing/pricerule/model/{model}/",
+    "margin rules": "pricing/marginrule/",
+    "margin rule": "pricing/marginrule/{margin}/change/",
+    "new margin rule": "pricing/marginrule/add/",
+    "bills": "pricing/bill/",
+    "bill": "pricing/bill/{bill}/change/",
+    "reconciliation": "pricing/bill/reconciliation/",
+    "coverage": "pricing/modelpricing/coverage/",
+    "existing models": "pricing/existingmodel/",
+    "equivalents": "pricing/equivalence/",
+    "calibrations": "pricing/calibration/",
+    "models": "catalog/aimodel/",
+    "model": "catalog/aimodel/{model}/change/",
+    "provider": "catalog/provider/1/change/",
+    "sync run": "catalog/syncrun/{sync}/change/",
+    "clients": "clients/client/",
+    "client": "clients/client/{client}/change/",
+    "keys": "clients/apikey/",
+    "key": "clients/apikey/{key}/change/",
+    "new key": "clients/apikey/add/",
+    "alerts": "journal/alert/",
+    "alert": "journal/alert/{alert}/change/",
+    "audit": "journal/auditevent/",
+    "audit event": "journal/auditevent/{event}/change/",
+}
+
+
+# Colours are as they will be, not on their way there; a style sheet of a script is no inline style.
+_STILL = """
+const still = new CSSStyleSheet();
+still.replaceSync("* { transition: none !important }");
+document.adoptedStyleSheets = [still];
+"""
+
+
+@pytest.fixture(scope="module")
+def rows(app: RunningApp) -> dict[str, Any]:
+    """Primary keys that addresses are filled with."""
+    found: dict[str, Any] = json.loads(app.manage("shell", "-v", "0", "-c", _ROWS).splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def signed_in(app: RunningApp, browser: Any) -> Iterator[tuple[Page, list[str]]]:
+    """One page for all of these tests, and what the browser complained of since it was emptied."""
+    context = browser.new_context(viewport=WIDE)
+    context.add_init_script(_STILL)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    log_in(page, app)
+    yield page, complaints
+    context.close()
+
+
+def findings(page: Page) -> list[str]:
+    """What axe finds serious or critical, as the page looks now."""
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {node['target']} {node['html'][:200]} {node['failureSummary'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"][:3]
+    ]
+
+
+def is_as_wide_as_its_window(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_a_page_is_readable_for_everybody_wide_narrow_and_dark(
+    app: RunningApp, signed_in: tuple[Page, list[str]], rows: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    page, complaints = signed_in
+    complaints.clear()
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+
+    answer = page.goto(f"{app.base_url}/admin/{ADDRESSES[name].format(**rows)}")
+    assert answer is not None
+    assert answer.status == 200
+    assert page.locator("h1").first.inner_text()
+    assert "UTC" in page.inner_text("body")
+    assert is_as_wide_as_its_window(page)
+    assert findings(page) == []
+    page.screenshot(path=tmp_path / "wide.png", full_page=True)
+
+    page.emulate_media(color_scheme="dark")
+    assert findings(page) == []
+    page.screenshot(path=tmp_path / "dark.png", full_page=True)
+
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(PHONE)
+    assert is_as_wide_as_its_window(page)
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("profitability without jobs", "No job"),
+        ("webhooks", "Clients add theirs"),
+        ("existing models", "manage.py"),
+        ("equivalents", "Press Look again"),
+        ("calibrations", "Plan a calibration"),
+    ],
+)
+def test_a_page_without_anything_on_it_says_what_to_do(
+    app: RunningApp, signed_in: tuple[Page, list[str]], rows: dict[str, Any], name: str, words: str
+) -> None:
+    page, _ = signed_in
+    page.goto(f"{app.base_url}/admin/{ADDRESSES[name].format(**rows)}")
+
+    assert words in page.inner_text("main")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("recommendation", "Apply"), ("recommendations", "Compute now"), ("job", "Refund"), ("policy", "Dry run")],
+)
+def test_what_a_page_is_for_is_reached_by_the_keyboard(
+    app: RunningApp, signed_in: tuple[Page, list[str]], rows: dict[str, Any], name: str, words: str
+) -> None:
+    page, _ = signed_in
+    page.set_viewport_size(WIDE)
+    page.goto(f"{app.base_url}/admin/{ADDRESSES[name].format(**rows)}")
+    # Django's link past the menu comes first.
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+
+    reached = []
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.innerText ?? ''"))
+        if words in reached[-1]:
+            break
+    assert words in reached[-1], reached
+
+
+def test_a_refund_is_shown_before_it_is_booked(
+    app: RunningApp, signed_in: tuple[Page, list[str]], rows: dict[str, Any]
+) -> None:
+    page, _ = signed_in
+    page.goto(f"{app.base_url}/admin/{ADDRESSES['refund'].format(**rows)}")
+    before = page.locator("p strong").last.inner_text()
+    page.fill("#id_amount", "0.0001")
+    page.fill("#id_reason", "the picture was not usable")
+    page.fill("#id_reference", "ticket 7")
+    page.click("[data-testid=preview]")
+
+    assert f"0.0001 USD of {before} USD go back to Demo:" in page.inner_text("[data-testid=what]")
+    page.goto(f"{app.base_url}/admin/{ADDRESSES['refund'].format(**rows)}")
+    assert page.locator("p strong").last.inner_text() == before
