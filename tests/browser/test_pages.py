@@ -45,8 +45,6 @@ ADDRESSES = {
     "start": "",
     "profitability": "pricing/usagerecord/profitability/?period=7",
     "profitability by client": "pricing/usagerecord/profitability/?period=7&by=client",
-    "profitability by category": "pricing/usagerecord/profitability/?period=7&by=category",
-    "profitability by provider": "pricing/usagerecord/profitability/?period=7&by=provider",
     "profitability by day": "pricing/usagerecord/profitability/?period=7&by=day",
     "profitability without jobs": "pricing/usagerecord/profitability/?period=days&first=2020-01-01&last=2020-01-31",
     "usage records": "pricing/usagerecord/",
@@ -103,8 +101,8 @@ DARK = {
 }  # fmt: skip
 # The menu is the same on all pages, and read once.
 BESIDE_THE_MENU = {"exclude": ["#nav-sidebar"]}
-# Rows of a list are alike; axe takes long for each.
-ONE_SCREEN_OF_ROWS = "document.querySelectorAll('#result_list tbody tr:nth-child(n+11)').forEach(row => row.remove())"
+# Rows of a table are alike; axe takes long for each.
+ONE_SCREEN_OF_ROWS = "document.querySelectorAll('tbody tr:nth-child(n+11)').forEach(row => row.remove())"
 
 
 # Colours are as they will be, not on their way there; a style sheet of a script is no inline style.
