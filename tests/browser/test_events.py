@@ -8,11 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.browser.test_admin_journey import browser
 from tests.net.servers import serving
 from tests.running_app import RunningApp, running_app
-
-__all__ = ["browser"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
