@@ -13,6 +13,7 @@ from pydantic import Field
 
 from catalog import api_shapes as shapes
 from catalog import discovery, listing, narrowing, published
+from catalog.api_status import mark_age
 from catalog.availability import SwitchResult, switch_models
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers import base
@@ -279,7 +280,7 @@ def _cached(request: HttpRequest, catalog: published.Published, render: Any) -> 
     # The same address answers every key differently; and a cache must ask, which a 304 makes cheap.
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Authorization, X-API-Key, Cookie"
-    return response
+    return mark_age(response)
 
 
 def _switch(identity: Identity, keys: list[int], *, on: bool, reason: str) -> HttpResponse:

@@ -13,8 +13,13 @@ from catalog import sync_runs
 from catalog.applying import apply_sync
 from catalog.fetching import Known, Listing, choose_schemas, fetch_schemas, read_listing
 from catalog.models import AIModel, Provider, SyncRun
-from catalog.providers import base
-from catalog.providers.base import ProviderBadAnswerError, ProviderError, ProviderNotConfiguredError
+from catalog.providers import base, calls
+from catalog.providers.base import (
+    ProviderBadAnswerError,
+    ProviderError,
+    ProviderNotConfiguredError,
+    ProviderUnavailableError,
+)
 from catalog.providers.reader import CatalogReader
 from catalog.sync_runs import Lease, LeaseLostError
 from catalog.understanding import NotUnderstood, Understood, understand
@@ -69,19 +74,23 @@ def run_sync(
         run.source = provider.source
         lease.on_progress = on_progress
         lease.more_follows = then is not None
-        _run_claimed(run, lease, provider, options, then)
+        _run_claimed(run, lease, provider, options, then, asks_provider=reader is None)
     finally:
         provider.close()
     run.refresh_from_db()
     return run
 
 
-def _run_claimed(run: SyncRun, lease: Lease, provider: CatalogReader, options: Options, then: Then | None) -> None:
+def _run_claimed(
+    run: SyncRun, lease: Lease, provider: CatalogReader, options: Options, then: Then | None, *, asks_provider: bool
+) -> None:
     standing = "Nothing was changed."
     try:
         if provider.needs_key_for_catalog and not provider.is_configured():
             raise ProviderNotConfiguredError(f"{provider.name} lists its models only with a key, and none is set.")
         listing = read_listing(provider, lease.report)
+        if asks_provider:
+            calls.note(run.provider.slug)
         _check_plausible(run.provider, listing, options)
         if options.schemas is None:
             wanted = choose_schemas(listing, _known(run.provider), full=options.full, now=timezone.now())
@@ -100,6 +109,10 @@ def _run_claimed(run: SyncRun, lease: Lease, provider: CatalogReader, options: O
             standing = "The catalog itself is published."
             _continue(run, lease, then)
     except ProviderError as error:
+        if asks_provider and isinstance(error, ProviderUnavailableError) and error.status is None:
+            # All tries of a sync met nobody: that says more than one call.
+            for _ in range(3):
+                calls.note(run.provider.slug, str(error))
         _fail(run, lease, str(error))
     except LeaseLostError as error:
         logger.warning("%s", error)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from catalog import upstreams
 from catalog.models import AIModel, Provider, SyncRun
 from catalog.providers import base
 
@@ -28,6 +29,7 @@ def provider_state(provider: Provider) -> dict[str, Any]:
         "needs_key": needs_key,
         "key_setting": base.key_setting(provider.slug),
         "source": source,
+        "standing": next((one for one in upstreams.standings() if one.name == provider.slug), None),
         "newest": runs.first(),
         "good": good,
         "late": late,

@@ -39,6 +39,21 @@ class Provider(models.Model):
         return self.name
 
 
+class Upstream(models.Model):
+    """Whether something that we depend on out there can be reached, as any process of ours last found."""
+
+    name = models.CharField(max_length=40, primary_key=True, help_text="A provider's slug, or another name.")
+    reached_at = models.DateTimeField(null=True, help_text="It answered then; late by up to half a minute.")
+    failures = models.PositiveIntegerField(default=0, help_text="Calls in a row that found no connection.")
+    reason = models.CharField(max_length=300, blank=True, help_text="What the last of them ended with.")
+    offline_since = models.DateTimeField(null=True, help_text="Empty: online.")
+    probe_at = models.DateTimeField(null=True, help_text="When it is asked again whether it is there.")
+    sync_at = models.DateTimeField(null=True, help_text="It is back: when its catalog is caught up.")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AIModel(models.Model):
     """One endpoint of a provider that can be called.
 

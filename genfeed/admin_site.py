@@ -79,7 +79,8 @@ class GenFeedAdminSite(admin.AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         from django.conf import settings
 
-        return super().each_context(request) | {"sandbox_active": settings.SANDBOX_ACTIVE}
+        own = {"sandbox_active": settings.SANDBOX_ACTIVE, "mode": settings.GENFEED_MODE}
+        return super().each_context(request) | own
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from genfeed.overview import overview

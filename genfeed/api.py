@@ -13,6 +13,8 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
 from catalog.api import admin_router, models_router
+from catalog.api_own_keys import own_keys_router
+from catalog.api_status import status_router
 from genfeed import metrics
 from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
@@ -90,6 +92,8 @@ api.add_router("", export_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)
 api.add_router("", keys_router)
+api.add_router("", own_keys_router)
+api.add_router("", status_router)
 api.add_router("", money_router)
 api.add_router("", usage_router)
 api.add_router("/admin", erasure_router)

@@ -6,7 +6,7 @@ The six-hour schedule, the admin's button, the API and `manage.py sync_models` a
 from collections.abc import Callable
 from typing import Any
 
-from catalog import discovery, reporting
+from catalog import discovery, reporting, upstreams
 from catalog.exchange.source import ExportSource
 from catalog.models import AIModel, SyncRun
 from catalog.sync_runs import Lease
@@ -26,7 +26,10 @@ def sync_everything(
 
     Trouble with prices leaves the old ones and does not fail the run, whose catalog is published by then.
     """
-    return discovery.run_sync(run, options=options, on_progress=on_progress, then=_prices)
+    try:
+        return discovery.run_sync(run, options=options, on_progress=on_progress, then=_prices)
+    finally:
+        upstreams.flush()
 
 
 def sync_from(

@@ -12,12 +12,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from catalog import narrowing, published
+from catalog import narrowing, published, upstreams
 from catalog.providers import queue
 from catalog.validation_problems import Problem
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
+from genfeed.clients.provider_keys import OwnKey
 from jobs.assets import inline
 from jobs.assets.models import Handover
 from jobs.assets.references import ids_in
@@ -27,6 +28,7 @@ from jobs.metrics import observe_accepted
 from jobs.models import Job
 from jobs.null_characters import refuse_null_characters
 from jobs.outgoing import SAFETY, digest_of, outgoing_input
+from jobs.own_keys import choose_key
 from jobs.stored_results import (
     charge_share,
     find_stored,
@@ -60,6 +62,7 @@ class Wanted:
     """What a client asks for. `max_price` in nano-USD; `media`: facts about input files, as estimates take them.
 
     `cache`: whether a stored result will do: "" no, "seed" where the seed is fixed, "any_seed" always.
+    `provider_key`: a key of the client's own for this request alone, in clear; "" for the one that is set.
     """
 
     model: str
@@ -72,6 +75,7 @@ class Wanted:
     low_priority: bool = False
     idempotency_key: str = ""
     body_digest: str = ""
+    provider_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Prepared:
     outgoing: dict[str, Any]
     cache_digest: str | None = None
     may_reuse: bool = False
+    own_key: OwnKey | None = None
 
 
 def accept(
@@ -100,6 +105,7 @@ def accept(
     prepared = prepare(wanted, caller)
     if stored := find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None:
         return _answer_from(stored, prepared, caller, beside, now=now or timezone.now())
+    _refuse_offline(prepared.facts.provider)
     with inline.kept(prepared.outgoing, caller.client_id) as outgoing, transaction.atomic(durable=True):
         prepared = replace(prepared, outgoing=outgoing)
         job = write(prepared, caller, now=now or timezone.now())
@@ -117,6 +123,8 @@ def _answer_from(
 ) -> Job:
     """A job that has ended already, with the output of another one."""
     job = make_job(prepared, caller, account_of(caller.client_id), now=now)
+    # Nobody is asked for it.
+    job.own_key = ""
     with transaction.atomic(durable=True):
         finish_from(job, stored)
         if beside:
@@ -142,12 +150,9 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         raise ApiError(
             "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."
         )
-    if not queue.has_key(entry.provider):
-        raise ApiError(
-            "not_configured",
-            f"This installation has no key for {entry.provider}, so nothing can be run.",
-            f"The operator has to set one ({queue.key_setting(entry.provider)}); models and estimates work without.",
-        )
+    if not wanted.cache:
+        _refuse_offline(entry.provider)
+    own_key = choose_key(entry.provider, caller.client_id, wanted.provider_key)
     facts = facts_of(entry.pk)
     try:
         own = own_files.look_up(wanted.input, caller.client_id)
@@ -174,6 +179,20 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         outgoing=outgoing,
         cache_digest=digest,
         may_reuse=wanted.cache == "any_seed" or (wanted.cache == "seed" and has_fixed_seed(filled, facts.inputs)),
+        own_key=own_key,
+    )
+
+
+def _refuse_offline(provider: str) -> None:
+    """In core mode nothing waits for a connection that is not there; in cloud mode short outages are waited out."""
+    if settings.GENFEED_MODE != "core" or upstreams.is_online(provider):
+        return
+    raise ApiError(
+        "offline",
+        f"{provider} can't be reached from here right now, so nothing can be run there.",
+        "Nothing was accepted or held. Models, estimates and reports go on from the local copy; whether it is back is "
+        "tried every minute (see /api/v1/status).",
+        retry_after=30,
     )
 
 
@@ -205,7 +224,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
 
 def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datetime) -> Job:
     """The row of a job, not saved. Where its `next_at` is ahead, a Handover belongs to it."""
-    wanted, facts = prepared.wanted, prepared.facts
+    wanted, facts, key = prepared.wanted, prepared.facts, prepared.own_key
     return Job(
         id=new_id("job"),
         client_id=caller.client_id,
@@ -231,6 +250,10 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         body_digest=wanted.body_digest,
         token=secrets.token_urlsafe(32),
         deadline_seconds=prepared.deadline,
+        account=key.fingerprint if key else "",
+        own_key=key.sealed if key else "",
+        key_source=key.source if key else "",
+        key_hint=key.hint if key else "",
         created_at=now,
         # Its files are brought to the provider first.
         next_at=now + timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS) if ids_in(prepared.outgoing) else now,

@@ -1,5 +1,6 @@
 """Jobs over HTTP: made, read, listed, canceled."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
 from jobs.idempotency import digest_of_request, key_of, once
 from jobs.models import Job
+from jobs.own_keys import HEADER
 from jobs.rendering import job_bytes, render_job
 
 jobs_router = Router(tags=["Jobs"])
@@ -50,6 +52,7 @@ class JobFilters(Schema):
 def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
     """Accepts one generation request, reserves what it may cost, and answers at once; the job runs in the background.
 
+    In core mode `X-Provider-Key` carries a key of your own at the model's provider for this job alone.
     Send an `Idempotency-Key` to be able to repeat the request without running it twice. Any answer but 201 means that
     nothing was accepted, nothing runs and nothing is charged.
     """
@@ -127,7 +130,7 @@ def cancel_job(request: HttpRequest, job_id: str) -> HttpResponse:
 
 
 def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:
-    return read_wanted(
+    wanted = read_wanted(
         body.model,
         input=body.input,
         media=body.media,
@@ -139,6 +142,7 @@ def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:
         idempotency_key=key_of(request),
         body_digest=digest_of_request(request),
     )
+    return replace(wanted, provider_key=request.headers.get(HEADER, "").strip())
 
 
 def _caller(request: HttpRequest) -> Caller:

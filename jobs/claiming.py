@@ -5,6 +5,7 @@ Claims are leases: what a claim says is undone by time, so a dispatcher that die
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict, deque
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from catalog.providers import queue
 from genfeed.clients.models import Client
 from jobs import gate
 from jobs.models import IN_FLIGHT, Job, Status
+from jobs.own_keys import gate_name
 from pricing import sql
 
 # Of one client: single jobs before those of its batches, and older batches before newer ones.
@@ -29,7 +31,7 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.CLAIM_LEASE_SECONDS)
 
 
-_PROVIDERS = "SELECT DISTINCT provider FROM jobs_job WHERE status = 'queued' AND next_at <= %s"
+_ACCOUNTS = "SELECT DISTINCT provider, account FROM jobs_job WHERE status = 'queued' AND next_at <= %s"
 _DUE = """
 SELECT id FROM jobs_job
 WHERE next_at <= %s AND status IN ('submitting', 'submitted', 'running', 'canceling') ORDER BY next_at LIMIT %s
@@ -49,25 +51,37 @@ def claim_queued(limit: int) -> list[Job]:
     if limit <= 0:
         return []
     claimed: list[Job] = []
-    for (provider,) in sql.rows(_PROVIDERS, timezone.now()):
+    accounts = sql.rows(_ACCOUNTS, timezone.now())
+    if len(accounts) > 1:
+        # What one key has waiting must not keep the others from their turn.
+        random.shuffle(accounts)
+    for provider, account in accounts:
         # First without the lock: while the account's places are taken, nobody is kept waiting by looking on.
-        if queue.is_runnable(provider) and _in_flight(provider).count() < queue.most_at_once(provider):
-            claimed += _claim_of(provider, limit - len(claimed))
+        if queue.is_runnable(provider) and _in_flight(provider, account).count() < queue.most_at_once(provider):
+            claimed += _claim_of(provider, account, limit - len(claimed))
     return claimed
 
 
-def _claim_of(provider: str, limit: int) -> list[Job]:
+def _claim_of(provider: str, account: str, limit: int) -> list[Job]:
+    if limit <= 0:
+        return []
     with transaction.atomic(durable=True):
         now = timezone.now()
-        gated = gate.gate_of(provider)
+        gated = gate.gate_of(gate_name(provider, account))
         allowed = gate.room(gated, now)
-        busy = Counter(dict(_in_flight(provider).values_list("client_id").annotate(n=Count("pk"))))
-        free = min(limit, queue.most_at_once(provider) - busy.total())
+        # Places are counted by key at the provider, and by client whatever its keys are.
+        busy: Counter[int] = Counter()
+        taken = 0
+        in_flight = Job.objects.filter(provider=provider, status__in=IN_FLIGHT).order_by()
+        for client_id, of, n in in_flight.values_list("client_id", "account").annotate(n=Count("pk")):
+            busy[client_id] += n
+            taken += n if of == account else 0
+        free = min(limit, queue.most_at_once(provider) - taken)
         if allowed is not None:
             free = min(free, allowed)
         if free <= 0:
             return []
-        chosen = _choose(provider, free, busy, now)
+        chosen = _choose(provider, account, free, busy, now)
         if not chosen:
             return []
         rows = Job.objects.filter(pk__in=chosen, status=Status.QUEUED)
@@ -91,14 +105,14 @@ def _claim_of(provider: str, limit: int) -> list[Job]:
         return sorted(jobs, key=lambda job: order[job.pk])
 
 
-def _in_flight(provider: str) -> QuerySet[Job]:
-    return Job.objects.filter(provider=provider, status__in=IN_FLIGHT).order_by()
+def _in_flight(provider: str, account: str) -> QuerySet[Job]:
+    return Job.objects.filter(provider=provider, account=account, status__in=IN_FLIGHT).order_by()
 
 
-def _choose(provider: str, free: int, busy: Counter[int], now: datetime) -> list[str]:
+def _choose(provider: str, account: str, free: int, busy: Counter[int], now: datetime) -> list[str]:
     """Ids of the jobs to send next: round and round the clients, those with the fewest in flight first."""
     ranked = (
-        Job.objects.filter(provider=provider, status=Status.QUEUED, next_at__lte=now)
+        Job.objects.filter(provider=provider, account=account, status=Status.QUEUED, next_at__lte=now)
         .annotate(place=Window(RowNumber(), partition_by=[F("client_id")], order_by=_OWN_ORDER))
         .filter(place__lte=free)
         .order_by("place", "id")

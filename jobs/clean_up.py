@@ -8,14 +8,24 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs import idempotency
-from jobs.models import ProviderAnswer
+from jobs.models import ProviderAnswer, ProviderGate
 
 _AT_ONCE = 1000
 
 
 def clean_up(*, now: datetime | None = None) -> dict[str, int]:
-    """Deletes kept answers of idempotency keys and provider answers that are past their time; counts of both."""
-    return {"idempotent_answers": idempotency.forget_old(), "provider_answers": forget_answers(now=now)}
+    """Deletes kept answers of idempotency keys, provider answers and own keys' gates past their time; counts."""
+    return {
+        "idempotent_answers": idempotency.forget_old(),
+        "provider_answers": forget_answers(now=now),
+        "gates": forget_gates(now=now),
+    }
+
+
+def forget_gates(*, now: datetime | None = None) -> int:
+    """Deletes gates of clients' own keys that nothing has happened at for a week; returns how many."""
+    until = (now or timezone.now()) - timedelta(days=7)
+    return ProviderGate.objects.filter(name__contains=":", changed_at__lt=until).delete()[0]
 
 
 def forget_answers(*, now: datetime | None = None) -> int:

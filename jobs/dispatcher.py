@@ -18,13 +18,16 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
+from catalog import upstreams
 from catalog.providers import queue
+from catalog.providers.probing import probe
 from catalog.providers.queue import QueueInterface
 from genfeed.journal import request_ids
 from jobs import canceling, failures, recovering, submitting, watching
 from jobs.assets.pool import FetchPool
 from jobs.batches.sweeping import sweep_batches
 from jobs.claiming import claim_due, claim_queued, overdue_in_queue
+from jobs.connections import Connections
 from jobs.finishing import fail
 from jobs.models import Job, Status
 
@@ -59,12 +62,13 @@ def step_for(job: Job) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class _Came:
-    """What a call brought; `again`: it could not be written down before."""
+    """What a call brought; `again`: it could not be written down before; `is_asked`: there was a call at all."""
 
     step: Step
     job: Job
     outcome: Any
     again: bool = False
+    is_asked: bool = True
 
 
 class Dispatcher:
@@ -74,7 +78,7 @@ class Dispatcher:
         self._threads = threads or settings.DISPATCH_THREADS
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="provider")
         self._done: queues.SimpleQueue[_Came] = queues.SimpleQueue()
-        self._providers: dict[str, QueueInterface] = {}
+        self._connections = Connections()
         self._files = FetchPool()
         self._running = 0
         self._swept = 0.0
@@ -99,16 +103,24 @@ class Dispatcher:
         """Writes down what has come, then starts what is to do; whether there was anything."""
         came = self._apply_all()
         # Before anything is claimed: what is claimed is on its way at once, or a kill finds it claimed and unsent.
-        self._open_providers()
+        self._connections.prepare()
         begun = self._begin(claim_queued(self._free), SUBMIT)
         begun += self._begin(claim_due(self._free))
         files = self._files.tick()
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._swept = time.monotonic()
+            self._look_out()
             for job in overdue_in_queue():
                 fail(job, failures.QUEUE_TIMEOUT)
             sweep_batches()
         return bool(came or begun or files)
+
+    def _look_out(self) -> None:
+        """Writes down what calls found of the way to the providers; asks those that are away whether they are back."""
+        upstreams.flush()
+        for name, address in upstreams.claim_probes():
+            self._pool.submit(probe, name, address)
+        upstreams.catch_up()
 
     def until_quiet(self) -> None:
         """Rounds until nothing is under way and nothing is due at this moment; for whoever drives it by hand."""
@@ -122,8 +134,7 @@ class Dispatcher:
             self._apply_all()
         self._files.drain()
         self._pool.shutdown()
-        for provider in self._providers.values():
-            provider.close()
+        self._connections.close()
 
     @property
     def _free(self) -> int:
@@ -132,13 +143,19 @@ class Dispatcher:
     def _begin(self, jobs: list[Job], step: Step | None = None) -> int:
         for job in jobs:
             self._running += 1
-            self._pool.submit(self._call, step or step_for(job), job)
+            chosen = step or step_for(job)
+            try:
+                provider = self._connections.take(job)
+            except Exception as error:
+                self._done.put(_Came(chosen, job, error, is_asked=False))
+                continue
+            self._pool.submit(self._call, chosen, provider, job)
         return len(jobs)
 
-    def _call(self, step: Step, job: Job) -> None:
+    def _call(self, step: Step, provider: QueueInterface, job: Job) -> None:
         request_ids.begin()
         try:
-            outcome = step.ask(self._providers[job.provider], job)
+            outcome = step.ask(provider, job)
         except Exception as error:
             outcome = error
         self._done.put(_Came(step, job, outcome))
@@ -164,6 +181,8 @@ class Dispatcher:
     def _apply(self, came: _Came) -> None:
         step, job, outcome = came.step, came.job, came.outcome
         self._running -= 1
+        if came.is_asked and not came.again:
+            self._connections.give_back(job)
         request_ids.begin()
         if isinstance(outcome, Exception) and not isinstance(outcome, queue.QueueError):
             # The lease ends by itself: the job is looked at again, and other jobs go on.
@@ -181,8 +200,3 @@ class Dispatcher:
             raise
         except Exception:
             logger.exception("job %s could not be brought forward", job.pk)
-
-    def _open_providers(self) -> None:
-        for slug in queue.runnable():
-            if slug not in self._providers:
-                self._providers[slug] = queue.open_queue(slug)

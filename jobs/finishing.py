@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import SchemaVersion
-from catalog.providers.queue import Answer, Result
-from jobs import calibrating, failures
+from catalog.providers.queue import Answer, KeyRefusedError, Result
+from jobs import calibrating, failures, own_keys
 from jobs.answers import keep
 from jobs.assets.finding import Found, files_in
 from jobs.assets.writing import make_assets, named
@@ -25,7 +25,7 @@ from jobs.quarantine import tell_quarantine
 from jobs.transitions import move
 from pricing import sql
 from pricing.estimates.facts import facts_of
-from pricing.ledger.settling import release, settle
+from pricing.ledger.settling import at_most, release, settle
 from pricing.money import format_decimal
 from pricing.settling.amounts import amounts_at_end
 from pricing.settling.frozen import read_frozen
@@ -62,7 +62,10 @@ def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
         return fail(job, failures.NO_MEDIA, units=result.units, answer=result.answer, first=first)
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
         return canceled(job, units=result.units, answer=result.answer, first=first)
-    return fail(job, failures.failure_of(result), units=result.units, answer=result.answer, first=first)
+    failure = failures.failure_of(result)
+    if failure is failures.OUR_ACCOUNT and job.account:
+        failure = own_keys.failure_of(job, KeyRefusedError("refused with the result"))
+    return fail(job, failure, units=result.units, answer=result.answer, first=first)
 
 
 def insist(job: Job, end: Callable[[Job], bool]) -> bool:
@@ -127,7 +130,7 @@ def _end(
         units=units,
     )
     # What the ledger will charge at most; it is told the whole, so that it books what is above as our loss.
-    charge = min(amounts.charge, job.hold_amount)
+    charge = at_most(amounts.charge, job.hold_amount)
     # Runs of a calibration are to find out what is right: no bill of theirs is strange.
     ours = calibrating.is_ours(job)
     quarantine = "" if ours else amounts.quarantine[:300]

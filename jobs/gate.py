@@ -1,4 +1,4 @@
-"""The gate to a provider: a circuit breaker and the order in which dispatchers choose work, both rows in the database.
+"""The gate to a provider by one key: a circuit breaker and the order in which dispatchers choose work, both a row.
 
 Failures in a row open it for a while; then one job is tried, and its success closes it. An account that can't pay, or a
 key that is not accepted, opens it for longer at once.
@@ -24,6 +24,7 @@ FAILURES = 5
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=2)
 BLOCKED_WAIT = timedelta(minutes=5)
+OWN_KEY_WAIT = timedelta(seconds=5)
 
 
 def gate_of(provider: str) -> ProviderGate:
@@ -50,9 +51,11 @@ def note_success(provider: str) -> None:
         return
     failed = ProviderGate.objects.filter(name=provider, failures__gt=0)
     if failed.update(failures=0, open_until=None, reason="", changed_at=timezone.now()):
-        resolve("provider_unreachable", provider)
-        resolve("provider_locked", provider)
-        resolve("provider_key_refused", provider)
+        slug, _, account = provider.partition(":")
+        resolve("provider_unreachable", slug)
+        if not account:
+            resolve("provider_locked", slug)
+            resolve("provider_key_refused", slug)
 
 
 def note_failure(provider: str, reason: str) -> None:
@@ -65,10 +68,11 @@ def note_failure(provider: str, reason: str) -> None:
         return
     wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(gate.failures - FAILURES, 10))
     ProviderGate.objects.filter(name=provider).update(open_until=now + wait)
+    slug = provider.partition(":")[0]
     raise_alert(
         "provider_unreachable",
-        provider,
-        f"{provider} does not take our requests",
+        slug,
+        f"{slug} does not take our requests",
         f"{gate.failures} submits in a row failed; the last: {reason}. Jobs wait; one is tried every "
         f"{int(wait.total_seconds())} s.",
         level=Alert.Level.CRITICAL,
@@ -87,7 +91,19 @@ def block(provider: str, code: str, title: str, text: str) -> None:
 
 
 def block_for(provider: str, error: QueueError) -> None:
-    """Blocks for what a provider said of our account: that it can't pay, or that it does not know our key."""
+    """Blocks for what a provider said of our account: that it can't pay, or that it does not know our key.
+
+    A client's own key is the client's to mend: nobody else is told, and soon another job tries it.
+    """
+    if ":" in provider:
+        ProviderGate.objects.get_or_create(name=provider)
+        ProviderGate.objects.filter(name=provider).update(
+            failures=F("failures") + FAILURES,
+            open_until=timezone.now() + OWN_KEY_WAIT,
+            reason=str(error)[:300],
+            changed_at=timezone.now(),
+        )
+        return
     if isinstance(error, LockedError):
         code, title = "provider_locked", f"Our balance at {provider} is exhausted"
         text = "Top it up; jobs go on by themselves within minutes, or at once by “Try now” on the queue's page."

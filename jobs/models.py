@@ -76,6 +76,12 @@ class Job(models.Model):
         max_length=64, help_text="In the address that the provider calls back; nobody else has it."
     )
 
+    # Whose key it runs with (jobs.own_keys). All empty: the installation's.
+    account = models.CharField(max_length=24, blank=True, help_text="The fingerprint of the key.")
+    own_key = models.TextField(blank=True, help_text="The key, sealed; erased when the job ends.")
+    key_source = models.CharField(max_length=7, blank=True, help_text="client: kept for it; request: came with it.")
+    key_hint = models.CharField(max_length=4, blank=True, help_text="The key's last characters.")
+
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(
         null=True, help_text="Right before the submit was sent: from then on it may be there."
@@ -202,7 +208,9 @@ class ProviderAnswer(models.Model):
 class ProviderGate(models.Model):
     """Whether work may go to a provider by one key: the circuit breaker that all processes share."""
 
-    name = models.CharField(max_length=120, primary_key=True, help_text="Provider's slug, and whose key.")
+    name = models.CharField(
+        max_length=120, primary_key=True, help_text="Provider's slug; :fingerprint of the key where it is a client's."
+    )
     failures = models.PositiveIntegerField(default=0, help_text="In a row.")
     open_until = models.DateTimeField(null=True, help_text="No submit before then; afterwards one is tried.")
     reason = models.CharField(max_length=300, blank=True)

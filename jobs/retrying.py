@@ -23,6 +23,12 @@ def retry(job: Job, *, actor: Actor, reason: str) -> Job:
         raise ApiError("conflict", f"The job is {job.status}.", "Only failed and canceled jobs can be run again.")
     if not reason.strip():
         raise ApiError("invalid_request", "A reason is missing.", "Say why: it stays in the audit.")
+    if job.key_source == "request":
+        raise ApiError(
+            "conflict",
+            "The job came with a provider key of its own, which was erased when it ended.",
+            "Its client can send the request again with the key.",
+        )
     key = ApiKey.objects.select_related("client").filter(pk=job.key_id or 0).first()
     if key is None or key.state != "active" or not key.client.is_active:
         raise ApiError(

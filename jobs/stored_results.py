@@ -107,7 +107,12 @@ def charge_share(job: Job, needed: Reservation) -> None:
 
 
 def share_of(price: int | None) -> int:
-    """What a stored result costs, of a price in nano-USD: CACHE_PRICE_PERCENT of it, half a nano rounded up."""
+    """What a stored result costs, of a price in nano-USD: CACHE_PRICE_PERCENT of it, half a nano rounded up.
+
+    Nothing in core mode, where the provider is paid, and has done nothing.
+    """
+    if settings.GENFEED_MODE == "core":
+        return 0
     return to_nano(to_usd(price or 0) * settings.CACHE_PRICE_PERCENT / 100)
 
 

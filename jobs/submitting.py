@@ -27,6 +27,7 @@ from jobs.finishing import canceled, fail, insist
 from jobs.metrics import observe_submitted
 from jobs.models import Job, Status
 from jobs.orphans import note_orphan
+from jobs.own_keys import failure_of, gate_of, note_refusal
 from jobs.pace import next_look
 from jobs.transitions import move, touch
 
@@ -66,12 +67,12 @@ def webhook_url(job: Job) -> str:
 def apply(job: Job, outcome: Submitted | QueueError) -> None:
     """Writes down what became of a submit."""
     if isinstance(outcome, Submitted):
-        gate.note_success(job.provider)
+        gate.note_success(gate_of(job))
         if not adopt(job, outcome.request, position=outcome.queue_position, answer=outcome.answer):
             _too_late(job, outcome)
     elif isinstance(outcome, NotAcceptedError):
         if not isinstance(outcome, NotSentError):
-            gate.note_failure(job.provider, str(outcome))
+            gate.note_failure(gate_of(job), str(outcome))
         _requeue(job, outcome)
     elif isinstance(outcome, LockedError | KeyRefusedError):
         _our_account(job, outcome)
@@ -79,7 +80,7 @@ def apply(job: Job, outcome: Submitted | QueueError) -> None:
         failure, answer = failures.refused_submit(outcome.status, outcome.detail), outcome.answer
         insist(job, lambda job: fail(job, failure, answer=answer))
     else:
-        gate.note_failure(job.provider, str(outcome))
+        gate.note_failure(gate_of(job), str(outcome))
         with transaction.atomic(durable=True):
             keep(job, outcome.answer or Answer("submit", 0, body=str(outcome)))
             # From here on `recovering` looks for it.
@@ -151,9 +152,15 @@ def _requeue(job: Job, error: NotAcceptedError) -> None:
 
 
 def _our_account(job: Job, error: QueueError) -> None:
-    """401 and 403 are our problem: a person is told, nothing more is sent for a while, and the client loses nothing."""
-    gate.block_for(job.provider, error)
-    insist(job, lambda job: fail(job, failures.OUR_ACCOUNT, answer=error.answer))
+    """401 and 403 are our problem: a person is told, nothing more is sent for a while, and the client loses nothing.
+
+    With a key of the client's own they are the client's, who is told which key it is.
+    """
+    gate.block_for(gate_of(job), error)
+    if job.account:
+        note_refusal(job, error)
+    failure = failure_of(job, error) if job.account else failures.OUR_ACCOUNT
+    insist(job, lambda job: fail(job, failure, answer=error.answer))
 
 
 def _too_late(job: Job, outcome: Submitted) -> None:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
-from jobs.models import Job, JobEvent, Status
+from jobs.models import ENDED, Job, JobEvent, Status
 from pricing import sql
 
 FOLLOWS: dict[str, frozenset[str]] = {
@@ -39,6 +39,9 @@ def move(job: Job, to: str, *, event: str = "", data: dict[str, Any] | None = No
 
     `event` names the event that tells of it, `columns` what else changes with it. The job at hand is kept up to date.
     """
+    if to in ENDED and job.own_key:
+        # Nothing more is asked of the provider for it.
+        columns["own_key"] = ""
     if to not in FOLLOWS[job.status]:
         raise NotAllowedError(f"{job.id}: {job.status} is not followed by {to}")
     return _change(job, event=event, data=data or {}, columns={"status": to, **columns})

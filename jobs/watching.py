@@ -23,6 +23,7 @@ from jobs.answers import keep
 from jobs.canceling import begin_cancel
 from jobs.finishing import canceled, fail, finish, insist
 from jobs.models import Job, Status
+from jobs.own_keys import gate_of, note_refusal
 from jobs.pace import next_look
 from jobs.transitions import move, touch
 
@@ -118,7 +119,9 @@ def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
     wait = next_look(job.looks + 2)
     if isinstance(error, KeyRefusedError):
         # Whatever was sent goes on there; we see it again with a key that is right.
-        gate.block_for(job.provider, error)
+        gate.block_for(gate_of(job), error)
+        if job.account:
+            note_refusal(job, error)
         wait = timedelta(seconds=30)
     with transaction.atomic(durable=True):
         if job.looks == 0:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
@@ -39,6 +40,7 @@ def get_balance(request: HttpRequest) -> HttpResponse:
             "currency": "USD",
             **shown,
             "usable": format_usd(max(0, account.available + account.credit_line)),
+            "enforced": settings.GENFEED_MODE == "cloud",
             "open_jobs": account.open_holds + account.open_batch_holds,
             "funding": account.funding,
             "billing": account.billing,

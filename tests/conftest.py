@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client as HttpClient
 
-from catalog import discovery, published, sync_runs
+from catalog import discovery, published, sync_runs, upstreams
 from catalog.models import SyncRun
 from genfeed.clients import keys, uses
 from genfeed.clients.limits import reads, strangers
@@ -103,7 +103,7 @@ def _forget_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget_all() -> None:
-    for module in (published, facts, history, quotes, reads, refusals, strangers, uses):
+    for module in (published, upstreams, facts, history, quotes, reads, refusals, strangers, uses):
         module.forget()
     keys._cache.clear()
 

@@ -65,6 +65,11 @@ class RunningSandbox:
         """Switch faults on; those not named stay as they are."""
         return self._control("POST", "faults", switches)
 
+    def account(self, key: str, name: str, *, balance: float = 1_000, admin: bool = False) -> str:
+        """One more account, with one key, which is returned; asked again, its terms change."""
+        self._control("POST", "accounts", {"key": key, "name": name, "balance": balance, "admin": admin})
+        return key
+
     def clear_faults(self) -> None:
         """Switch all faults off, and forget the rate limit windows."""
         self._control("DELETE", "faults")
@@ -106,7 +111,7 @@ class RunningSandbox:
         return self._control("GET", "webhooks")["attempts"]
 
     def requests(self) -> list[dict[str, Any]]:
-        """The calls since the last reset, oldest first: method, path, query, had_key, status, fault."""
+        """The calls since the last reset, oldest first: method, path, query, had_key, key_id, status, fault."""
         return self._control("GET", "requests")["requests"]
 
     def request_counts(self) -> dict[str, int]:

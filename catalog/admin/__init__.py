@@ -1,3 +1,3 @@
 """The catalog's pages in Django admin; importing them registers them."""
 
-from catalog.admin import models, providers  # noqa: F401
+from catalog.admin import models, own_keys, providers  # noqa: F401

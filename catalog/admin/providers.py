@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from catalog import discovery, sync_runs
 from catalog.availability import HELD_WORDS
+from catalog.configuration import configuration_of
 from catalog.freshness import provider_state
 from catalog.models import Provider, SyncRun
 from catalog.newcomers import validate_new_models
@@ -113,6 +114,7 @@ class ProviderAdmin(ReadOnlyAdmin):
         context = {
             "title": provider.name,
             "state": provider_state(provider),
+            "configuration": configuration_of(provider.slug),
             "runs": SyncRun.objects.filter(provider=provider).defer("report")[:10],
             "may_switch": request.user.has_perm("catalog.switch_aimodel"),
             "may_sync": base.is_registered(provider.slug) and request.user.has_perm("catalog.sync_provider"),

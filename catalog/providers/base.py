@@ -160,7 +160,7 @@ class AccountBalance:
 
 @dataclass(frozen=True)
 class KeyCheck:
-    """`state` is one of catalog.models.Provider.KeyState; `detail` a sentence."""
+    """`state` is one of catalog.models.Provider.KeyState, or `exhausted`; `detail` a sentence."""
 
     state: str
     detail: str

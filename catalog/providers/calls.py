@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import httpx
 from prometheus_client import Counter, Histogram
@@ -21,16 +23,55 @@ _errors = Counter(
 )
 
 
+# No connection was made at all; a call that breaks off later may be the provider's trouble.
+NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What calls since the last look found: whether any was answered, and how many since then met no connection."""
+
+    reached: bool = False
+    failures: int = 0
+    reason: str = ""
+
+
+_seen: dict[str, Seen] = {}
+_lock = threading.Lock()
+
+
+def note(name: str, reason: str = "") -> None:
+    """Notes in this process that something answered or, with a reason, that no connection to it was made."""
+    with _lock:
+        seen = _seen.setdefault(name, Seen())
+        if reason:
+            seen.failures += 1
+            seen.reason = reason
+        else:
+            _seen[name] = Seen(reached=True)
+
+
+def take_seen() -> dict[str, Seen]:
+    """What was noted since the last call of this function, by name."""
+    with _lock:
+        taken = dict(_seen)
+        _seen.clear()
+    return taken
+
+
 def observed(provider: str, call: str, send: Callable[[], httpx.Response]) -> httpx.Response:
     """Sends, and counts the time and what went wrong; raises what `send` raises."""
     begun = time.perf_counter()
     try:
         response = send()
-    except httpx.HTTPError:
+    except httpx.HTTPError as error:
+        if isinstance(error, NO_CONNECTION):
+            note(provider, type(error).__name__)
         _errors.labels(provider, call, "network").inc()
         raise
     finally:
         _seconds.labels(provider, call).observe(time.perf_counter() - begun)
+    note(provider)
     if response.status_code >= 400:
         _errors.labels(provider, call, str(response.status_code)).inc()
     return response

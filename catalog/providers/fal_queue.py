@@ -28,6 +28,7 @@ from catalog.providers.fal_answers import (
     read_units,
 )
 from catalog.providers.fal_files import upload
+from catalog.providers.fal_key_check import check_key
 from catalog.providers.fal_requests import find_requests
 from catalog.providers.queue import (
     FoundRequest,
@@ -268,6 +269,7 @@ queue.register(
         key_setting="FAL_KEY",
         most_at_once=lambda: settings.FAL_MAX_CONCURRENT,
         verify=fal_webhooks.verify,
+        check_key=check_key,
         get_ready=lambda: fal_keys.key_set.keys(),
     ),
 )

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
+from catalog.providers.base import KeyCheck
 from catalog.providers.webhooks import Verify
 
 
@@ -198,12 +199,14 @@ class Terms:
 
     `key_setting`: the name of the setting that holds the operator's key. `most_at_once`: requests at the provider at
     the same time, by one key. `verify` reads its webhooks (None: it has none); `get_ready` fetches what `verify` needs.
+    `check_key` asks whether a key is accepted: it runs no model, costs nothing and never raises (None: can't).
     """
 
     key_setting: str
     most_at_once: Callable[[], int]
     verify: Verify | None = None
     get_ready: Callable[[], object] | None = None
+    check_key: Callable[[str], KeyCheck] | None = None
 
 
 _registry: dict[str, Callable[[str | None], QueueInterface]] = {}
@@ -258,6 +261,14 @@ def get_ready() -> None:
     for slug, terms in _terms.items():
         if terms.get_ready and has_key(slug):
             terms.get_ready()
+
+
+def check_key(slug: str, key: str) -> KeyCheck:
+    """Whether the provider accepts a key: valid, invalid, exhausted, or unreachable where it could not be asked."""
+    check = _terms[slug].check_key if slug in _terms else None
+    if check is None:
+        return KeyCheck("unreachable", f"{slug} has no way to check a key; the first job tells.")
+    return check(key)
 
 
 def open_queue(slug: str, key: str | None = None) -> QueueInterface:

@@ -119,6 +119,35 @@ class ApiKey(models.Model):
         return "expired" if self.expires_at and self.expires_at <= timezone.now() else "active"
 
 
+class ProviderKey(models.Model):
+    """A client's own key at a provider, in core mode: sealed, never shown again, and used for its own jobs alone."""
+
+    class State(models.TextChoices):
+        UNCHECKED = "unchecked", "not checked yet"
+        VALID = "valid"
+        INVALID = "invalid", "refused by the provider"
+        EXHAUSTED = "exhausted", "its account has no credit"
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="provider_keys")
+    provider = models.SlugField(max_length=40, help_text="The provider's slug, e.g. fal.")
+    sealed = models.TextField(editable=False, help_text="Encrypted with ENCRYPTION_KEYS.")
+    fingerprint = models.CharField(max_length=24, editable=False, help_text="A keyed digest, to tell accounts apart.")
+    hint = models.CharField(max_length=4, editable=False, help_text="Its last characters, to tell keys apart.")
+    state = models.CharField(max_length=10, choices=State, default=State.UNCHECKED, editable=False)
+    detail = models.CharField(max_length=300, blank=True, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+    set_at = models.DateTimeField(default=timezone.now, editable=False)
+    set_by = models.CharField(max_length=200, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "own provider key"
+        ordering = ["client", "provider"]
+        constraints = [models.UniqueConstraint(fields=["client", "provider"], name="one_own_key_a_provider")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} key …{self.hint} of {self.client}"
+
+
 class ClientMail(models.Model):
     """A mail to a client about one event of the outbox: sent once, tried for a day."""
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from genfeed.sandbox.answers import PlatformError, json_answer
 from genfeed.sandbox.catalog import CatalogError
 from genfeed.sandbox.faults import apply_changes
+from genfeed.sandbox.keys import Account, Scope
 from genfeed.sandbox.queue import control as queue
 from genfeed.sandbox.queue.running import fill
 from genfeed.sandbox.reading import FaultError
@@ -60,6 +61,17 @@ async def faults(request: Request, sandbox: Sandbox) -> Response:
     if request.method != "GET":
         fill(sandbox)
     return json_answer(sandbox.faults.to_json())
+
+
+async def accounts(request: Request, sandbox: Sandbox) -> Response:
+    """POST /_sandbox/accounts {"key", "name", "balance", "admin"}: one more account with one key, or other terms."""
+    asked = await _read_object(request)
+    key, name = asked.get("key"), asked.get("name")
+    if not isinstance(key, str) or not isinstance(name, str) or not key or not name:
+        raise PlatformError(400, "An account has a key and a name")
+    scope = Scope.ADMIN if asked.get("admin") else Scope.API
+    sandbox.keys.others[key] = Account(name, scope, float(asked.get("balance", 1_000)))
+    return json_answer({"name": name, "scope": scope.value})
 
 
 async def move_request(request: Request, sandbox: Sandbox) -> Response:
@@ -170,6 +182,7 @@ ROUTES = [
     Route("/_sandbox/state", _guarded(show_state)),
     Route("/_sandbox/requests", _guarded(requests_log), methods=["GET", "DELETE"]),
     Route("/_sandbox/faults", _guarded(faults), methods=["GET", "POST", "DELETE"]),
+    Route("/_sandbox/accounts", _guarded(accounts), methods=["POST"]),
     Route("/_sandbox/models", _guarded(add_model), methods=["POST"]),
     Route("/_sandbox/models/{endpoint_id:path}", _guarded(change_model), methods=["GET", "POST", "DELETE"]),
     Route("/_sandbox/catalog", _guarded(load_catalog), methods=["POST"]),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from starlette.requests import Request
@@ -21,12 +21,22 @@ class Scope(Enum):
     ADMIN = "admin"
 
 
+@dataclass(slots=True)
+class Account:
+    """Somebody else's account, with one key of its own: what it asks is seen by nobody else. `balance` in USD."""
+
+    name: str
+    scope: Scope = Scope.API
+    balance: float = 1_000.0
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The accepted keys by scope."""
+    """The accepted keys by scope; `others` are keys of further accounts, which the control API adds."""
 
     api: frozenset[str]
     admin: frozenset[str]
+    others: dict[str, Account] = field(default_factory=dict)
 
 
 def keys_from_environment(environment: Mapping[str, str] = os.environ) -> Keys:
@@ -53,7 +63,14 @@ def scope_of(request: Request, keys: Keys) -> Scope:
         return Scope.ADMIN
     if key.strip() in keys.api:
         return Scope.API
+    if (other := keys.others.get(key.strip())) is not None:
+        return other.scope
     raise PlatformError(401, "Authentication required: the key is not valid")
+
+
+def account_of(request: Request, keys: Keys) -> Account | None:
+    """Whose request it is; None: of the account that all shipped keys belong to."""
+    return keys.others.get(request.headers.get("authorization", "").partition(" ")[2].strip())
 
 
 def require_key(request: Request, keys: Keys) -> Scope:

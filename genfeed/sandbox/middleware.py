@@ -28,7 +28,8 @@ class Hardships:
             return
         key = _credential(scope)
         query = scope["query_string"].decode("latin-1")
-        entry = self.sandbox.log.add(Entry(scope["method"], scope["path"], query, had_key=key is not None))
+        key_id = (key or "").partition(" ")[2].partition(":")[0].strip()
+        entry = self.sandbox.log.add(Entry(scope["method"], scope["path"], query, key is not None, key_id))
         await asyncio.sleep(self.sandbox.latency_seconds())
         rule = self.sandbox.faults.failure_of(scope["method"], scope["path"], query)
         if rule is not None:

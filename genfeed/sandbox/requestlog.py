@@ -12,12 +12,16 @@ OWN_IDS = (re.compile(r"(^/queue/.*/requests/)[^/]+"), re.compile(r"(^/cdn/files
 
 @dataclass(slots=True)
 class Entry:
-    """One request. `status` is None while it runs and for a connection that was closed without an answer."""
+    """One request. `key_id`: the public part of its key, before the colon.
+
+    `status` is None while it runs and for a connection that was closed without an answer.
+    """
 
     method: str
     path: str
     query: str
     had_key: bool
+    key_id: str = ""
     status: int | None = None
     fault: str | None = None
 

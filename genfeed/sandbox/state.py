@@ -61,6 +61,7 @@ class Sandbox:
         self.faults = Faults()
         self.log = RequestLog()
         self.windows.clear()
+        self.keys.others.clear()
         self.line.close()
         self.courier.close()
         self.line, self.bills, self.courier = Line(), Bills(), Courier()

@@ -21,6 +21,7 @@ from jobs.failures import Failure
 from jobs.finishing import fail
 from jobs.models import Job, Status
 from jobs.outgoing import digest_of
+from jobs.own_keys import failure_of, key_of, note_refusal
 from jobs.transitions import touch
 from pricing import sql
 
@@ -55,7 +56,10 @@ def claim(limit: int) -> list[Handover]:
 def ask(one: Handover) -> dict[str, str] | QueueError:
     """Sends the files to the provider's storage; their addresses there, by `asset:…`. Touches no rows."""
     addresses: dict[str, str] = {}
-    provider = queue.open_queue(one.job.provider)
+    try:
+        provider = queue.open_queue(one.job.provider, key_of(one.job))
+    except QueueError as error:
+        return error
     try:
         for asset in one.files:
             try:
@@ -76,6 +80,12 @@ def ask(one: Handover) -> dict[str, str] | QueueError:
 def apply(one: Handover, outcome: dict[str, str] | QueueError) -> None:
     """Lets the job go with the files' addresses, or tries again later; ends it where that can't help."""
     job = Job.objects.get(pk=one.job_id)
+    if isinstance(outcome, KeyRefusedError) and job.account and job.status == Status.QUEUED:
+        # Waiting helps nobody: the key is the client's own.
+        note_refusal(job, outcome)
+        if fail(job, failure_of(job, outcome), answer=outcome.answer):
+            Handover.objects.filter(pk=one.pk).delete()
+        return
     if isinstance(outcome, QueueError) and not isinstance(outcome, RefusedError | FileGoneError):
         # It waits no longer than any job may wait in our queue.
         slow = isinstance(outcome, KeyRefusedError)

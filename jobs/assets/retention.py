@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from genfeed.clients.keys import revoke_key
-from genfeed.clients.models import ApiKey, Client
+from genfeed.clients.models import ApiKey, Client, ProviderKey
 from genfeed.journal.audit import Actor, Change, record
 from jobs import provider_copies
 from jobs.assets import parts
@@ -110,6 +110,7 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
         ProviderAnswer.objects.filter(job__client=client).delete()
         JobEvent.objects.filter(job__client=client).update(data={})
         IdempotentAnswer.objects.filter(client=client).delete()
+        ProviderKey.objects.filter(client=client).delete()
         Asset.objects.filter(client=client).update(name="erased", sha256="", places=[])
         Batch.objects.filter(client=client).update(metadata={}, webhook_url="")
         BatchRefusal.objects.filter(batch__client=client).update(message="", hint="", details=None)

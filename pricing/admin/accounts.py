@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
@@ -80,7 +81,8 @@ class AccountAdmin(ReadOnlyAdmin):
         return badge(*standing_words(account))
 
     def has_move_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("pricing.move_money")
+        # In core mode there is no balance to move anything into.
+        return settings.GENFEED_MODE == "cloud" and request.user.has_perm("pricing.move_money")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -250,6 +252,8 @@ class HoldAdmin(ReadOnlyAdmin):
 
 def standing_words(account: Account) -> tuple[str, str]:
     """How an account stands, and the look of its badge."""
+    if settings.GENFEED_MODE == "core":
+        return "counts only", ""
     if account.available < 0:
         return "owes", "bad" if account.available <= -account.credit_line else "warn"
     if account.low_balance is not None and account.available < account.low_balance:

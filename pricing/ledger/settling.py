@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -41,6 +42,14 @@ RETURNING account_id, amount, budget_periods, in_batch
 """
 
 
+def at_most(charge: int, held: int) -> int:
+    """What is charged of `charge` where `held` was reserved, nano-USD: never more than that, as it was promised.
+
+    In core mode nobody promised anything: the user pays the provider's bill, and budgets count what it says.
+    """
+    return charge if settings.GENFEED_MODE == "core" else min(charge, held)
+
+
 def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ended | None:
     """Charges a job at most what is held for it, and gives the rest back; in the caller's transaction.
 
@@ -54,8 +63,8 @@ def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ende
     hold = _close(job)
     if hold is None:
         return None
-    charged = min(charge, hold.amount)
-    is_over = max(charge, cost) > hold.amount
+    charged = at_most(charge, hold.amount)
+    is_over = max(charge, cost) > max(hold.amount, charged)
     loss = max(0, cost - charged) if is_over else 0
     movement = Movement(
         LedgerTransaction.Kind.SETTLE,

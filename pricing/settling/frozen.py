@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+
 from pricing.counting.units import normalise_unit
 from pricing.estimates.facts import Facts
 from pricing.estimates.quotes import Quote
@@ -64,21 +66,23 @@ def freeze(quote: Quote, facts: Facts, account: Account, *, hold: int) -> Frozen
     A bill counts in the unit of the provider's price row, whatever a rule makes the quote of. Where the two speak of
     different units, billed units say nothing about the price, and the rule's price stands.
     """
+    # There the user pays the provider, whatever became of the job.
+    is_core = settings.GENFEED_MODE == "core"
     row, quoted = normalise_unit(facts.unit or ""), normalise_unit(quote.unit)
     by_rule = facts.rule is not None and row != quoted
     prices: list[Decimal] = []
     if not by_rule:
         prices = [price for price in (facts.unit_price, _price(quote.unit_price)) if price is not None]
     return Frozen(
-        billing=account.billing,
+        billing=Account.Billing.METERED if is_core else account.billing,
         hold=hold,
         margin=read_terms(**quote.margin) if quote.margin else None,
         units=tuple(dict.fromkeys(unit for unit in (facts.unit, facts.billed_in, quote.unit) if unit)),
         unit_prices=tuple(dict.fromkeys(prices)),
         by_rule=by_rule,
         is_bound=quote.confidence == "bounded",
-        charges_failures=account.charges_failures,
-        charges_cancels=account.charges_cancels,
+        charges_failures=account.charges_failures or is_core,
+        charges_cancels=account.charges_cancels or is_core,
     )
 
 

@@ -24,6 +24,7 @@ class Bill:
     discount_percent: Decimal
     visible_at: float
     correction: Correction | None = None
+    account: str = ""
 
     def units_at(self, now: float) -> Decimal:
         """The units, as corrected by `now`."""

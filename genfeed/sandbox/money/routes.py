@@ -11,9 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from genfeed.sandbox.answers import PlatformError, json_answer
-from genfeed.sandbox.keys import require_admin
+from genfeed.sandbox.keys import account_of, require_admin
 from genfeed.sandbox.money.bills import NANO, Bill
 from genfeed.sandbox.money.periods import bucket_of, expansions, page_of, period_of, timeframe_of, values_of
+from genfeed.sandbox.queue.access import account_name
 from genfeed.sandbox.queue.states import iso
 from genfeed.sandbox.state import Sandbox
 from genfeed.sandbox.webhooks.signing import USER_ID
@@ -69,7 +70,9 @@ async def account_billing(request: Request) -> Response:
     require_admin(request, sandbox.keys)
     answer: dict[str, Any] = {"username": USER_ID}
     if "credits" in expansions(request, frozenset({"credits"})):
-        answer["credits"] = {"current_balance": round(sandbox.faults.balance, 9), "currency": "USD"}
+        account = account_of(request, sandbox.keys)
+        balance = account.balance if account else sandbox.faults.balance
+        answer["credits"] = {"current_balance": round(balance, 9), "currency": "USD"}
     return json_answer(answer)
 
 
@@ -77,10 +80,11 @@ def _bills(sandbox: Sandbox, request: Request, *, days: float) -> list[Bill]:
     """The bills of the period and the endpoints that were asked for, newest first."""
     start, end = period_of(request, days=days)
     endpoints = values_of(request, "endpoint_id")
+    account = account_name(request)
     found = [
         bill
         for bill in sandbox.bills.visible(time.time())
-        if start <= bill.at < end and (not endpoints or bill.endpoint_id in endpoints)
+        if bill.account == account and start <= bill.at < end and (not endpoints or bill.endpoint_id in endpoints)
     ]
     return found[::-1]
 

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from genfeed.sandbox.answers import PlatformError
-from genfeed.sandbox.keys import Scope, scope_of
+from genfeed.sandbox.keys import Scope, account_of, scope_of
 from genfeed.sandbox.queue.errors import DetailError
 from genfeed.sandbox.queue.names import app_of
 from genfeed.sandbox.state import Sandbox
@@ -35,7 +35,15 @@ def require_app(sandbox: Sandbox, endpoint_id: str) -> None:
         raise DetailError(404, f'Application "{app.rsplit("/", 1)[-1]}" not found')
 
 
-def require_balance(sandbox: Sandbox) -> None:
+def account_name(request: Request) -> str:
+    """The name of the caller's account, "" for the one that all shipped keys belong to."""
+    account = account_of(request, request.app.state.sandbox.keys)
+    return account.name if account else ""
+
+
+def require_balance(request: Request) -> None:
     """An account with money."""
-    if sandbox.faults.balance <= 0:
+    sandbox: Sandbox = request.app.state.sandbox
+    account = account_of(request, sandbox.keys)
+    if (account.balance if account else sandbox.faults.balance) <= 0:
         raise DetailError(403, LOCKED)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from genfeed.sandbox.queue.access import require_app, require_balance, require_caller
+from genfeed.sandbox.queue.access import account_name, require_app, require_balance, require_caller
 from genfeed.sandbox.queue.errors import DetailError
 from genfeed.sandbox.queue.names import app_of
 from genfeed.sandbox.queue.request import QueuedRequest
@@ -28,13 +28,21 @@ async def run(request: Request) -> Response:
     endpoint_id = endpoint_id.removesuffix("/stream") if is_stream else endpoint_id
     body = await request.body()
     require_app(sandbox, endpoint_id)
-    require_balance(sandbox)
+    require_balance(request)
     if len(sandbox.line.running) >= sandbox.faults.concurrency or sandbox.line.length():
         detail = "Concurrent requests limit reached"
         headers = {"x-fal-error-type": "concurrent_requests_limit", "x-fal-needs-retry": "1", "retry-after": "1"}
         raise DetailError(429, detail, headers)
     options = options_of(request)
-    taken = accept(sandbox, endpoint_id=endpoint_id, given=read_body(body), body=body, options=options, is_direct=True)
+    taken = accept(
+        sandbox,
+        endpoint_id=endpoint_id,
+        given=read_body(body),
+        body=body,
+        options=options,
+        is_direct=True,
+        account=account_name(request),
+    )
     if is_stream:
         return StreamingResponse(_events(taken), media_type="text/event-stream")
     try:

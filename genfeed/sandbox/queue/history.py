@@ -12,6 +12,7 @@ from starlette.routing import Route
 from genfeed.sandbox.answers import PlatformError, encoded_answer, json_answer
 from genfeed.sandbox.keys import require_admin, require_key
 from genfeed.sandbox.money.periods import expansions, page_of, period_of, values_of
+from genfeed.sandbox.queue.access import account_name
 from genfeed.sandbox.queue.request import QueuedRequest
 from genfeed.sandbox.queue.states import iso
 from genfeed.sandbox.state import Sandbox
@@ -75,10 +76,13 @@ async def delete_payloads(request: Request) -> Response:
 def _of_period(sandbox: Sandbox, request: Request, request_id: str | None) -> list[QueuedRequest]:
     start, end = period_of(request, days=1 if request_id is None else 90)
     now = time.time()
+    account = account_name(request)
     return [
         one
         for one in sandbox.line.requests.values()
-        if start <= one.sent_at < end and one.sent_at + one.effects.get("listed_after", 0) <= now
+        if one.account == account
+        and start <= one.sent_at < end
+        and one.sent_at + one.effects.get("listed_after", 0) <= now
     ]
 
 

@@ -178,7 +178,9 @@ def _bill(sandbox: Sandbox, request: QueuedRequest, model: Model, units: Decimal
         discount_percent=decimal(effects.get("discount_percent", faults.discount_percent)),
         visible_at=now + effects.get("event_lag", faults.billing_lag),
         correction=effects.get("correction"),
+        account=request.account,
     )
-    faults.balance = max(0.0, faults.balance - float(bill.total(now)))
+    owner = next((one for one in sandbox.keys.others.values() if one.name == request.account), faults)
+    owner.balance = max(0.0, owner.balance - float(bill.total(now)))
     if not effects.get("event_missing"):
         sandbox.bills.add(bill)

@@ -57,6 +57,7 @@ class QueuedRequest:
     options: Options
     effects: Effects
     sent_at: float
+    account: str = ""
     status: str = IN_QUEUE
     started_at: float | None = None
     ended_at: float | None = None

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from genfeed.sandbox.answers import encoded_answer, json_answer
 from genfeed.sandbox.files.lifetimes import lifetime_of
 from genfeed.sandbox.queue import names
-from genfeed.sandbox.queue.access import require_app, require_balance, require_caller
+from genfeed.sandbox.queue.access import account_name, require_app, require_balance, require_caller
 from genfeed.sandbox.queue.errors import DetailError
 from genfeed.sandbox.queue.request import COMPLETED, Options, Outcome, QueuedRequest
 from genfeed.sandbox.queue.running import accept, cancel
@@ -38,7 +38,7 @@ async def queue(request: Request) -> Response:
     if address.action not in STEMS[request.method] or request.method == "POST":
         raise DetailError(405, "Method Not Allowed")
     found = sandbox.line.requests.get(address.request_id)
-    if found is None or found.app != names.app_of(address.endpoint_id):
+    if found is None or found.app != names.app_of(address.endpoint_id) or found.account != account_name(request):
         return json_answer(NOT_FOUND, 404)
     if address.action == "cancel":
         return _cancel(sandbox, found)
@@ -53,12 +53,15 @@ async def queue(request: Request) -> Response:
 async def _submit(sandbox: Sandbox, request: Request, endpoint_id: str) -> Response:
     body = await request.body()
     require_app(sandbox, endpoint_id)
-    require_balance(sandbox)
+    require_balance(request)
     most = request.query_params.get("fal_max_queue_length")
     if most is not None and most.isdigit() and sandbox.line.length(endpoint_id) > int(most):
         raise DetailError(429, f"Queue of {endpoint_id} is longer than {most}", {"retry-after": "1"})
     given = read_body(body)
-    taken = accept(sandbox, endpoint_id=endpoint_id, given=given, body=body, options=options_of(request))
+    options = options_of(request)
+    taken = accept(
+        sandbox, endpoint_id=endpoint_id, given=given, body=body, options=options, account=account_name(request)
+    )
     answer: dict[str, Any] = {
         "status": taken.status,
         "request_id": taken.request_id,

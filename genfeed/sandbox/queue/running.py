@@ -21,7 +21,14 @@ MOST_ATTEMPTS = 10
 
 
 def accept(
-    sandbox: Sandbox, *, endpoint_id: str, given: Any, body: bytes, options: Options, is_direct: bool = False
+    sandbox: Sandbox,
+    *,
+    endpoint_id: str,
+    given: Any,
+    body: bytes,
+    options: Options,
+    is_direct: bool = False,
+    account: str = "",
 ) -> QueuedRequest:
     """Take a request in. It starts once this turn of the event loop is over."""
     request = QueuedRequest(
@@ -35,6 +42,7 @@ def accept(
         effects=effects_of(sandbox.faults.jobs, endpoint_id, body),
         sent_at=time.time(),
         is_direct=is_direct,
+        account=account,
     )
     sandbox.line.add(request)
     loop = asyncio.get_running_loop()

@@ -49,8 +49,8 @@ def test_the_balance_is_what_the_ledger_says(alice: Client, own: HttpClient) -> 
 
     assert own.get("/api/v1/balance").json() == {
         "currency": "USD", "available": "6.999999999", "held": "2", "spent": "1.000000001", "funded": "10",
-        "credit_line": "0", "usable": "6.999999999", "open_jobs": 1, "funding": "prepaid", "billing": "metered",
-        "low_balance": None,
+        "credit_line": "0", "usable": "6.999999999", "enforced": True, "open_jobs": 1, "funding": "prepaid",
+        "billing": "metered", "low_balance": None,
     }  # fmt: skip
 
 

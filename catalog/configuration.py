@@ -1,0 +1,64 @@
+"""How a provider is set up here, for staff to see: each value with the name that sets it in the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from catalog.models import Provider
+from genfeed.clients.models import ProviderKey
+from genfeed.clients.provider_keys import hint_of
+
+# Names behind the provider's own, as in FAL_KEY; those that it does not have are left out.
+_KEYS = (("API_KEY", "Key"), ("KEY", "Key"), ("API_TOKEN", "Key"), ("ADMIN_KEY", "Key that reads bills"))
+_VALUES = (
+    ("MAX_CONCURRENT", "Requests at once by one key"),
+    ("MAX_RETRIES", "Tries of a read, besides the first"),
+    ("RETRY_DELAY", "Wait before the first of them, seconds"),
+    ("OBJECT_SECONDS", "How long the provider keeps its copy of outputs, seconds"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A value and what sets it; `name` is "" for what no setting does."""
+
+    words: str
+    value: str
+    name: str
+
+
+def configuration_of(slug: str) -> list[Row]:
+    """The provider's settings as they are; of a key only its end."""
+    rows = []
+    for suffix, words in _KEYS:
+        name = f"{slug.upper()}_{suffix}"
+        # The other spelling of a key is read into this one.
+        if hasattr(settings, name):
+            rows.append(Row(words, _key(getattr(settings, name)), name))
+    for suffix, words in _VALUES:
+        name = f"{slug.upper()}_{suffix}"
+        if (value := getattr(settings, name, None)) is not None:
+            rows.append(Row(words, str(value), name))
+    where = settings.PUBLIC_URL
+    hooks = f"{where}/webhooks/{slug}/…" if where else "none: results are asked for"
+    rows.append(Row("Address that the provider calls back", hooks, "PUBLIC_URL"))
+    rows.append(Row("Mode", settings.GENFEED_MODE, "GENFEED_MODE"))
+    if settings.GENFEED_MODE == "core":
+        count = ProviderKey.objects.filter(provider=slug).count()
+        rows.append(Row("Clients with a key of their own", str(count), ""))
+    rows.append(Row("Default model", "none: requests name theirs, or ask POST /api/v1/models/select", ""))
+    stored = Provider.objects.filter(slug=slug, enable_caching=True).exists()
+    rows.append(Row("Answers from stored results", "for requests that allow it" if stored else "never", ""))
+    return rows
+
+
+def _key(value: Any) -> str:
+    if not value:
+        return "not set"
+    if settings.SANDBOX_ACTIVE:
+        return "the sandbox's own"
+    hint = hint_of(str(value))
+    return f"set, ends in {hint}" if hint else "set"
