@@ -96,7 +96,7 @@ def list_providers(request: HttpRequest) -> HttpResponse:
         .values_list("provider__slug", "status")
     )  # fmt: skip
     items = []
-    for entry in base.registered():
+    for entry in base.in_use():
         provider = base.open_provider(entry.slug)
         row = rows.get(entry.slug)
         synced_at = row.synced_at if row else None

@@ -19,6 +19,7 @@ from catalog.providers.base import (
     ProviderError,
     ProviderNotConfiguredError,
     ProviderUnavailableError,
+    UnknownProviderError,
 )
 from catalog.providers.reader import CatalogReader
 from catalog.sync_runs import Lease, LeaseLostError
@@ -183,7 +184,9 @@ def request_sync(slug: str = "", *, trigger: str, requested_by: str = "", full: 
     """
     slug = slug or base.usual()
     base.open_provider(slug).close()
-    provider = sync_runs.ensure_providers()[slug]
+    provider = sync_runs.ensure_providers().get(slug)
+    if provider is None:
+        raise UnknownProviderError(f"{slug} tells nothing without a key. Set {base.key_setting(slug)} and restart.")
     run, is_new = sync_runs.request_run(provider, trigger=trigger, requested_by=requested_by, full=full)
     if is_new:
         transaction.on_commit(lambda: _enqueue(run.pk))

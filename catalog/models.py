@@ -15,7 +15,7 @@ def unknown_price() -> dict[str, Any]:
 
 
 class Provider(models.Model):
-    """A company whose models we resell or call. Rows are made for every registered provider by `ensure_providers`."""
+    """A company whose models we resell or call. Rows are made for those that can be asked, by `ensure_providers`."""
 
     class KeyState(models.TextChoices):
         UNKNOWN = "unknown", "not checked yet"

@@ -28,11 +28,14 @@ class LeaseLostError(Exception):
 
 
 def ensure_providers() -> dict[str, Provider]:
-    """A row for every registered provider, by slug."""
-    return {
-        entry.slug: Provider.objects.get_or_create(slug=entry.slug, defaults={"name": entry.name})[0]
-        for entry in base.registered()
-    }
+    """A row for every provider that can be asked as things stand, by slug."""
+    return {entry.slug: provider_row(entry.slug) for entry in base.in_use()}
+
+
+def provider_row(slug: str) -> Provider:
+    """The row of a registered provider; raises UnknownProviderError."""
+    found, _ = Provider.objects.get_or_create(slug=slug, defaults={"name": base.name_of(slug)})
+    return found
 
 
 def request_run(

@@ -54,7 +54,7 @@ def reconcile(provider: str = "", trigger: str = "schedule", requested_by: str =
     """Every hour: bring the books to the providers' bills (one provider's, where it is named); what happened."""
     request_ids.begin()
     results = []
-    for slug in [provider] if provider else [entry.slug for entry in base.registered()]:
+    for slug in [provider] if provider else [entry.slug for entry in base.in_use()]:
         try:
             run = reconciling.reconcile(slug, trigger=trigger, requested_by=requested_by, deep=deep)
             results.append(f"{slug}: {run.status}")

@@ -248,20 +248,29 @@ class ProviderInterface(Protocol):
 
 @dataclass(frozen=True)
 class Registration:
-    """`key_setting`: the name of the setting that holds the operator's key."""
+    """`key_setting`: the name of the setting that holds the operator's key. `can_be_asked`: whether it tells anything
+    as things stand; False for one that needs a key and has none."""
 
     slug: str
     name: str
     open: Any  # () -> ProviderInterface
     key_setting: str = ""
+    can_be_asked: Callable[[], bool] = lambda: True
 
 
 _registry: dict[str, Registration] = {}
 
 
-def register(slug: str, name: str, open_provider: Any, *, key_setting: str = "") -> None:
+def register(
+    slug: str,
+    name: str,
+    open_provider: Any,
+    *,
+    key_setting: str = "",
+    can_be_asked: Callable[[], bool] = lambda: True,
+) -> None:
     """Makes a provider known under `slug`; `open_provider()` builds one from the current settings."""
-    _registry[slug] = Registration(slug, name, open_provider, key_setting)
+    _registry[slug] = Registration(slug, name, open_provider, key_setting, can_be_asked)
 
 
 def usual() -> str:
@@ -274,17 +283,14 @@ def key_setting(slug: str) -> str:
     return _registry[slug].key_setting if slug in _registry else ""
 
 
+def name_of(slug: str) -> str:
+    """What a registered provider is called; raises UnknownProviderError."""
+    return _registration(slug).name
+
+
 def in_use() -> list[Registration]:
     """The registered providers that tell their models as things stand: all but those that need a key and have none."""
-    found = []
-    for entry in registered():
-        provider = entry.open()
-        try:
-            if provider.is_configured() or not provider.needs_key_for_catalog:
-                found.append(entry)
-        finally:
-            provider.close()
-    return found
+    return [entry for entry in registered() if entry.can_be_asked()]
 
 
 def registered() -> list[Registration]:
@@ -299,8 +305,12 @@ def is_registered(slug: str) -> bool:
 
 def open_provider(slug: str) -> ProviderInterface:
     """A provider built from the current settings; raises UnknownProviderError."""
+    provider: ProviderInterface = _registration(slug).open()
+    return provider
+
+
+def _registration(slug: str) -> Registration:
     if slug not in _registry:
         known = ", ".join(sorted(_registry)) or "none"
         raise UnknownProviderError(f"There is no provider {slug!r}. Registered providers: {known}.")
-    provider: ProviderInterface = _registry[slug].open()
-    return provider
+    return _registry[slug]

@@ -68,7 +68,7 @@ def _list(
 
 
 def _discover(slug: str, tell: Tell, actor: Actor, on_progress: Progress | None) -> bool:
-    provider = sync_runs.ensure_providers()[slug]
+    provider = sync_runs.provider_row(slug)
     run, is_new = sync_runs.request_run(provider, trigger="command", requested_by=actor.name)
     if is_new:
         run = discovery.run_sync(run, on_progress=on_progress)

@@ -32,7 +32,7 @@ _UNSURE = ("unknown", "bounded", "historical")
 def refresh_some(budget: int = 2) -> str:
     """Asks about at most `budget` models, the longest unasked first; returns what happened, for the task's result."""
     results = []
-    for entry in base.registered():
+    for entry in base.in_use():
         provider = base.open_provider(entry.slug)
         try:
             results.append(f"{entry.slug}: {_refresh(provider, budget)}")

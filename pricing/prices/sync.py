@@ -68,7 +68,7 @@ def sync_prices(
     price was written; with a `lease` it is renewed and proved, and LeaseLostError is raised once it is gone.
     """
     started = time.monotonic()
-    row = run.provider if run else sync_runs.ensure_providers()[slug or base.usual()]
+    row = run.provider if run else sync_runs.provider_row(slug or base.usual())
     provider: CatalogReader = instead.reader if instead else base.open_provider(row.slug)
 
     def tell(phase: str, done: int, total: int) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 from catalog.models import Provider
 from catalog.providers import base
 from catalog.providers.base import ProviderError, ProviderInterface, ProviderNotConfiguredError
-from catalog.sync_runs import ensure_providers
+from catalog.sync_runs import provider_row
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.models import Bill, ReconciliationRun
@@ -33,7 +33,7 @@ def reconcile(
     No call happens inside a transaction. Whatever is interrupted is read again by the next run. Raises
     ProviderNotConfiguredError without a key that may read bills, and AlreadyRunningError.
     """
-    provider = ensure_providers()[slug]
+    provider = provider_row(slug)
     with closing(base.open_provider(slug)) as source:
         if not source.can_read_bills():
             raise ProviderNotConfiguredError(
