@@ -164,7 +164,7 @@ async def _read_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Let only this machine in, and answer what cannot be done with 400 and the reason."""
 
     async def guarded(request: Request) -> Response:
@@ -179,15 +179,15 @@ def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 
 ROUTES = [
-    Route("/_sandbox/state", _guarded(show_state)),
-    Route("/_sandbox/requests", _guarded(requests_log), methods=["GET", "DELETE"]),
-    Route("/_sandbox/faults", _guarded(faults), methods=["GET", "POST", "DELETE"]),
-    Route("/_sandbox/accounts", _guarded(accounts), methods=["POST"]),
-    Route("/_sandbox/models", _guarded(add_model), methods=["POST"]),
-    Route("/_sandbox/models/{endpoint_id:path}", _guarded(change_model), methods=["GET", "POST", "DELETE"]),
-    Route("/_sandbox/catalog", _guarded(load_catalog), methods=["POST"]),
-    Route("/_sandbox/queue", _guarded(queue.show_queue)),
-    Route("/_sandbox/queue/{request_id}", _guarded(move_request), methods=["POST"]),
-    Route("/_sandbox/webhooks", _guarded(queue.show_webhooks)),
-    Route("/_sandbox/reset", _guarded(reset), methods=["POST"]),
+    Route("/_sandbox/state", guarded(show_state)),
+    Route("/_sandbox/requests", guarded(requests_log), methods=["GET", "DELETE"]),
+    Route("/_sandbox/faults", guarded(faults), methods=["GET", "POST", "DELETE"]),
+    Route("/_sandbox/accounts", guarded(accounts), methods=["POST"]),
+    Route("/_sandbox/models", guarded(add_model), methods=["POST"]),
+    Route("/_sandbox/models/{endpoint_id:path}", guarded(change_model), methods=["GET", "POST", "DELETE"]),
+    Route("/_sandbox/catalog", guarded(load_catalog), methods=["POST"]),
+    Route("/_sandbox/queue", guarded(queue.show_queue)),
+    Route("/_sandbox/queue/{request_id}", guarded(move_request), methods=["POST"]),
+    Route("/_sandbox/webhooks", guarded(queue.show_webhooks)),
+    Route("/_sandbox/reset", guarded(reset), methods=["POST"]),
 ]
