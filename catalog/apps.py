@@ -6,4 +6,4 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         # Providers register themselves by being imported.
-        from catalog.providers import fal, fal_queue  # noqa: F401
+        from catalog.providers import fal, fal_queue, replicate, replicate_queue  # noqa: F401

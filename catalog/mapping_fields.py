@@ -248,11 +248,19 @@ def _type_of_value(value: Any) -> str:
 
 
 def _shown_order(properties: dict[str, Any], required: set[str], wanted: Any) -> list[str]:
-    """The provider's order; what it does not name follows, required first, then by alphabet."""
+    """The provider's order, as a list or by places; what it does not name follows, required first, then by alphabet."""
     named = [name for name in wanted if isinstance(name, str)] if isinstance(wanted, list) else []
     first = [name for name in dict.fromkeys(named) if name in properties]
-    rest = sorted(set(properties) - set(first), key=lambda name: (name not in required, name))
+    rest = sorted(
+        set(properties) - set(first), key=lambda name: (_own_place(properties[name]), name not in required, name)
+    )
     return [*first, *rest]
+
+
+def _own_place(schema: Any) -> float:
+    """The place that a property names by itself (Cog's x-order), after all others where it names none."""
+    place = schema.get("x-order") if isinstance(schema, dict) else None
+    return place if isinstance(place, int) and not isinstance(place, bool) else float("inf")
 
 
 def _add_media(result: Field, flat: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ _HINTS = {
     "mask": "image",
     "video": "video",
     "audio": "audio",
+    "3d": "3d",
     "url": "file",
     "file": "file",
 }
@@ -72,7 +73,7 @@ def url_kind(name: str, flat: dict[str, Any], kind: str) -> str | None:
     if kind not in ("string", "any") or flat.get("enum") or flat.get("presets"):
         return None
     hint = _hint(flat)
-    if hint in ("image", "video", "audio"):
+    if hint in ("image", "video", "audio", "3d"):
         return hint
     if _NOT_MEDIA.search(name.lower()):
         return None

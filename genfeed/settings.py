@@ -53,6 +53,15 @@ if SANDBOX_ACTIVE:
     FAL_REST_URL, FAL_CDN_URL = f"{SANDBOX_URL}/rest", f"{SANDBOX_URL}/cdn"
     FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
+# Replicate tells nothing without a key: without one it is left alone.
+REPLICATE_API_TOKEN = env.secret("REPLICATE_API_TOKEN")
+REPLICATE_URL = env.base_url("REPLICATE_URL", "https://api.replicate.com/v1")
+REPLICATE_WEB_URL = env.base_url("REPLICATE_WEB_URL", "https://replicate.com")
+REPLICATE_PRICES = env.text("REPLICATE_PRICES")
+REPLICATE_PAGES = env.integer("REPLICATE_PAGES", 200, minimum=0, maximum=100_000)
+REPLICATE_MAX_RETRIES = env.integer("REPLICATE_MAX_RETRIES", 3, minimum=0, maximum=10)
+REPLICATE_RETRY_DELAY = env.number("REPLICATE_RETRY_DELAY", 1.0, minimum=0.0, maximum=60.0)
+
 # USD of credit at a provider below which staff are told.
 PROVIDER_CREDIT_LOW = env.amount("PROVIDER_CREDIT_LOW", "20")
 CATALOG_REVIEW_NEW = env.boolean("CATALOG_REVIEW_NEW", False)
@@ -122,6 +131,7 @@ MAX_OPEN_IN_BATCHES = env.integer("MAX_OPEN_IN_BATCHES", 1000, minimum=0, maximu
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------
 # Our own requests at a provider at once, by one key; what is beyond waits in our queue.
+REPLICATE_MAX_CONCURRENT = env.integer("REPLICATE_MAX_CONCURRENT", 40, minimum=1, maximum=100_000)
 FAL_MAX_CONCURRENT = env.integer("FAL_MAX_CONCURRENT", 40, minimum=1, maximum=100_000)
 DISPATCH_THREADS = env.integer("DISPATCH_THREADS", 32, minimum=1, maximum=512)
 # For how long a dispatcher has a job to itself, in seconds; a dead one's jobs are taken up by others after that.

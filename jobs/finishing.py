@@ -46,6 +46,7 @@ def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
 
     `first` writes what came before the end, in the same transaction.
     """
+    units = result.units_of(job.quote["unit"])
     if result.succeeded:
         outputs = _outputs(job)
         if has_expected_media(result.output, outputs):
@@ -53,19 +54,19 @@ def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
             return _end(
                 job,
                 Status.SUCCEEDED,
-                units=result.units,
+                units=units,
                 answer=result.answer,
                 output=result.output,
                 files=files,
                 first=first,
             )
-        return fail(job, failures.NO_MEDIA, units=result.units, answer=result.answer, first=first)
+        return fail(job, failures.NO_MEDIA, units=units, answer=result.answer, first=first)
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
-        return canceled(job, units=result.units, answer=result.answer, first=first)
+        return canceled(job, units=units, answer=result.answer, first=first)
     failure = failures.failure_of(result)
     if failure is failures.OUR_ACCOUNT and job.account:
         failure = own_keys.failure_of(job, KeyRefusedError("refused with the result"))
-    return fail(job, failure, units=result.units, answer=result.answer, first=first)
+    return fail(job, failure, units=units, answer=result.answer, first=first)
 
 
 def insist(job: Job, end: Callable[[Job], bool]) -> bool:

@@ -5,7 +5,7 @@ A submit either certainly was accepted, certainly was not, or is unclear; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -110,8 +110,9 @@ class Result:
 
     `status` and `error_type` are HTTP's and the words that `jobs.failures` knows, whatever the provider's own are;
     499 is a cancel. `detail`: a text, or a list of {loc, msg, type}. `units` are the billed units as the provider
-    tells them (0 where it says that nothing is billed), None where it does not. `retryable` is the provider's word,
-    None where it says nothing.
+    tells them (0 where it says that nothing is billed), None where it does not; `counts` are what it counts of several
+    units, by their names, where it does not say which is billed. `retryable` is the provider's word, None where it says
+    nothing.
     """
 
     status: int
@@ -121,10 +122,15 @@ class Result:
     error_type: str
     retryable: bool | None
     answer: Answer
+    counts: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:
         return 200 <= self.status < 300
+
+    def units_of(self, unit: str) -> Decimal | None:
+        """The billed units of a request that was quoted in `unit`."""
+        return self.counts.get(unit) if self.units is None else self.units
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,17 +209,30 @@ def _said(answer: httpx.Response) -> str:
         return ""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
+    if message is None and isinstance(body, dict):
+        # RFC 9457.
+        message = body.get("detail")
     return f" It says: {message[:200]}." if isinstance(message, str) and message else ""
 
 
 def retry_after_of(answer: httpx.Response) -> float | None:
-    """Retry-After in seconds, from either of its two forms; None where absent or unreadable."""
+    """Retry-After in seconds, from either of its two forms or a 429's own JSON; None where absent or unreadable."""
     raw = answer.headers.get("retry-after", "").strip()
     if not raw:
-        return None
+        return _told_wait(answer) if answer.status_code == 429 else None
     if raw.isascii() and raw.isdigit():
         return float(raw)
     try:
         return max(0.0, (parsedate_to_datetime(raw) - timezone.now()).total_seconds())
     except (TypeError, ValueError):
         return None
+
+
+def _told_wait(answer: httpx.Response) -> float | None:
+    """The `retry_after` of a JSON body, in seconds."""
+    try:
+        body = orjson.loads(answer.content)
+    except (orjson.JSONDecodeError, httpx.ResponseNotRead):
+        return None
+    wait = body.get("retry_after") if isinstance(body, dict) else None
+    return float(wait) if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait < 86_400 else None

@@ -111,7 +111,7 @@ def test_an_unknown_provider_is_a_404_that_names_the_known(admin_api: HttpClient
 
     body = answer.json()
     assert (answer.status_code, body["code"]) == (404, "not_found")
-    assert body["message"] == f"There is no provider {slug!r}. Registered providers: fal."
+    assert body["message"] == f"There is no provider {slug!r}. Registered providers: fal, replicate."
     assert SyncRun.objects.count() == 0
     assert queued == []
 

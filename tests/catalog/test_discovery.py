@@ -510,5 +510,17 @@ def test_a_key_that_could_not_be_checked_is_not_called_wrong(settings, db):
     assert checked.state == "unreachable"
 
 
-def test_providers_are_known_by_being_imported(db):
+def test_providers_are_known_by_being_imported(db, settings):
+    settings.REPLICATE_API_TOKEN = "r8_x"
+
+    assert set(sync_runs.ensure_providers()) == {"fal", "replicate"}
+
+
+def test_a_provider_that_tells_nothing_without_a_key_is_not_there_without_one(db, settings):
+    from catalog.providers.base import UnknownProviderError
+
+    settings.REPLICATE_API_TOKEN = ""
+
     assert set(sync_runs.ensure_providers()) == {"fal"}
+    with pytest.raises(UnknownProviderError, match="Set REPLICATE_API_TOKEN"):
+        discovery.request_sync("replicate", trigger="api")

@@ -177,6 +177,9 @@ class EchoQueue:
     def upload(self, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
         raise queue.RefusedError("Echo takes no files", 400, "no files")
 
+    def erase(self, request_id: str) -> None:
+        """Echo keeps nothing."""
+
     def close(self) -> None:
         self._http.close()
 
