@@ -176,13 +176,15 @@ def _check_plausible(provider: Provider, listing: Listing, options: Options) -> 
     )
 
 
-def request_sync(slug: str = "", *, trigger: str, requested_by: str = "", full: bool = False) -> tuple[SyncRun, bool]:
+def request_sync(
+    slug: str | None = None, *, trigger: str, requested_by: str = "", full: bool = False
+) -> tuple[SyncRun, bool]:
     """Asks for a sync to be run by a worker (of the usual provider, where none is named); returns the open run and
     whether this call made it.
 
     Raises UnknownProviderError. Outside a transaction the task is queued at once, inside one after its commit.
     """
-    slug = slug or base.usual()
+    slug = base.usual() if slug is None else slug
     base.open_provider(slug).close()
     provider = sync_runs.ensure_providers().get(slug)
     if provider is None:
