@@ -34,12 +34,13 @@ def contract() -> Any:
 
 
 def _with_null(value: Any) -> Any:
-    """The document with `nullable`, a word of OpenAPI 3.0, as a type of 3.1."""
+    """The document with `nullable`, a word of OpenAPI 3.0, as a type of 3.1, and `oneOf` as `anyOf`: a version is one
+    of a string and of "hidden", which is a string too."""
     if isinstance(value, list):
         return [_with_null(one) for one in value]
     if not isinstance(value, dict):
         return value
-    found = {key: _with_null(one) for key, one in value.items()}
+    found = {"anyOf" if key == "oneOf" else key: _with_null(one) for key, one in value.items()}
     if found.get("nullable") is True:
         rest = {key: one for key, one in found.items() if key != "nullable"}
         return {"anyOf": [rest, {"type": "null"}]}

@@ -69,7 +69,7 @@ class Prediction:
             "status": self.status,
             "created_at": stamp(self.made_at),
             **{name: at for name, at in moments.items() if at},
-            "urls": {"get": address, "cancel": f"{address}/cancel"},
+            "urls": {"web": f"https://replicate.com/p/{self.id}", "get": address, "cancel": f"{address}/cancel"},
             "metrics": self.metrics,
         }
 
