@@ -18,6 +18,7 @@ from jobs.batches.asking import read_batch
 from jobs.batches.canceling import cancel_batch
 from jobs.batches.models import STATUSES, Batch
 from jobs.batches.rendering import render_batch, render_batches, render_items
+from jobs.own_keys import HEADER
 
 batches_router = Router(tags=["Batches"])
 
@@ -35,12 +36,19 @@ _READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
 def create_batch(request: HttpRequest, body: shapes.BatchBody) -> HttpResponse:
     """Accepts up to 500 requests at once, each with its own price, hold and job, and answers with all items.
 
+    In core mode `X-Provider-Key` carries a key of your own for all of them.
+
     `best_effort` accepts what can be accepted and says why the rest was not; `all_or_nothing` accepts all or none. Any
     answer but 201 means that nothing was accepted, and names every item that failed in `details.items`.
     """
     caller = _identity(request).require_client()
     key = idempotency.key_of(request)
-    wanted = read_batch(body, idempotency_key=key, body_digest=idempotency.digest_of_request(request))
+    wanted = read_batch(
+        body,
+        provider_key=request.headers.get(HEADER, "").strip(),
+        idempotency_key=key,
+        body_digest=idempotency.digest_of_request(request),
+    )
 
     def work(_keep: Any) -> HttpResponse:
         rendered: list[bytes] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from genfeed.clients.errors import ApiError
 from jobs.accepting import Wanted
 from jobs.asking import read_metadata, read_price, read_wanted
@@ -10,8 +12,11 @@ from jobs.batches.api_shapes import BatchBody, BatchItemBody
 from jobs.webhook_urls import check_webhook_url
 
 
-def read_batch(body: BatchBody, *, idempotency_key: str, body_digest: str) -> WantedBatch:
-    """The batch that a body asks for. What is wrong with one item is its own error; raises ApiError for the rest."""
+def read_batch(body: BatchBody, *, provider_key: str, idempotency_key: str, body_digest: str) -> WantedBatch:
+    """The batch that a body asks for. What is wrong with one item is its own error; raises ApiError for the rest.
+
+    `provider_key` is the caller's own for all items, or "".
+    """
     if (body.items is None) == (body.prompts is None):
         raise ApiError(
             "invalid_request",
@@ -20,7 +25,7 @@ def read_batch(body: BatchBody, *, idempotency_key: str, body_digest: str) -> Wa
         )
     items = body.items or [BatchItemBody.model_validate({"input": {"prompt": prompt}}) for prompt in body.prompts or []]
     return WantedBatch(
-        items=[_item(body, item) for item in items],
+        items=[_item(body, item, provider_key) for item in items],
         mode=body.mode,
         webhook_url=check_webhook_url(body.webhook_url) if body.webhook_url else "",
         max_total_price=read_price(body.max_total_price, what="max_total_price"),
@@ -30,12 +35,12 @@ def read_batch(body: BatchBody, *, idempotency_key: str, body_digest: str) -> Wa
     )
 
 
-def _item(body: BatchBody, item: BatchItemBody) -> Wanted | ApiError:
+def _item(body: BatchBody, item: BatchItemBody, provider_key: str) -> Wanted | ApiError:
     model = item.model or body.model
     if model is None:
         return ApiError("invalid_request", "The item names no model.", "Name one here, or for the whole batch.")
     try:
-        return read_wanted(
+        wanted = read_wanted(
             model,
             input={**body.input, **item.input},
             media={**(body.media or {}), **(item.media or {})} or None,
@@ -47,3 +52,4 @@ def _item(body: BatchBody, item: BatchItemBody) -> Wanted | ApiError:
         )
     except ApiError as error:
         return error
+    return replace(wanted, provider_key=provider_key)

@@ -216,6 +216,18 @@ def test_the_header_brings_a_key_and_a_wrong_one_is_told_at_once(
     assert b"not-a-key-at-all" not in refused.content
 
 
+def test_the_header_brings_a_key_for_all_items_of_a_batch(
+    sandbox: RunningSandbox, make_key: Callable[..., str]
+) -> None:
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write', client='Alice')}"})
+    body = orjson.dumps({"model": "fal-ai/flux/dev", "prompts": ["a fox", "a hare"]})
+
+    answer = http.post("/api/v1/batches", body, content_type="application/json", headers={"X-Provider-Key": ALICE})
+
+    assert answer.status_code == 201, answer.content
+    assert [job.key_hint for job in Job.objects.all()] == ["4711", "4711"]
+
+
 def test_in_cloud_mode_a_key_with_a_request_is_refused(settings: Any) -> None:
     settings.GENFEED_MODE = "cloud"
 
