@@ -41,10 +41,19 @@ def test_the_log_tells_method_path_query_key_and_status(builtin: RunningSandbox,
             "path": "/v1/models",
             "query": "q=flux&limit=x",
             "had_key": False,
+            "key_id": "",
             "status": 400,
             "fault": None,
         },
-        {"method": "GET", "path": "/v1/meta", "query": "", "had_key": True, "status": 200, "fault": None},
+        {
+            "method": "GET",
+            "path": "/v1/meta",
+            "query": "",
+            "had_key": True,
+            "key_id": "sandbox-key",
+            "status": 200,
+            "fault": None,
+        },
     ]
 
 

@@ -116,7 +116,15 @@ def test_the_log_says_what_was_done_to_a_call(builtin: RunningSandbox) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         builtin.client.get("/v1/meta")
     assert builtin.requests() == [
-        {"method": "GET", "path": "/v1/meta", "query": "", "had_key": False, "status": None, "fault": "drop"}
+        {
+            "method": "GET",
+            "path": "/v1/meta",
+            "query": "",
+            "had_key": False,
+            "key_id": "",
+            "status": None,
+            "fault": "drop",
+        }
     ]
 
 
