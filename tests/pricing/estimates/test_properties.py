@@ -26,8 +26,8 @@ _COUNTS = ("num_images", "num_frames", "duration", "steps", "number_of_steps", "
 def facts(**changes: Any) -> Facts:
     values: dict[str, Any] = {
         "pk": 1, "endpoint_id": "m/any", "provider": "fal", "provider_id": 1, "name": "Any", "category": "c",
-        "media_type": "image", "kind": "inference", "enabled": True, "held_reason": "", "schema_version": 1, "upstream_version": "",
-        "inputs": [PROMPT, NUM_IMAGES, DURATION], "capabilities": [], "limits": {},
+        "media_type": "image", "kind": "inference", "enabled": True, "held_reason": "", "schema_version": 1,
+        "upstream_version": "", "inputs": [PROMPT, NUM_IMAGES, DURATION], "capabilities": [], "limits": {},
         "metadata": {}, "unit": "images", "unit_price": Decimal("0.01"), "price_source": "advertised", "is_free": False,
         "rule": None, "rule_source": "", "proposed": None, "billed_in": "", "machine_type": "", "quality": "",
         "legacy_pricing": {}, "price": {},
