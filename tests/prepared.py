@@ -14,17 +14,22 @@ import httpx
 import pytest
 
 from tests.running_app import FIRST_START, running_app
+from tests.sandbox_server import free_port
 
 _TOLD = "first_start.json"
 
 
 @dataclass(frozen=True)
 class FirstStart:
-    """What was seen while it ran: the status of /readyz, all that it printed, and the key of a client made then."""
+    """What was seen while it ran: the status of /readyz, all that it printed, and the key of a client made then.
+
+    `sandbox_port`: where its models' pictures are; the security policy of an installation names its own sandbox alone.
+    """
 
     ready: int
     output: str
     key: str
+    sandbox_port: int
 
 
 def copy_of_prepared(factory: pytest.TempPathFactory, to: Path) -> Path:
@@ -54,8 +59,9 @@ def _prepared(factory: pytest.TempPathFactory) -> Path:
 
 def _make(var: Path) -> None:
     shutil.rmtree(var, ignore_errors=True)
-    with running_app(var) as app:
+    sandbox_port = free_port()
+    with running_app(var, sandbox_port=sandbox_port) as app:
         ready = httpx.get(f"{app.base_url}/readyz", timeout=10, trust_env=False).status_code
         key = app.manage("create_client", "Kept").split()[-1]
     (var / FIRST_START).write_text(app.output)
-    (var / _TOLD).write_text(json.dumps(asdict(FirstStart(ready, app.output, key))))
+    (var / _TOLD).write_text(json.dumps(asdict(FirstStart(ready, app.output, key, sandbox_port))))

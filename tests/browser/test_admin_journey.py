@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.signing_in import log_in
-from tests.prepared import copy_of_prepared
+from tests.prepared import copy_of_prepared, first_start
 from tests.running_app import RunningApp, running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("browser") / "var")) as running:
+    var = copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("browser") / "var")
+    with running_app(var, sandbox_port=first_start(tmp_path_factory).sandbox_port) as running:
         yield running
 
 
