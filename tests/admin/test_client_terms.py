@@ -37,7 +37,9 @@ def address(client: Client) -> str:
 
 
 def save(browser: HttpClient, client: Client, **fields: Any) -> Any:
-    return browser.post(address(client), {"name": client.name, "is_active": "on", "timezone": "UTC", **fields})
+    return browser.post(
+        address(client), {"name": client.name, "is_active": "on", "timezone": "UTC", "enable_caching": "on", **fields}
+    )
 
 
 def errors(answer: Any) -> list[str]:
