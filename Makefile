@@ -42,6 +42,7 @@ test-sqlite: setup-dev chromium ## Run the tests on SQLite
 
 test-postgres: setup-dev chromium ## Run what uses the database on a PostgreSQL that is started for it
 	$(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest -n 0 tests/jobs/events
 
 lint: setup-dev ## Check style, types, floors and migrations
 	$(BIN)/ruff check .

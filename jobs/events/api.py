@@ -58,7 +58,7 @@ class ClientEventFilters(Schema):
 )
 def list_job_events(request: HttpRequest, job_id: str, filters: Query[JobEventFilters]) -> HttpResponse:
     client_id = _client_of(request)
-    job = Job.objects.filter(pk=job_id[:40], client_id=client_id).only("status").first()
+    job = Job.objects.filter(pk=job_id[:40].replace("\x00", ""), client_id=client_id).only("status").first()
     if job is None:
         raise ApiError("not_found", f"There is no job {job_id[:60]!r}.", "List your jobs at /api/v1/jobs.")
     after = number_in(last_event_id(request))
