@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
-from pythonjsonlogger.core import RESERVED_ATTRS
 
-from genfeed import env
+from genfeed import env, logs
 from genfeed.net.signing import new_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -372,30 +371,7 @@ Q_CLUSTER = {
 # --- Logs ------------------------------------------------------------------------------------------------------------
 LOG_FORMAT = env.choice("LOG_FORMAT", "json", ("json", "text"))
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "genfeed.journal.request_ids.RequestIdFilter"}},
-    "formatters": {
-        "json": {
-            "()": "pythonjsonlogger.orjson.OrjsonFormatter",
-            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
-            # Django hangs the request on its own lines, and its text shows the query string.
-            "reserved_attrs": [*RESERVED_ATTRS, "request"],
-        },
-        "text": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request_id"]}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        "django": {"level": LOG_LEVEL, "handlers": [], "propagate": True},
-        "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
-        "django-q": {"level": "WARNING", "handlers": [], "propagate": True},
-        # One line a provider call would drown the log of a sync; errors are reported by the code that called.
-        "httpx": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.logging_of(LOG_FORMAT, LOG_LEVEL)
 
 METRICS_TOKEN = env.secret("METRICS_TOKEN")
 # The per-process files of the metrics library, joined at each scrape of /metrics. It decides at its import, which any

@@ -80,4 +80,4 @@ class Answer:
         return self._no_write
 
     def _no_write(self, _piece: bytes) -> None:
-        raise NotImplementedError("Django returns its answers.")
+        raise RuntimeError("Django returns its answers; it never writes them piece by piece.")

@@ -47,12 +47,10 @@ class _Resending(ReadOnlyAdmin):
 
     button: str
     pressed: str
+    press: Callable[[Any, Actor], None]
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("jobs.resend_webhook")
-
-    def press(self, row: Any, actor: Actor) -> None:
-        raise NotImplementedError
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.pressing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import date
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from pricing.usage.days import BadDayError, read_day
 
 
-class Linked(admin.SimpleListFilter):
+class Linked(ABC, admin.SimpleListFilter):
     """A filter whose value comes with the link of a number: it shows what it is, takes it away, and else is hidden."""
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
@@ -25,8 +26,9 @@ class Linked(admin.SimpleListFilter):
         condition = None if "\x00" in value else self.condition(value)
         return queryset.none() if condition is None else queryset.filter(condition)
 
+    @abstractmethod
     def condition(self, value: str) -> Q | None:
-        raise NotImplementedError
+        """The rows that a value names, None for a value that names none."""
 
 
 def day_of(text: str) -> date | None:
