@@ -18,6 +18,7 @@ from jobs.assets import parts
 from jobs.assets.models import Asset, PartialUpload
 from jobs.assets.storage import delete
 from jobs.models import OPEN, Batch, BatchRefusal, IdempotentAnswer, Job, JobEvent, ProviderAnswer
+from jobs.webhooks.models import WebhookEndpoint, WebhookMessage
 
 logger = logging.getLogger(__name__)
 
@@ -89,11 +90,11 @@ def sweep_incoming(*, now: datetime | None = None) -> int:
 
 
 def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
-    """Erases what a client sent and got: files, inputs, outputs, notes and what providers answered; revokes its keys.
+    """Erases what a client sent and got: files, inputs, outputs, notes, webhooks and what providers answered.
 
-    What was charged stays on record: amounts, models and times. Raises OpenJobsError while jobs are open.
-    Can be run again where a file could not be deleted. Returns what was erased, by name; `left` are files that could
-    not be deleted, `at_provider` requests that the provider is asked to delete in the background.
+    Its keys are revoked. What was charged stays on record: amounts, models and times. Raises OpenJobsError while jobs
+    are open. Can be run again where a file could not be deleted. Returns what was erased, by name; `left` are files
+    that could not be deleted, `at_provider` requests that the provider is asked to delete in the background.
     """
     if Job.objects.filter(client=client, status__in=OPEN).exists():
         raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")
@@ -113,6 +114,9 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
         ProviderKey.objects.filter(client=client).delete()
         Asset.objects.filter(client=client).update(name="erased", sha256="", places=[])
         Batch.objects.filter(client=client).update(metadata={}, webhook_url="")
+        # Bodies hold outputs and notes; with them go the deliveries, also those that are still to be attempted.
+        WebhookMessage.objects.filter(client=client).delete()
+        WebhookEndpoint.objects.filter(client=client).delete()
         BatchRefusal.objects.filter(batch__client=client).update(message="", hint="", details=None)
         erased = jobs.update(
             input={},

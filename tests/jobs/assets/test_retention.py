@@ -13,11 +13,15 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from genfeed.clients.models import ApiKey, Client
+from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from jobs import tasks
 from jobs.assets.models import Asset
 from jobs.assets.retention import sweep_incoming
 from jobs.models import Job, ProviderAnswer
+from jobs.webhooks.endpoints import make_endpoint
+from jobs.webhooks.fan_out import fan_out
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from pricing.ledger.checking import check_ledger
 from tests.jobs.assets.conftest import Fetch, make_asset
 from tests.jobs.doubles import make_job
@@ -106,6 +110,20 @@ def test_an_erased_client_has_no_contents_left_and_all_its_money(fetch: Fetch, m
         "jobs": 1, "files": 1, "left": 0, "at_provider": 1,
     }  # fmt: skip
     assert check_ledger() == []
+
+
+def test_no_webhook_tells_of_an_erased_client_any_more(fetch: Fetch) -> None:
+    fetch(metadata={"order": "secret"}, webhook_url="https://example.com/job")
+    make_endpoint(Client.objects.get().pk, url="https://example.com/hook", events=["*"], actor=SYSTEM)
+    while fan_out():
+        pass
+    assert WebhookDelivery.objects.filter(status="pending", message__body__contains="secret").exists()
+
+    erase("--yes")
+
+    assert not WebhookMessage.objects.exists()
+    assert not WebhookDelivery.objects.exists()
+    assert not WebhookEndpoint.objects.exists()
 
 
 def test_other_clients_keep_theirs(media: Path) -> None:
