@@ -220,6 +220,20 @@ def test_an_unknown_job_is_answered_alike(waiting: tuple[Provider, Job]) -> None
     assert (call(stranger).status_code, call(stranger).json()) == (200, {"detail": "unknown"})
 
 
+@pytest.mark.parametrize(("job_id", "token"), [("job%00", "guess"), (None, "gu%C3%A9ss")])
+def test_whatever_characters_an_address_holds_it_is_answered_alike(
+    waiting: tuple[Provider, Job], job_id: str | None, token: str
+) -> None:
+    _, job = waiting
+    body = body_of()
+
+    answer = HttpClient().post(
+        f"/webhooks/fal/{job_id or job.pk}/{token}", body, content_type="application/json", headers=headers_of(body)
+    )
+
+    assert (answer.status_code, answer.json()) == (200, {"detail": "unknown"})
+
+
 def test_a_webhook_of_another_request_changes_nothing(waiting: tuple[Provider, Job]) -> None:
     _, job = waiting
     body = body_of("req-9")
