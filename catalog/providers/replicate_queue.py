@@ -160,13 +160,15 @@ class ReplicateQueue:
             rows = [row for row in body["results"] if isinstance(row, dict) and row.get("id")]
             found += [_found(row, endpoint_id) for row in rows if _may_be_of(row, endpoint_id)]
             following = body.get("next")
+            if not following:
+                return found
             if not isinstance(following, str) or not following.startswith(f"{self._url}/"):
                 break
             path, params = following.removeprefix(self._url), {}
-        return found
+        # What is missing in half a list may still be running.
+        raise UnreachableError("Replicate's list of predictions could not be read to its end.")
 
     def upload(self, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
-        file.seek(0)
         try:
             response = self._call(
                 "upload", "POST", "/files", files={"content": (name, file, content_type)}, timeout=_UPLOAD_TIMEOUT

@@ -16,7 +16,7 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 from catalog.providers import queue, replicate_webhooks
-from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError, Request, UnclearError
+from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError, Request, UnclearError, UnreachableError
 from catalog.providers.replicate_answers import counts_of, failure_of
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.journal.models import Alert
@@ -251,6 +251,40 @@ def test_a_webhook_that_is_not_https_is_not_sent_to_replicate_itself(monkeypatch
     provider.submit(FLUX, {}, webhook_url="https://media.example/hook")
 
     assert [orjson.loads(one.content).get("webhook") for one in asked] == [None, "https://media.example/hook"]
+
+
+def test_a_file_that_comes_as_a_stream_is_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As object storages give them: they can be read onwards and not sought in."""
+
+    class Stream:
+        def __init__(self, content: bytes) -> None:
+            self._file = io.BytesIO(content)
+
+        def read(self, size: int = -1) -> bytes:
+            return self._file.read(size)
+
+    content = b"RIFF" + bytes(range(256))
+    provider, asked = answering(monkeypatch, httpx.Response(201, json={"urls": {"get": "https://replicate/f"}}))
+
+    stream: Any = Stream(content)
+    provider.upload(stream, name="a.wav", content_type="audio/wav", size=len(content))
+
+    assert content in asked[0].read()
+
+
+@pytest.mark.parametrize("following", ["{url}/predictions?cursor=again", "https://elsewhere.example/predictions", 5])
+def test_half_a_list_of_predictions_is_no_word_that_a_run_is_lost(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, following: Any
+) -> None:
+    settings.REPLICATE_URL = "https://replicate.example/v1"
+    following = following.format(url=settings.REPLICATE_URL) if isinstance(following, str) else following
+    page = {"results": [{"id": "p1", "model": FLUX}], "next": following}
+    provider, asked = answering(monkeypatch, *[httpx.Response(200, json=page) for _ in range(40)])
+
+    with pytest.raises(UnreachableError, match="to its end"):
+        provider.find(FLUX, since=timezone.now())
+
+    assert {one.url.host for one in asked} == {"replicate.example"}
 
 
 def test_what_has_outputs_while_it_runs_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
