@@ -19,6 +19,7 @@ from jobs.assets.models import Asset, PartialUpload
 from jobs.assets.storage import delete
 from jobs.models import OPEN, Batch, BatchRefusal, IdempotentAnswer, Job, JobEvent, ProviderAnswer
 from jobs.webhooks.models import WebhookEndpoint, WebhookMessage
+from pricing.ledger.accounts import lock_account
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +94,11 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
     """Erases what a client sent and got: files, inputs, outputs, notes, webhooks and what providers answered.
 
     Its keys are revoked. What was charged stays on record: amounts, models and times. Raises OpenJobsError while jobs
-    are open. Can be run again where a file could not be deleted. Returns what was erased, by name; `left` are files
-    that could not be deleted, `at_provider` requests that the provider is asked to delete in the background.
+    are open. Can be run again where a job came in between, or a file could not be deleted. Returns what was erased, by
+    name; `left` are files that could not be deleted, `at_provider` requests that the provider is asked to delete in the
+    background.
     """
-    if Job.objects.filter(client=client, status__in=OPEN).exists():
-        raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")
+    _switch_off(client, actor=actor)
     for key in ApiKey.objects.filter(client=client, revoked_at=None):
         revoke_key(key, actor=actor)
     files = left = 0
@@ -107,6 +108,8 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
         else:
             left += 1
     with transaction.atomic(durable=True):
+        # Again: a request that had begun before the client was switched off may have been accepted since.
+        _refuse_open(client)
         jobs = Job.objects.filter(client=client)
         ProviderAnswer.objects.filter(job__client=client).delete()
         JobEvent.objects.filter(job__client=client).update(data={})
@@ -128,7 +131,22 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
             log_mark=[],
             features={},
         )
-        Client.objects.filter(pk=client.pk).update(is_active=False)
         counts = {"jobs": erased, "files": files, "left": left, "at_provider": provider_copies.plan(client)}
         record("client.erased", [Change(client, after=counts)], actor=actor)
     return counts
+
+
+def _switch_off(client: Client, *, actor: Actor) -> None:
+    """Before anything is deleted: from here on, nobody comes for the client any more."""
+    with transaction.atomic(durable=True):
+        _refuse_open(client)
+        if Client.objects.filter(pk=client.pk, is_active=True).update(is_active=False):
+            change = Change(client, before={"is_active": True}, after={"is_active": False})
+            record("client.switched_off", [change], actor=actor)
+
+
+def _refuse_open(client: Client) -> None:
+    """Raises OpenJobsError; in the caller's transaction, until whose end no job of the client is accepted."""
+    lock_account(client.pk)
+    if Job.objects.filter(client=client, status__in=OPEN).exists():
+        raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")

@@ -16,6 +16,7 @@ from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from jobs import tasks
+from jobs.assets import retention
 from jobs.assets.models import Asset
 from jobs.assets.retention import sweep_incoming
 from jobs.models import Job, ProviderAnswer
@@ -24,7 +25,7 @@ from jobs.webhooks.fan_out import fan_out
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from pricing.ledger.checking import check_ledger
 from tests.jobs.assets.conftest import Fetch, make_asset
-from tests.jobs.doubles import make_job
+from tests.jobs.doubles import make_caller, make_job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
@@ -147,6 +148,28 @@ def test_open_jobs_are_ended_first() -> None:
     with pytest.raises(CommandError, match="have not ended"):
         erase("--yes")
     assert ApiKey.objects.filter(revoked_at=None).exists()
+
+
+def test_a_job_that_is_accepted_while_files_are_deleted_is_not_erased_with_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caller, delete = make_caller(), retention.delete
+    make_asset()
+    seen: list[tuple[bool, int]] = []
+
+    def delete_late(name: str) -> None:
+        seen.append((Client.objects.get().is_active, ApiKey.objects.filter(revoked_at=None).count()))
+        # Its request had begun before the client was switched off.
+        make_job(caller)
+        delete(name)
+
+    monkeypatch.setattr(retention, "delete", delete_late)
+    with pytest.raises(CommandError, match="have not ended"):
+        erase("--yes")
+
+    assert seen == [(False, 0)]
+    assert Job.objects.get().input["prompt"] == "a fox"
+    assert not AuditEvent.objects.filter(action="client.erased").exists()
 
 
 def test_an_unknown_client_is_said_to_be_unknown() -> None:
