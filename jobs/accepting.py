@@ -123,8 +123,6 @@ def _answer_from(
 ) -> Job:
     """A job that has ended already, with the output of another one."""
     job = make_job(prepared, caller, account_of(caller.client_id), now=now)
-    # Nobody is asked for it.
-    job.own_key = ""
     with transaction.atomic(durable=True):
         finish_from(job, stored)
         if beside:

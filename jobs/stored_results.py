@@ -68,6 +68,8 @@ def finish_from(job: Job, stored: Job) -> None:
     """
     charge = share_of(job.quote["price"])
     job.status, job.version = Status.SUCCEEDED, 2
+    # Nobody is asked for it.
+    job.own_key = ""
     job.output, job.is_cached, job.cached_from = stored.output, True, stored
     job.charge, job.hold_amount, job.cost, job.cost_source = charge, charge, 0, CostSource.NONE
     job.terms = {**job.terms, "hold": charge}

@@ -12,8 +12,10 @@ from django.utils import timezone
 from catalog.models import AIModel, Provider
 from genfeed.clients.keys import Caller, create_key
 from genfeed.clients.models import Client
+from genfeed.clients.provider_keys import OwnKey
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent, OutboxEvent
+from jobs import accepting
 from jobs.accepting import Wanted, accept
 from jobs.assets.models import Asset
 from jobs.assets.retention import erase_client
@@ -299,6 +301,20 @@ def test_items_of_a_batch_are_answered_from_stored_results_too(caller: Caller, s
     ]
     assert render_batch(batch)["charge"] == "0"
     assert check_ledger() == []
+
+
+def test_no_own_key_is_kept_with_what_a_stored_result_answers(
+    caller: Caller, stored: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = OwnKey("request", "f" * 16, "4711", "sealed")
+    monkeypatch.setattr(accepting, "choose_key", lambda *_: key)
+    known = Wanted("fal-ai/flux/dev", {"prompt": "a fox", "seed": 7}, cache="seed")
+
+    accept(known, caller)
+    accept_batch(WantedBatch([known]), caller)
+
+    told = Job.objects.filter(is_cached=True).values_list("own_key", "key_hint")
+    assert list(told) == [("", "4711")] * 2
 
 
 def test_a_batch_of_nothing_but_stored_results_ends_at_once(caller: Caller, stored: Job) -> None:
