@@ -1,6 +1,7 @@
 """Bringing files to fal's storage, for requests that use them: an address is asked for, then the bytes are sent there.
 
-Our key goes to fal's REST host alone; the address that it names is good for this one file and needs none.
+Our key goes to fal's REST host alone; the address that it names is good for this one file and needs none. It came with
+an answer, so it is held to the public internet as every foreign address is.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from django.conf import settings
 
 from catalog.providers.fal_answers import answer_of, body_of, detail_of
 from catalog.providers.queue import KeyRefusedError, RefusedError, UnreachableError
+from genfeed.net.addresses import GuardError
+from genfeed.net.guarded import Fetched, GuardedClient
 
 _STORAGE = "fal-cdn-v3"
 _PIECE = 256 * 1024
 # As fal's own client does: what is larger goes in parts.
 _IN_PARTS = 90 * 1024 * 1024
 _PART = 10 * 1024 * 1024
-_TIMEOUT = httpx.Timeout(30.0, write=60.0, read=120.0)
+_LONGEST_ANSWER = 256 * 1024
+_KEPT_HEADERS = ("content-type", "retry-after")
 
 
 def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
@@ -47,25 +51,37 @@ def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str
         upload_url, file_url = body.get("upload_url"), body.get("file_url")
         if not isinstance(upload_url, str) or not isinstance(file_url, str):
             raise UnreachableError("fal gave no address for an upload.", answer_of("upload", asked))
-        with httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as bare:
+    except httpx.HTTPError as error:
+        raise UnreachableError(f"fal's storage could not be reached: {type(error).__name__}") from error
+    try:
+        # No longer than the lease of whoever hands a file over.
+        with GuardedClient(seconds=settings.ASSET_DOWNLOAD_SECONDS, allow=settings.SSRF_ALLOW) as bare:
             if in_parts:
                 _send_parts(bare, upload_url, file, size)
             else:
-                headers = {"Content-Type": content_type, "Content-Length": str(size)}
-                _read(bare.put(upload_url, content=_pieces(file, size), headers=headers))
-    except httpx.HTTPError as error:
-        raise UnreachableError(f"fal's storage could not be reached: {type(error).__name__}") from error
+                _put(bare, upload_url, file, size, {"Content-Type": content_type})
+    except GuardError as error:
+        raise UnreachableError(f"fal's storage could not be reached: {error}.") from error
     return file_url
 
 
-def _send_parts(client: httpx.Client, upload_url: str, file: BinaryIO, size: int) -> None:
+def _send_parts(client: GuardedClient, upload_url: str, file: BinaryIO, size: int) -> None:
     parts = []
     for number, start in enumerate(range(0, size, _PART), 1):
-        length = min(_PART, size - start)
-        headers = {"Content-Length": str(length)}
-        sent = _read(client.put(f"{upload_url}/{number}", content=_pieces(file, length), headers=headers))
+        sent = _put(client, f"{upload_url}/{number}", file, min(_PART, size - start), {})
         parts.append({"partNumber": number, "etag": sent.get("etag")})
-    _read(client.post(f"{upload_url}/complete", json={"parts": parts}))
+    body = orjson.dumps({"parts": parts})
+    headers = {"Content-Type": "application/json"}
+    _read(_answer(client.post(f"{upload_url}/complete", body, max_bytes=_LONGEST_ANSWER, headers=headers)))
+
+
+def _put(client: GuardedClient, url: str, file: BinaryIO, length: int, headers: dict[str, str]) -> dict[str, Any]:
+    return _read(_answer(client.put(url, _pieces(file, length), length, max_bytes=_LONGEST_ANSWER, headers=headers)))
+
+
+def _answer(fetched: Fetched) -> httpx.Response:
+    headers = {name: value for name, value in fetched.headers.items() if name in _KEPT_HEADERS}
+    return httpx.Response(fetched.status, headers=headers, content=fetched.body)
 
 
 def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, BinaryIO
@@ -31,7 +31,7 @@ class Fetched:
 
 
 class GuardedClient:
-    """GETs of foreign URLs, and POSTs to them. All calls of one client together take `seconds` at most.
+    """GETs of foreign URLs, and POSTs and PUTs to them. All calls of one client together take `seconds` at most.
 
     Use it as a context manager. `allow` are `host:port` pairs that pass unchecked (setting SSRF_ALLOW).
     """
@@ -60,12 +60,23 @@ class GuardedClient:
         sent = {"Content-Length": str(len(body)), **(headers or {})}
         return self._ask("POST", url, body, max_bytes, sent)
 
+    def put(
+        self, url: str, pieces: Iterator[bytes], size: int, *, max_bytes: int, headers: Mapping[str, str] | None = None
+    ) -> Fetched:
+        """The answer to a PUT of `size` bytes, which are sent piece by piece; else as `post`."""
+        return self._ask("PUT", url, pieces, max_bytes, {"Content-Length": str(size), **(headers or {})})
+
     def download(self, url: str, into: BinaryIO, *, max_bytes: int) -> Fetched:
         """As `get`, with the body written to a file piece by piece instead of kept; `body` of the answer is empty."""
         return self._pass("GET", url, None, into.write, max_bytes, None)
 
     def _ask(
-        self, method: str, url: str, content: bytes | None, max_bytes: int, headers: Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        content: bytes | Iterator[bytes] | None,
+        max_bytes: int,
+        headers: Mapping[str, str] | None,
     ) -> Fetched:
         body = bytearray()
 
@@ -79,7 +90,7 @@ class GuardedClient:
         self,
         method: str,
         url: str,
-        content: bytes | None,
+        content: bytes | Iterator[bytes] | None,
         take: Callable[[bytes], Any],
         max_bytes: int,
         headers: Mapping[str, str] | None,
