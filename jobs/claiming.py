@@ -113,6 +113,8 @@ def _choose(provider: str, account: str, free: int, busy: Counter[int], now: dat
     """Ids of the jobs to send next: round and round the clients, those with the fewest in flight first."""
     ranked = (
         Job.objects.filter(provider=provider, account=account, status=Status.QUEUED, next_at__lte=now)
+        # Nothing of a batch is sent any more from its cancel on, whatever puts a job back into the queue.
+        .filter(batch__cancel_requested_at=None)
         .annotate(place=Window(RowNumber(), partition_by=[F("client_id")], order_by=_OWN_ORDER))
         .filter(place__lte=free)
         .order_by("place", "id")

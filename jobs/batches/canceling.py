@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,7 +15,6 @@ from jobs.models import OPEN, Job, Status
 
 # How long a request may work on it; dispatchers do the rest.
 PATIENCE_SECONDS = 2.0
-_HELD_BACK = timedelta(hours=1)
 
 
 def cancel_batch(batch: Batch, *, reason: str = "client", beside: Callable[[], None] | None = None) -> Batch:
@@ -26,10 +24,9 @@ def cancel_batch(batch: Batch, *, reason: str = "client", beside: Callable[[], N
     """
     now = timezone.now()
     with transaction.atomic(durable=True):
+        # At once for all: none of its jobs that wait here is claimed any more.
         marked = Batch.objects.filter(pk=batch.pk, finished_at=None, cancel_requested_at=None)
         if marked.update(cancel_requested_at=now):
-            # At once for all: none of them is sent any more.
-            Job.objects.filter(batch=batch, status=Status.QUEUED).update(next_at=now + _HELD_BACK)
             if beside:
                 beside()
     batch.refresh_from_db()

@@ -9,8 +9,12 @@ import pytest
 
 from genfeed.clients.errors import ApiError
 from genfeed.sandbox.media.making import Wish, make
+from jobs.accepting import Wanted
 from jobs.assets import handing_over
 from jobs.assets.models import Asset, Handover
+from jobs.batches import canceling
+from jobs.batches.accepting import WantedBatch, accept_batch
+from jobs.batches.canceling import cancel_batch
 from jobs.canceling import cancel
 from jobs.claiming import claim_queued
 from jobs.dispatcher import Dispatcher
@@ -133,6 +137,21 @@ def test_a_job_that_was_canceled_takes_its_files_nowhere(sandbox: RunningSandbox
         handing_over.apply(one, handing_over.ask(one))
 
     assert (Job.objects.get().status, Handover.objects.count()) == (Status.CANCELED, 0)
+
+
+def test_an_item_whose_files_arrive_after_the_cancel_of_its_batch_is_not_sent(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = make_caller()
+    batch = accept_batch(WantedBatch([Wanted(**edit_of(f"asset:{picture().pk}"))]), caller)
+    (one,) = handing_over.claim(10)
+    addresses = handing_over.ask(one)
+    monkeypatch.setattr(canceling, "PATIENCE_SECONDS", -1.0)
+    cancel_batch(batch)
+
+    handing_over.apply(one, addresses)
+
+    assert (Job.objects.get().status, claim_queued(10)) == (Status.QUEUED, [])
 
 
 @pytest.mark.parametrize(

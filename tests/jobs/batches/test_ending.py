@@ -9,11 +9,12 @@ from django.test import Client as HttpClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog.providers.queue import NotAcceptedError
 from genfeed.clients.keys import Caller
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import OutboxEvent
-from jobs import failures
+from jobs import failures, submitting
 from jobs.accepting import Wanted
 from jobs.assets.retention import erase_client
 from jobs.batches import canceling
@@ -275,6 +276,19 @@ def test_from_the_cancel_on_nothing_is_sent_and_dispatchers_do_the_rest(
 
     batch.refresh_from_db()
     assert batch.status == "canceled"
+
+
+def test_what_the_provider_had_not_accepted_by_the_cancel_is_not_sent_again(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = make_batch(caller, 1)
+    (job,) = claim_queued(100)
+    monkeypatch.setattr(canceling, "PATIENCE_SECONDS", -1.0)
+    cancel_batch(batch)
+
+    submitting.apply(job, NotAcceptedError("not now", retry_after=0))
+
+    assert (jobs_of(batch)[0].status, claim_queued(100)) == (Status.QUEUED, [])
 
 
 def test_a_batch_that_has_ended_is_not_canceled_and_asking_twice_is_no_error(caller: Caller, http_of: Any) -> None:
