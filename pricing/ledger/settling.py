@@ -79,7 +79,7 @@ def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ende
     budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
     if charged:
         tell_thresholds(budgets)
-    if is_over and tells_loss:
+    if loss and tells_loss:
         tell_loss(job, f"it cost {format_usd(cost)} USD, and {format_usd(hold.amount)} USD were held", loss)
     return Ended(hold.amount, charged, loss)
 

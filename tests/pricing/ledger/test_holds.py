@@ -59,6 +59,16 @@ def test_a_charge_never_exceeds_its_hold_and_the_rest_of_the_cost_is_our_loss() 
     assert Alert.objects.get(code="operator_loss").subject == "job_1"
 
 
+def test_a_bill_beyond_its_hold_that_the_charge_still_covers_is_no_loss_and_alerts_nobody() -> None:
+    client = make_client(usd=10)
+    hold(client, amount=USD)
+
+    ended = end(charge=5 * USD, cost=USD // 2)
+
+    assert (ended.charge, ended.loss) == (USD, 0)
+    assert not Alert.objects.exists()
+
+
 def test_what_a_released_job_cost_all_the_same_is_our_loss() -> None:
     client = make_client()
     hold(client)
