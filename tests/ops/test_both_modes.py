@@ -19,16 +19,16 @@ FOX = {"model": MODEL, "input": {"prompt": "a fox"}}
 PATIENCE_SECONDS = 60
 # Shown in core mode to everybody, in cloud mode to admins.
 COSTS = ("cost", "unit_price")
-# A client that is like any other but for its money: 5 USD in cloud mode, none in core mode.
+# A client that is like any other but for its money: in cloud mode as many USD as are said, in core mode none.
 _CLIENT = """
 from django.conf import settings
 from genfeed.clients.keys import create_key
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.ledger.accounts import top_up
-client = Client.objects.create(name="Suite", jobs_per_minute=10000)
-if settings.GENFEED_MODE == "cloud":
-    top_up(client.pk, 5 * 10**9, actor=SYSTEM, reason="paid")
+client = Client.objects.create(name="{name}", jobs_per_minute=10000)
+if {usd} and settings.GENFEED_MODE == "cloud":
+    top_up(client.pk, {usd} * 10**9, actor=SYSTEM, reason="paid")
 scopes = ["models:read", "estimates", "jobs:write", "jobs:read", "usage:read", "budgets", "keys"]
 print(create_key(client, actor=SYSTEM, scopes=scopes)[1])
 """
@@ -66,6 +66,10 @@ class Site:
         return job
 
 
+def new_key(running: Fleet, name: str, *, usd: int) -> str:
+    return running.shell(_CLIENT.format(name=name, usd=usd)).splitlines()[-1]
+
+
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
     """One installation in each mode, with the same one model, each with a sandbox of its own."""
@@ -75,7 +79,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]
             var = tmp_path_factory.mktemp(mode) / "var"
             running = stack.enter_context(fleet(var, settings={"GENFEED_MODE": mode}, worker=False))
             running.prepare()
-            key = running.shell(_CLIENT).splitlines()[-1]
+            key = new_key(running, "Suite", usd=5)
             running.start_all()
             running.sandbox.faults(processing_ms=0)
             made[mode] = Site(mode, running, key)
@@ -209,5 +213,15 @@ def test_core_charges_the_cost_and_cloud_more_than_the_core_price(sites: dict[st
 
 
 def test_only_cloud_refuses_for_want_of_balance(sites: dict[str, Site]) -> None:
+    def asked(site: Site) -> tuple[int, str | None]:
+        key = new_key(site.running, "Poor", usd=0)
+        answer = site.http.post("/jobs", json=FOX, headers={"Authorization": f"Bearer {key}"})
+        return answer.status_code, answer.json().get("code")
+
+    assert asked(sites["cloud"]) == (402, "insufficient_funds")
+    assert asked(sites["core"]) == (201, None)
+
+
+def test_only_cloud_keeps_a_balance(sites: dict[str, Site]) -> None:
     assert (sites["cloud"].get("/balance")["enforced"], sites["core"].get("/balance")["enforced"]) == (True, False)
     assert float(sites["core"].get("/balance")["funded"]) == 0
