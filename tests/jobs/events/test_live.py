@@ -75,6 +75,10 @@ def told(events: Iterable[dict[str, Any]]) -> list[Any]:
     ]
 
 
+def log_lines(events: Iterable[dict[str, Any]]) -> list[str]:
+    return [line["message"] for event in events for line in event["data"].get("logs", ())]
+
+
 def test_a_job_is_followed_live_to_its_end(one: Fleet, api: httpx.Client) -> None:
     one.sandbox.faults(processing_ms=1_500)
     job = post(api)
@@ -95,11 +99,13 @@ def test_a_job_is_followed_live_to_its_end(one: Fleet, api: httpx.Client) -> Non
 def test_log_lines_of_a_moving_window_come_once_and_in_order(one: Fleet, api: httpx.Client) -> None:
     one.sandbox.faults(processing_ms=3_000)
     job = post(api)
-    EventSource(f"{one.base_url}/api/v1/jobs/{job['id']}/events", headers=key(one)).wait(PATIENCE_SECONDS)
+    source = EventSource(f"{one.base_url}/api/v1/jobs/{job['id']}/events", headers=key(one))
+    source.wait(PATIENCE_SECONDS)
 
-    lines = [line["message"] for event in listed(api, job["id"]) for line in event["data"].get("logs", ())]
-
+    # Those of the stream, as they came; the list tells the same.
+    lines = log_lines(event for _, _, event in source.events)
     assert len(lines) > 1
+    assert lines == log_lines(listed(api, job["id"]))
     assert lines == sorted(set(lines), key=lambda line: int(line.split()[1]))
     assert lines[-1].split()[1] == lines[-1].split()[-1]
 
