@@ -379,6 +379,22 @@ def test_m8_terms_may_pass_a_billed_failure_on() -> None:
     assert money(job) == (10 * USD - PRICE, 0, PRICE)
 
 
+def test_a_failure_that_the_provider_did_not_bill_costs_nothing_whatever_the_terms_pass_on() -> None:
+    from genfeed.journal.audit import SYSTEM
+    from pricing.ledger.accounts import set_terms
+
+    caller = make_caller()
+    set_terms(caller.client_id, actor=SYSTEM, charges_failures=True)
+    provider = Provider()
+    job = submit(provider, make_job(caller))
+    provider.on_result = result(status=500, detail="boom", units=None)
+
+    look(provider, job)
+
+    assert (job.status, job.charge) == (Status.FAILED, 0)
+    assert money(job) == (10 * USD, 0, 0)
+
+
 def test_a_success_without_the_media_it_promises_is_a_failure() -> None:
     provider, job = submitted()
     provider.on_result = result({"images": [], "seed": 1})
