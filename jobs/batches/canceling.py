@@ -26,9 +26,8 @@ def cancel_batch(batch: Batch, *, reason: str = "client", beside: Callable[[], N
     with transaction.atomic(durable=True):
         # At once for all: none of its jobs that wait here is claimed any more.
         marked = Batch.objects.filter(pk=batch.pk, finished_at=None, cancel_requested_at=None)
-        if marked.update(cancel_requested_at=now):
-            if beside:
-                beside()
+        if marked.update(cancel_requested_at=now) and beside:
+            beside()
     batch.refresh_from_db()
     if batch.status == "completed":
         raise ApiError("conflict", "The batch has ended.", "Nothing is left to cancel.")
