@@ -43,9 +43,13 @@ def claim(limit: int) -> list[Handover]:
     now = timezone.now()
     if limit <= 0 or not sql.rows("SELECT 1 FROM jobs_handover WHERE next_at <= %s LIMIT 1", now):
         return []
+    due = Handover.objects.filter(next_at__lte=now)
+    # Of jobs that have ended meanwhile no file goes anywhere; nor of those whose batch is being canceled.
+    due.exclude(job__status=Status.QUEUED).delete()
+    wanted = due.filter(job__status=Status.QUEUED, job__batch__cancel_requested_at=None)
     until = now + timedelta(seconds=settings.ASSET_DOWNLOAD_SECONDS + 60)
     claimed = []
-    for one in Handover.objects.filter(next_at__lte=now).select_related("job").order_by("next_at")[:limit]:
+    for one in wanted.select_related("job").order_by("next_at")[:limit]:
         if Handover.objects.filter(pk=one.pk, next_at=one.next_at).update(next_at=until, attempts=one.attempts + 1):
             one.attempts, one.next_at = one.attempts + 1, until
             one.files = list(Asset.objects.filter(pk__in=ids_in(one.job.input), client_id=one.job.client_id))

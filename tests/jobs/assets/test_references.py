@@ -133,10 +133,26 @@ def test_a_job_that_was_canceled_takes_its_files_nowhere(sandbox: RunningSandbox
     job = make_job(make_caller(), **edit_of(f"asset:{picture().pk}"))
     cancel(job)
 
-    for one in handing_over.claim(10):
-        handing_over.apply(one, handing_over.ask(one))
+    assert handing_over.claim(10) == []
+    assert (Job.objects.get().status, Handover.objects.count()) == (Status.CANCELED, 0)
+
+
+def test_a_job_that_is_canceled_while_its_files_are_on_their_way_leaves_nothing_to_do(sandbox: RunningSandbox) -> None:
+    job = make_job(make_caller(), **edit_of(f"asset:{picture().pk}"))
+    (one,) = handing_over.claim(10)
+    cancel(job)
+
+    handing_over.apply(one, handing_over.ask(one))
 
     assert (Job.objects.get().status, Handover.objects.count()) == (Status.CANCELED, 0)
+
+
+def test_files_of_a_batch_that_is_being_canceled_go_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = accept_batch(WantedBatch([Wanted(**edit_of(f"asset:{picture().pk}"))]), make_caller())
+    monkeypatch.setattr(canceling, "PATIENCE_SECONDS", -1.0)
+    cancel_batch(batch)
+
+    assert handing_over.claim(10) == []
 
 
 def test_an_item_whose_files_arrive_after_the_cancel_of_its_batch_is_not_sent(
