@@ -22,7 +22,7 @@ from jobs.events.reading import Item, news_items
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
-# A watcher that has not taken so many events is let go, and comes back for them.
+# A watcher that has not taken so many events by the next look is let go, and comes back for them.
 LONGEST_QUEUE = 256
 _PAUSE_SECONDS = 1.0
 
@@ -39,13 +39,13 @@ class Watcher:
         self._queue: deque[Item] = deque()
         self._wake = asyncio.Event()
 
-    def offer(self, item: Item) -> None:
-        """Puts an event into its queue; a queue that is full ends the watcher."""
+    def offer(self, items: list[Item]) -> None:
+        """Puts what one look has found into its queue; one that is full of what was before ends the watcher."""
         if len(self._queue) >= LONGEST_QUEUE:
             self._queue.clear()
             self.end("too slow")
         elif not self.end_reason:
-            self._queue.append(item)
+            self._queue.extend(items)
             self._wake.set()
 
     def end(self, reason: str) -> None:
@@ -119,12 +119,16 @@ class Hub:
     async def _look(self) -> None:
         jobs, clients = frozenset(self._jobs), frozenset(self._clients)
         of_jobs, of_clients = await self._in(self._looking, _news, self._tail, jobs, clients)
+        found: dict[Watcher, list[Item]] = defaultdict(list)
         for item in of_jobs:
             for watcher in self._jobs.get(item.job, ()):
-                watcher.offer(item)
+                found[watcher].append(item)
         for client_id, item in of_clients:
             for watcher in self._clients.get(client_id, ()):
-                watcher.offer(item)
+                found[watcher].append(item)
+        # All of a look at once: however much happens in one moment, who takes it is not slow.
+        for watcher, items in found.items():
+            watcher.offer(items)
 
     async def _in(self, threads: ThreadPoolExecutor, call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(threads, _patiently, call, arguments)

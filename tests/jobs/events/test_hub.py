@@ -24,9 +24,27 @@ def test_a_watcher_that_is_too_slow_is_let_go_and_its_queue_with_it() -> None:
     async def work() -> None:
         watcher = Watcher(1, "job_a")
         for number in range(LONGEST_QUEUE + 5):
-            watcher.offer(item(number))
+            watcher.offer([item(number)])
         assert watcher.end_reason == "too slow"
         assert await watcher.take(1) == []
+
+    run(work)
+
+
+def test_a_watcher_that_takes_what_comes_is_not_slow_however_much_comes_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    news = News(monkeypatch)
+
+    async def work() -> None:
+        hub = Hub()
+        watcher = Watcher(1)
+        await hub.add(watcher)
+        for burst in range(2):
+            news.next.append(([], [(1, item(burst * 1000 + number)) for number in range(LONGEST_QUEUE + 5)]))
+            assert len(await watcher.take(5)) == LONGEST_QUEUE + 5
+        assert watcher.end_reason == ""
+        hub.remove(watcher)
 
     run(work)
 
@@ -35,7 +53,7 @@ def test_a_watcher_waits_no_longer_than_it_is_told() -> None:
     async def work() -> None:
         watcher = Watcher(1, "job_a")
         assert await watcher.take(0.01) == []
-        asyncio.get_running_loop().call_later(0.01, watcher.offer, item(1))
+        asyncio.get_running_loop().call_later(0.01, watcher.offer, [item(1)])
         assert [one.at for one in await watcher.take(5)] == [1]
         watcher.end("stopping")
         assert await watcher.take(5) == []
