@@ -26,6 +26,8 @@ from jobs.models import Job
 HEADER = "X-Provider-Key"
 # A key that comes with every request is not asked about at each.
 _CHECKED_SECONDS = 300.0
+# Trouble is asked about again soon, as it may be mended by then; but not for each item of a batch.
+_TROUBLE_SECONDS = 10.0
 _CHECKED_AT_MOST = 1000
 _checked: OrderedDict[tuple[str, str], tuple[float, KeyCheck]] = OrderedDict()
 _lock = threading.Lock()
@@ -129,15 +131,13 @@ def _check(provider: str, fingerprint: str, text: str) -> KeyCheck:
     now = time.monotonic()
     with _lock:
         known = _checked.get((provider, fingerprint))
-    if known and now - known[0] < _CHECKED_SECONDS:
+    if known and now - known[0] < (_CHECKED_SECONDS if known[1].state == "valid" else _TROUBLE_SECONDS):
         return known[1]
     checked = queue.check_key(provider, text)
-    if checked.state == "valid":
-        # Trouble is asked about again: it may be mended by then.
-        with _lock:
-            _checked[provider, fingerprint] = (now, checked)
-            if len(_checked) > _CHECKED_AT_MOST:
-                _checked.popitem(last=False)
+    with _lock:
+        _checked[provider, fingerprint] = (time.monotonic(), checked)
+        if len(_checked) > _CHECKED_AT_MOST:
+            _checked.popitem(last=False)
     return checked
 
 

@@ -228,6 +228,28 @@ def test_the_header_brings_a_key_for_all_items_of_a_batch(
     assert [job.key_hint for job in Job.objects.all()] == ["4711", "4711"]
 
 
+def test_a_wrong_key_is_asked_about_once_for_all_items_of_a_batch(
+    sandbox: RunningSandbox, make_key: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write', client='Alice')}"})
+    body = orjson.dumps({"model": "fal-ai/flux/dev", "prompts": ["a fox"] * 5})
+
+    def refused() -> int:
+        """How often the provider was asked about the key."""
+        before = len(sandbox.requests())
+        key = {"X-Provider-Key": "mallory:not-a-key-at-all"}
+        answer = http.post("/api/v1/batches", body, content_type="application/json", headers=key)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+        return len(sandbox.requests()) - before
+
+    asked_at_first = refused()
+    monkeypatch.setattr(own_keys, "_TROUBLE_SECONDS", 0.0)
+
+    # Every item asks where nothing is remembered.
+    assert asked_at_first > 0
+    assert refused() == 5 * asked_at_first
+
+
 def test_in_cloud_mode_a_key_with_a_request_is_refused(settings: Any) -> None:
     settings.GENFEED_MODE = "cloud"
 
