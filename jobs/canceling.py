@@ -79,7 +79,7 @@ def apply(job: Job, outcome: str | QueueError) -> None:
     now = timezone.now()
     if isinstance(outcome, QueueError):
         with transaction.atomic(durable=True):
-            touch(job, next_at=now + next_look(job.looks + 2), looks=job.looks + 1)
+            touch(job, next_at=now + next_look(job, job.looks + 2), looks=job.looks + 1)
         return
     if outcome == "unknown":
         canceled(job)

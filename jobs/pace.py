@@ -6,13 +6,21 @@ from datetime import timedelta
 
 from django.conf import settings
 
+from catalog.providers import queue
+from jobs.models import Job
+
 # Seconds until the first look, and the longest between two: without webhooks, and as their backup.
 _POLLING = (0.3, 5.0)
 _BACKUP = (5.0, 60.0)
 _GROWTH = 1.3
 
 
-def next_look(looks: int) -> timedelta:
-    """The wait before look number `looks` (from 0)."""
-    first, longest = _BACKUP if settings.PUBLIC_URL else _POLLING
+def is_told_of(job: Job) -> bool:
+    """Whether the provider tells us of the job's end: we can be reached, and can tell who signed what comes."""
+    return bool(settings.PUBLIC_URL) and (not job.account or queue.signs_for_all(job.provider))
+
+
+def next_look(job: Job, looks: int) -> timedelta:
+    """The wait before the job's look number `looks` (from 0)."""
+    first, longest = _BACKUP if is_told_of(job) else _POLLING
     return timedelta(seconds=min(longest, first * _GROWTH ** min(looks, 40)))

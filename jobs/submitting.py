@@ -28,7 +28,7 @@ from jobs.metrics import observe_submitted
 from jobs.models import Job, Status
 from jobs.orphans import note_orphan
 from jobs.own_keys import failure_of, gate_of, note_refusal
-from jobs.pace import next_look
+from jobs.pace import is_told_of, next_look
 from jobs.transitions import move, touch
 
 _FIRST_RETRY = 1.0
@@ -58,8 +58,8 @@ def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError:
 
 
 def webhook_url(job: Job) -> str:
-    """Where the provider tells of the end: it names the job and its own token; "" where nobody can reach us."""
-    if not settings.PUBLIC_URL:
+    """Where the provider tells of the end: it names the job and its own token; "" where none is asked for."""
+    if not is_told_of(job):
         return ""
     return f"{settings.PUBLIC_URL}/webhooks/{job.provider}/{job.pk}/{job.token}"
 
@@ -115,7 +115,7 @@ def adopt(
                     deadline_at=deadline,
                     queue_position=position,
                     looks=0,
-                    next_at=now if looked_at_now else min(deadline, now + next_look(0)),
+                    next_at=now if looked_at_now else min(deadline, now + next_look(job, 0)),
                 ):
                     keep(job, answer)
         except IntegrityError:

@@ -116,7 +116,7 @@ def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
         return
     if _give_up(job, now):
         return
-    wait = next_look(job.looks + 2)
+    wait = next_look(job, job.looks + 2)
     if isinstance(error, KeyRefusedError):
         # Whatever was sent goes on there; we see it again with a key that is right.
         gate.block_for(gate_of(job), error)
@@ -130,7 +130,7 @@ def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
 
 
 def _next(job: Job, now: datetime) -> datetime:
-    soon = now + next_look(job.looks)
+    soon = now + next_look(job, job.looks)
     # The deadline is looked at when it comes, not at the next look after it.
     return min(soon, job.deadline_at) if job.deadline_at and job.deadline_at > now else soon
 

@@ -205,6 +205,7 @@ class Terms:
 
     `key_setting`: the name of the setting that holds the operator's key. `most_at_once`: requests at the provider at
     the same time, by one key. `verify` reads its webhooks (None: it has none); `get_ready` fetches what `verify` needs.
+    `signs_for_all`: it signs those of every account with keys that all may know, not only those of the operator's.
     `check_key` asks whether a key is accepted: it runs no model, costs nothing and never raises (None: can't).
     """
 
@@ -212,6 +213,7 @@ class Terms:
     most_at_once: Callable[[], int]
     verify: Verify | None = None
     get_ready: Callable[[], object] | None = None
+    signs_for_all: bool = True
     check_key: Callable[[str], KeyCheck] | None = None
 
 
@@ -260,6 +262,11 @@ def most_at_once(slug: str) -> int:
 def verifier(slug: str) -> Verify | None:
     """What reads a provider's webhooks, None where it has none or is not known."""
     return _terms[slug].verify if slug in _terms else None
+
+
+def signs_for_all(slug: str) -> bool:
+    """Whether webhooks can be checked of requests that run on any key, not on the operator's alone."""
+    return slug in _terms and _terms[slug].signs_for_all
 
 
 def get_ready() -> None:

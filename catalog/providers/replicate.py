@@ -19,14 +19,13 @@ from catalog.providers.base import (
     PriceRow,
     PriceText,
     ProviderBadAnswerError,
-    ProviderError,
-    ProviderKeyError,
     ProviderNotConfiguredError,
     ProviderRejectedError,
 )
 from catalog.providers.plain import PlainProvider
 from catalog.providers.reading import Backoff, JsonReader
 from catalog.providers.replicate_billing import Billing, text_of
+from catalog.providers.replicate_key_check import check_by
 from catalog.providers.replicate_schemas import category_of, document_of
 
 _MOST_PAGES = 5_000
@@ -114,15 +113,7 @@ class ReplicateProvider(PlainProvider):
             return KeyCheck(
                 "missing", "No key is set. Put REPLICATE_API_TOKEN=… into the environment or .env and restart."
             )
-        try:
-            self._reader.get("/account", {})
-        except ProviderKeyError:
-            return KeyCheck(
-                "invalid", "Replicate refuses this key. Make a new one at replicate.com/account/api-tokens."
-            )
-        except ProviderError as error:
-            return KeyCheck("unreachable", f"The key could not be checked. {error}")
-        return KeyCheck("valid", "Replicate accepts the key.")
+        return check_by(self._reader)
 
     def _need_key(self) -> None:
         if not self._key:

@@ -40,6 +40,7 @@ from catalog.providers.replicate_answers import (
     logs_of,
     moment,
 )
+from catalog.providers.replicate_key_check import check_key
 from catalog.providers.replicate_schemas import OUTPUT
 from catalog.providers.retrying import Retrying
 
@@ -248,5 +249,8 @@ queue.register(
         most_at_once=lambda: settings.REPLICATE_MAX_CONCURRENT,
         verify=replicate_webhooks.verify,
         get_ready=replicate_webhooks.secret.known,
+        # With one secret for each account, of which the operator's alone is known.
+        signs_for_all=False,
+        check_key=check_key,
     ),
 )

@@ -15,10 +15,12 @@ import pytest
 from django.test import Client as HttpClient
 from django.utils import timezone
 
+from catalog.own_keys import check_new
 from catalog.providers import queue, replicate_webhooks
 from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError, Request, UnclearError, UnreachableError
 from catalog.providers.replicate_answers import counts_of, failure_of
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
+from genfeed.clients.errors import ApiError
 from genfeed.journal.models import Alert
 from jobs.accepting import Wanted, accept
 from jobs.canceling import cancel
@@ -156,6 +158,35 @@ def test_its_webhook_has_a_job_looked_at_at_once(known: Replica, settings: Any, 
 
     assert (answer.status_code, orjson.loads(answer.content)) == (200, {"detail": "noted"})
     assert work(job).status == "succeeded"
+
+
+@whole
+def test_what_runs_on_a_clients_own_key_is_watched_closely_instead_of_by_webhooks_that_nobody_can_check(
+    known: Replica, settings: Any
+) -> None:
+    settings.GENFEED_MODE, settings.PUBLIC_URL = "core", "https://genfeed.example"
+    caller = make_caller(usd=100)
+    wanted = Wanted(model=FLUX, input={"prompt": "a fox"}, provider_key=KEY)
+
+    own = work(accept(wanted, caller), lambda job: bool(job.request_id))
+
+    (made,) = known.predictions()
+    assert (own.account != "", made["webhook"]) == (True, "")
+    assert own.next_at is not None
+    assert own.next_at - timezone.now() < timedelta(seconds=1)
+    assert work(own).status == "succeeded"
+
+
+@whole
+@pytest.mark.parametrize(("key", "state"), [("r8_wrong", None), (KEY, "valid")])
+def test_a_clients_own_key_is_checked(replica: Replica, settings: Any, key: str, state: str | None) -> None:
+    settings.GENFEED_MODE = "core"
+
+    if state is None:
+        with pytest.raises(ApiError, match="Replicate refuses this key"):
+            check_new("replicate", key)
+    else:
+        assert check_new("replicate", key).state == state
 
 
 @whole
@@ -377,6 +408,14 @@ def test_before_the_secret_is_known_nothing_is_decided_and_nothing_waits(monkeyp
 
     with pytest.raises(UndecidedError):
         replicate_webhooks.verify(headers_of(BODY), BODY)
+
+
+def test_without_a_key_nobody_is_asked_for_the_secret(settings: Any) -> None:
+    settings.REPLICATE_API_TOKEN, settings.REPLICATE_URL = "", "http://127.0.0.1:1"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx, "get", lambda *_, **__: pytest.fail("asked without a key"))
+
+        assert replicate_webhooks.fetch() == b""
 
 
 def test_the_secret_is_read_from_replicates_own_answer(replica: Replica) -> None:
