@@ -105,7 +105,7 @@ def accept(
     prepared = prepare(wanted, caller)
     if stored := find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None:
         return _answer_from(stored, prepared, caller, beside, now=now or timezone.now())
-    _refuse_offline(prepared.facts.provider)
+    refuse_offline(prepared.facts.provider)
     with inline.kept(prepared.outgoing, caller.client_id) as outgoing, transaction.atomic(durable=True):
         prepared = replace(prepared, outgoing=outgoing)
         job = write(prepared, caller, now=now or timezone.now())
@@ -149,7 +149,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
             "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."
         )
     if not wanted.cache:
-        _refuse_offline(entry.provider)
+        refuse_offline(entry.provider)
     own_key = choose_key(entry.provider, caller.client_id, wanted.provider_key)
     facts = facts_of(entry.pk)
     try:
@@ -181,8 +181,11 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     )
 
 
-def _refuse_offline(provider: str) -> None:
-    """In core mode nothing waits for a connection that is not there; in cloud mode short outages are waited out."""
+def refuse_offline(provider: str) -> None:
+    """Raises ApiError for what must be asked of a provider that can't be reached; stored results are given anyway.
+
+    In core mode nothing waits for a connection that is not there; in cloud mode short outages are waited out.
+    """
     if settings.GENFEED_MODE != "core" or upstreams.is_online(provider):
         return
     raise ApiError(

@@ -19,7 +19,7 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
 from jobs import idempotency
-from jobs.accepting import Wanted, make_job, prepare, reservation
+from jobs.accepting import Wanted, make_job, prepare, refuse_offline, reservation
 from jobs.assets.models import Handover
 from jobs.batches.closing import close
 from jobs.batches.ending import tell
@@ -108,10 +108,13 @@ def _prepared(wanted: WantedBatch, caller: Caller, done: Mapping[int | None, int
             continue
         try:
             prepared = prepare(item, caller)
+            stored = find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None
+            if not stored:
+                refuse_offline(prepared.facts.provider)
         except ApiError as error:
             refused.append(Refused(index, error))
             continue
-        one = Ready(index, prepared, find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None)
+        one = Ready(index, prepared, stored)
         if wanted.max_total_price is not None and total + one.needs > wanted.max_total_price:
             refused.append(Refused(index, _above_total(one.needs, total, wanted.max_total_price)))
             continue

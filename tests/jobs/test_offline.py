@@ -14,6 +14,8 @@ from django.utils import timezone
 from catalog import published, upstreams
 from catalog.models import SyncRun, Upstream
 from genfeed.clients.errors import ApiError
+from jobs.accepting import Wanted
+from jobs.batches.accepting import WantedBatch, accept_batch
 from jobs.dispatcher import Dispatcher
 from jobs.models import Job, Status
 from pricing.models import Account, Hold
@@ -64,6 +66,16 @@ def test_offline_nothing_is_accepted_or_held_and_the_error_says_what_still_works
     assert "local copy" in error.hint
     assert list(Job.objects.all()) == [cut]
     assert not Hold.objects.exclude(job=cut.pk).exists()
+
+
+def test_offline_no_item_of_a_batch_is_accepted_that_no_stored_result_answers(cut: Job) -> None:
+    item = Wanted("fal-ai/flux/dev", {"prompt": "a fox"}, cache="any_seed")
+
+    with pytest.raises(ApiError) as refused:
+        accept_batch(WantedBatch([item, item]), make_caller(0, name="Late"))
+
+    assert (refused.value.code, refused.value.retry_after) == ("offline", 30)
+    assert list(Job.objects.all()) == [cut]
 
 
 def test_a_job_that_runs_while_the_connection_is_gone_is_caught_up_with(cut: Job, run: Run, wire: Wire) -> None:
