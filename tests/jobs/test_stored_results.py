@@ -1,5 +1,6 @@
 """Results used again: for the same request of the same client that says so, at no cost, and never what is not whole."""
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from genfeed.clients.models import Client
 from genfeed.clients.provider_keys import OwnKey
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent, OutboxEvent
+from genfeed.sandbox.media.making import Wish, make
 from jobs import accepting
 from jobs.accepting import Wanted, accept
 from jobs.assets.models import Asset
@@ -30,7 +32,7 @@ from jobs.webhooks.models import WebhookMessage
 from pricing.ledger.checking import check_ledger
 from pricing.models import Account, Hold, LedgerTransaction, UsageRecord
 from tests.jobs.doubles import OUTPUT, PRICE, USD, make_caller, result, set_job
-from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
+from tests.pricing.estimates.sold import IMAGE_URL, IMAGES_OUT, PROMPT, field, make_sold
 
 pytestmark = pytest.mark.django_db
 SEED = field("seed", "integer")
@@ -315,6 +317,21 @@ def test_no_own_key_is_kept_with_what_a_stored_result_answers(
 
     told = Job.objects.filter(is_cached=True).values_list("own_key", "key_hint")
     assert list(told) == [("", "4711")] * 2
+
+
+def test_what_a_stored_result_answers_keeps_no_file_that_came_inside_of_its_request(caller: Caller) -> None:
+    make_sold("fal-ai/edit", "0.03", "images", inputs=[PROMPT, IMAGE_URL], outputs=IMAGES_OUT)
+    picture = make(Wish(kind="png", seed="a", width=64, height=64))
+    uri = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    known = Wanted("fal-ai/edit", {"prompt": "a fox", "image_url": uri}, cache="any_seed")
+    first = done(accept(known, caller))
+
+    accept(known, caller)
+    accept_batch(WantedBatch([known]), caller)
+
+    told = Job.objects.filter(is_cached=True).values_list("input__image_url", "input_digest")
+    assert list(told) == [(first.input["image_url"], first.input_digest)] * 2
+    assert first.input["image_url"].startswith("asset:")
 
 
 def test_a_batch_of_nothing_but_stored_results_ends_at_once(caller: Caller, stored: Job) -> None:
