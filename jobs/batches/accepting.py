@@ -1,11 +1,13 @@
 """Accepting a batch: everything is checked and quoted before anything is written, then taken by a few statements.
 
 `all_or_nothing` is one transaction. `best_effort` is one for each part of the items, so that others can write between
-them; who comes again with the same Idempotency-Key after a crash goes on behind what was accepted.
+them; who comes again with the same Idempotency-Key after a crash goes on behind what was accepted. Without a key nobody
+could come again: there the rest is refused.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +23,7 @@ from genfeed.clients.limits.jobs import limit_jobs
 from jobs import idempotency
 from jobs.accepting import Wanted, make_job, prepare, refuse_offline, reservation
 from jobs.assets.models import Handover
-from jobs.batches.closing import close
+from jobs.batches.closing import close, not_reached
 from jobs.batches.ending import tell
 from jobs.batches.files import with_files
 from jobs.batches.items import Ready
@@ -36,6 +38,8 @@ from pricing.ledger.accounts import account_of
 from pricing.ledger.batch_holds import place_batch_holds
 from pricing.models import Account
 from pricing.money import format_usd
+
+logger = logging.getLogger(__name__)
 
 # Items of one transaction of a best_effort batch: others wait for it no longer than for a few single jobs.
 AT_ONCE = 50
@@ -62,6 +66,8 @@ class _NothingTakenError(Exception):
 def accept_batch(wanted: WantedBatch, caller: Caller, *, beside: Callable[[Batch], None] | None = None) -> Batch:
     """Accepts a batch, one hold and job an item. Raises ApiError where nothing was accepted, every failed item named.
 
+    Where a later part of `best_effort` breaks, what was accepted before it stays. With an Idempotency-Key what broke is
+    raised, and a repetition goes on from there; without one the rest is refused.
     `beside` writes in the transaction that closes the batch, e.g. the answer that repetitions get.
     A batch takes one token of the limit of jobs a minute, as it is one request; what it may have waiting and running
     has limits of its own.
@@ -145,8 +151,16 @@ def _best_effort(
     beside: Callable[[Batch], None] | None,
 ) -> Batch:
     for part in batched(ready, AT_ONCE):
-        with with_files(part, caller.client_id) as (able, lost):
-            batch, jobs = _take_part(wanted, caller, batch, able, lost)
+        try:
+            with with_files(part, caller.client_id) as (able, lost):
+                batch, jobs = _take_part(wanted, caller, batch, able, lost)
+        except Exception:
+            if batch is None or wanted.idempotency_key:
+                raise
+            # Jobs of it run, and nobody could ask for them again: the answer must name them.
+            logger.exception("batch %s was cut off", batch.pk)
+            refused += not_reached(batch, refused)
+            break
         refused += lost
         _observe(jobs)
     if batch is None:

@@ -39,7 +39,8 @@ def create_batch(request: HttpRequest, body: shapes.BatchBody) -> HttpResponse:
     In core mode `X-Provider-Key` carries a key of your own for all of them.
 
     `best_effort` accepts what can be accepted and says why the rest was not; `all_or_nothing` accepts all or none. Any
-    answer but 201 means that nothing was accepted, and names every item that failed in `details.items`.
+    answer but 201 means that nothing was accepted, and names every item that failed in `details.items`; but after a 500
+    with an `Idempotency-Key` some may be, and the same request again accepts the rest.
     """
     caller = _identity(request).require_client()
     key = idempotency.key_of(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from django.db import transaction
 from django.utils import timezone
@@ -30,12 +30,14 @@ def close(batch: Batch, refused: Iterable[Refused], *, beside: Callable[[Batch],
 def close_cut_off(batch: Batch) -> None:
     """Closes a batch whose request was cut off and never repeated: what it had not come to is told as refused."""
     with transaction.atomic(durable=True):
-        taken = set(Job.objects.filter(batch=batch).values_list("batch_index", flat=True))
-        close(batch, [Refused(index, _cut_off()) for index in _missing(taken, batch.size)])
+        close(batch, not_reached(batch, []))
 
 
-def _missing(taken: set[int | None], size: int) -> Sequence[int]:
-    return [index for index in range(size) if index not in taken]
+def not_reached(batch: Batch, refused: Iterable[Refused]) -> list[Refused]:
+    """The items that the request never came to: neither jobs nor refused."""
+    told = set(Job.objects.filter(batch=batch).values_list("batch_index", flat=True))
+    told |= {one.index for one in refused}
+    return [Refused(index, _cut_off()) for index in range(batch.size) if index not in told]
 
 
 def _cut_off() -> ApiError:

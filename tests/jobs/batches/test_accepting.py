@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.db import OperationalError
 from django.test import Client as HttpClient
 from django.utils import timezone
 
@@ -394,6 +395,45 @@ def test_an_item_that_was_refused_is_written_once(post: Post) -> None:
 
 def test_what_is_begun_and_not_answered_is_no_answer(post: Post, cut_off: Any) -> None:
     assert IdempotentAnswer.objects.get(key="k").status == 0
+
+
+@pytest.fixture
+def broken(http: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database fails once, in the third part of a batch."""
+    http.raise_request_exception = False
+    take, parts = accepting._take, iter(range(10))
+
+    def taken(*args: Any) -> Any:
+        if next(parts) == 2:
+            raise OperationalError("the connection was lost")
+        return take(*args)
+
+    monkeypatch.setattr(accepting, "_take", taken)
+
+
+def test_without_a_key_what_was_accepted_before_a_failure_is_told_and_the_rest_refused(
+    post: Post, broken: None
+) -> None:
+    answer = post({"items": [BAD, *[FOX] * 129]})
+
+    assert answer.status_code == 201
+    body = answer.json()
+    assert (body["status"], body["counts"]["queued"], body["counts"]["refused"]) == ("running", 100, 30)
+    assert Job.objects.count() == 100
+    codes = BatchRefusal.objects.order_by("index").values_list("index", "code")
+    assert list(codes) == [(0, "unknown_field"), *((index, "internal_error") for index in range(101, 130))]
+    assert check_ledger() == []
+
+
+def test_with_a_key_a_failure_is_told_and_the_repetition_goes_on(post: Post, broken: None) -> None:
+    body = {"items": [FOX] * 130}
+    assert post(body, **{"Idempotency-Key": "k"}).status_code == 500
+    Batch.objects.update(accepting_until=timezone.now())
+
+    answer = post(body, **{"Idempotency-Key": "k"})
+
+    assert (answer.status_code, answer.json()["counts"]["queued"]) == (201, 130)
+    assert Job.objects.count() == 130
 
 
 # --- files in items ---
