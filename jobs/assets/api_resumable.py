@@ -93,7 +93,13 @@ def create(request: HttpRequest) -> HttpResponse:
         raise ApiError("invalid_request", "Upload-Metadata is longer than 2000 characters.", "Send the name alone.")
     upload = begin(identity.require_client().client_id, length=length, metadata=metadata)
     if request.content_type == _BODY_TYPE:
-        _receive(request, upload)
+        try:
+            _receive(request, upload)
+        except ApiError:
+            # The answer tells no address, so nobody could go on with it.
+            if remove_file(upload.asset, problem="its first bytes were refused"):
+                upload.asset.delete()
+            raise
     response = _answer(upload, 201)
     response.headers["Content-Type"] = "application/json"
     response.content = orjson.dumps(render_asset(upload.asset, base_url=base_url_of(request)))

@@ -252,6 +252,37 @@ def test_another_clients_upload_can_be_neither_seen_nor_continued_nor_deleted() 
     assert statuses == [404, 404, 404]
 
 
+@pytest.mark.parametrize(
+    ("length", "told", "status"),
+    [("4", {"Upload-Checksum": "sha1 AAAA"}, 460), ("4", {"Upload-Checksum": "crc32 AAAA"}, 400), ("3", {}, 413)],
+)
+def test_refused_first_bytes_leave_no_upload(length: str, told: dict[str, str], status: int, media: Path) -> None:
+    headers = {**TUS, "Upload-Length": length, **told}
+
+    answer = key_of().post(PATH, b"0123", content_type=BODY, headers=headers)
+
+    assert answer.status_code == status
+    assert (Asset.objects.count(), PartialUpload.objects.count(), files_below(media)) == (0, 0, [])
+
+
+def test_first_bytes_that_find_no_room_leave_no_part(monkeypatch: pytest.MonkeyPatch, media: Path) -> None:
+    monkeypatch.setattr(receiving, "PART_BYTES", 2)
+    saved, save = [], FileSystemStorage.save
+
+    def save_one(*args: Any, **options: Any) -> str:
+        if saved:
+            raise OSError(errno.ENOSPC, "no space left")
+        saved.append(save(*args, **options))
+        return saved[0]
+
+    monkeypatch.setattr(FileSystemStorage, "save", save_one)
+
+    answer = key_of().post(PATH, b"0123", content_type=BODY, headers={**TUS, "Upload-Length": "4"})
+
+    assert (answer.status_code, len(saved)) == (507, 1)
+    assert (Asset.objects.count(), UploadPart.objects.count(), files_below(media)) == (0, 0, [])
+
+
 def test_more_bytes_than_announced_are_refused() -> None:
     url = begin(3).headers["Location"]
 
