@@ -110,7 +110,8 @@ def delete_endpoint(endpoint: WebhookEndpoint, *, actor: Actor) -> None:
 
 def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """A `webhook.test` event to this endpoint alone, whatever it has chosen, past any line. Raises ApiError if off."""
-    _require_active(endpoint)
+    if not endpoint.is_active:
+        raise _switched_off()
     now = timezone.now()
     data = {"endpoint": endpoint.pk, "message": "This is a test: your endpoint can be reached."}
     message = WebhookMessage(
@@ -131,16 +132,13 @@ def resend(delivery: WebhookDelivery, *, actor: Actor) -> WebhookDelivery:
 
     Raises ApiError for one that is still being tried: two senders would send it at once.
     """
-    if delivery.endpoint is not None:
-        _require_active(delivery.endpoint)
     now = timezone.now()
     ended = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(status=WebhookDelivery.Status.PENDING)
     columns = {"status": WebhookDelivery.Status.PENDING, "attempts": 0, "next_at": now, "delivered_at": None}
-    if delivery.endpoint is not None:
-        columns["url"] = delivery.endpoint.url
     with transaction.atomic():
-        line_up([delivery])
-        columns["place"] = delivery.place
+        if not line_up([delivery]):
+            raise _switched_off()
+        columns |= {"place": delivery.place, "url": delivery.url}
         if not ended.update(**columns, give_up_at=now + KEEPS_TRYING):
             raise ApiError(
                 "conflict",
@@ -200,9 +198,8 @@ def _end_waiting(row: WebhookEndpoint) -> None:
     )
 
 
-def _require_active(endpoint: WebhookEndpoint) -> None:
-    if not endpoint.is_active:
-        raise ApiError("conflict", "This webhook endpoint is switched off.", "Switch it on first: is_active true.")
+def _switched_off() -> ApiError:
+    return ApiError("conflict", "This webhook endpoint is switched off.", "Switch it on first: is_active true.")
 
 
 def _checked(events: Iterable[str]) -> list[str]:

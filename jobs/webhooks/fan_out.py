@@ -66,9 +66,8 @@ def fan_out(limit: int = MOST_EVENTS) -> int:
             except Exception:
                 # One event that can't be told must not keep all others from being told.
                 logger.exception("event %s (%s) could not be made a message", event.pk, event.kind)
-        line_up(maker.deliveries)
         WebhookMessage.objects.bulk_create(maker.messages)
-        WebhookDelivery.objects.bulk_create(maker.deliveries)
+        WebhookDelivery.objects.bulk_create(line_up(maker.deliveries))
         OutboxEvent.objects.filter(pk__in=[event.pk for event in events]).update(delivered_at=now)
     return len(events)
 

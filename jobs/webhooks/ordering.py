@@ -6,7 +6,6 @@ only grow and are given under a lock of the endpoint, so that nothing ever gets 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 from django.db.models import Exists, OuterRef, Subquery
@@ -16,23 +15,33 @@ from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 _waiting = WebhookDelivery.objects.filter(status=WebhookDelivery.Status.PENDING, place__isnull=False)
 
 
-def line_up(deliveries: Iterable[WebhookDelivery]) -> None:
-    """Gives those of ordered endpoints the next places, in the order given and without saving them; the others none.
+def line_up(deliveries: Iterable[WebhookDelivery]) -> list[WebhookDelivery]:
+    """Those that may be saved: what goes to endpoints that are gone or switched off by now is left out.
 
-    Call it in the transaction that saves them.
+    In the order given they get the next places of ordered endpoints, and the addresses that endpoints have by now. Call
+    it in the transaction that saves them: until its end none of these endpoints changes, and who changes one then finds
+    them all.
     """
-    lines: dict[str, list[WebhookDelivery]] = defaultdict(list)
+    deliveries = list(deliveries)
+    keys = {one.endpoint_id for one in deliveries if one.endpoint_id}
+    locked = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk") if keys else ()
+    endpoints = {endpoint.pk: endpoint for endpoint in locked}
+    kept = []
     for one in deliveries:
         one.place = None
-        if one.endpoint is not None and one.endpoint.ordered:
-            lines[one.endpoint.pk].append(one)
-    if not lines:
-        return
-    for endpoint in WebhookEndpoint.objects.select_for_update().filter(pk__in=lines, ordered=True).order_by("pk"):
-        for one in lines[endpoint.pk]:
-            endpoint.last_place += 1
-            one.place = endpoint.last_place
-        endpoint.save(update_fields=["last_place"])
+        if one.endpoint_id:
+            endpoint = endpoints.get(one.endpoint_id)
+            if endpoint is None or not endpoint.is_active:
+                continue
+            if endpoint.ordered:
+                endpoint.last_place += 1
+                one.place = endpoint.last_place
+            one.url = endpoint.url
+        kept.append(one)
+    for endpoint in endpoints.values():
+        if endpoint.ordered:
+            endpoint.save(update_fields=["last_place"])
+    return kept
 
 
 def begin_order(endpoint: WebhookEndpoint) -> None:

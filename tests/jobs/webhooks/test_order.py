@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,7 +13,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from jobs.webhooks import sending
 from jobs.webhooks.endpoints import change_endpoint, resend, send_test
-from jobs.webhooks.fan_out import fan_out
+from jobs.webhooks.fan_out import _Maker, fan_out
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.sending import claim
 from tests.jobs.webhooks.conftest import Listen, tell
@@ -127,6 +128,55 @@ def test_asking_for_order_lines_up_what_waits(listen: Listen, receiver: Receiver
     work()
 
     assert came(receiver) == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Changes an endpoint after a round has read it, and before the round has made anything."""
+
+    def change(endpoint: WebhookEndpoint, **changes: Any) -> None:
+        make = _Maker.make
+
+        def changed(*args: Any) -> None:
+            make(*args)
+            change_endpoint(endpoint, changes, actor=SYSTEM)
+
+        monkeypatch.setattr(_Maker, "make", changed)
+
+    return change
+
+
+def test_what_is_made_while_order_begins_stands_in_line(listen: Listen, meanwhile: Callable[..., None]) -> None:
+    endpoint = listen()
+    tell_numbers(endpoint, 1)
+    meanwhile(endpoint, ordered=True)
+
+    tell_numbers(endpoint, 2)
+
+    assert list(WebhookDelivery.objects.order_by("place").values_list("place", flat=True)) == [1, 2]
+    assert numbers_of(claim(8, Counter())) == ["1"]
+
+
+def test_what_is_made_while_an_endpoint_is_switched_off_is_not_sent(
+    listen: Listen, meanwhile: Callable[..., None]
+) -> None:
+    endpoint = listen()
+    meanwhile(endpoint, is_active=False)
+
+    tell_numbers(endpoint, 1)
+
+    assert not WebhookDelivery.objects.exists()
+
+
+def test_what_is_made_while_an_endpoint_moves_goes_to_its_new_address(
+    listen: Listen, receiver: Receiver, meanwhile: Callable[..., None]
+) -> None:
+    endpoint = listen()
+    meanwhile(endpoint, url=f"{receiver.url}/new")
+
+    tell_numbers(endpoint, 1)
+
+    assert WebhookDelivery.objects.get().url == f"{receiver.url}/new"
 
 
 def test_without_order_again_all_that_waits_is_due(listen: Listen) -> None:
