@@ -101,8 +101,6 @@ def failure_of(job: Job, error: QueueError) -> Failure:
 def note_refusal(job: Job, error: QueueError) -> None:
     """Keeps what the provider said of a key that is kept for the client."""
     locked = isinstance(error, LockedError)
-    with _lock:
-        _checked.pop((job.provider, job.account), None)
     if job.key_source == "client":
         state = ProviderKey.State.EXHAUSTED if locked else ProviderKey.State.INVALID
         note_state(job.client_id, job.provider, job.account, state=state, detail=failure_of(job, error).message)
