@@ -57,12 +57,13 @@ class ClientEventFilters(Schema):
     ),
 )
 def list_job_events(request: HttpRequest, job_id: str, filters: Query[JobEventFilters]) -> HttpResponse:
+    refuse_unknown_parameters(request, JobEventFilters)
     client_id = _client_of(request)
     job = Job.objects.filter(pk=job_id[:40].replace("\x00", ""), client_id=client_id).only("status").first()
     if job is None:
         raise ApiError("not_found", f"There is no job {job_id[:60]!r}.", "List your jobs at /api/v1/jobs.")
     after = number_in(last_event_id(request))
-    if wants_stream(request):
+    if wants_stream(request, stream=filters.stream):
         answer = _job_stream(request, client_id, job, after)
     else:
         events = of_job(job.pk, after, limit=filters.limit + 1)
@@ -93,7 +94,7 @@ def list_events(request: HttpRequest, filters: Query[ClientEventFilters]) -> Htt
     client_id = _client_of(request)
     start = _position(last_event_id(request))
     wants = _choice(filters)
-    if wants_stream(request):
+    if wants_stream(request, stream=filters.stream):
         slot, read = Slot(client_id), read_client(client_id)
         stream = EventStream(slot, client_id=client_id, start=start, read=read, wants=wants)
         return open_stream(request, stream, of="client")

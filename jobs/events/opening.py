@@ -11,9 +11,9 @@ from jobs.events.rendering import CONTENT_TYPE
 from jobs.events.streaming import EventStream
 
 
-def wants_stream(request: HttpRequest) -> bool:
-    """Whether the caller asks for server-sent events: by its Accept header, or by `?stream=1`."""
-    return CONTENT_TYPE in request.headers.get("Accept", "") or request.GET.get("stream") in ("1", "true")
+def wants_stream(request: HttpRequest, *, stream: bool) -> bool:
+    """Whether the caller asks for server-sent events: by its Accept header, or by the parameter `stream`."""
+    return stream or CONTENT_TYPE in request.headers.get("Accept", "")
 
 
 def last_event_id(request: HttpRequest) -> str:

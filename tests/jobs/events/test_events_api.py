@@ -85,8 +85,13 @@ def test_a_stream_goes_on_after_the_last_event_id(acme: HttpClient, job: Job) ->
     assert [one["id"] for one in told] == ["3"]
 
 
-def test_the_parameter_asks_for_a_stream_too(acme: HttpClient, job: Job) -> None:
-    assert [one["id"] for one in blocks(events(acme, job, "?stream=1").content)] == ["1"]
+@pytest.mark.parametrize("word", ["1", "true", "yes"])
+def test_the_parameter_asks_for_a_stream_too(acme: HttpClient, job: Job, word: str) -> None:
+    assert [one["id"] for one in blocks(events(acme, job, f"?stream={word}").content)] == ["1"]
+
+
+def test_a_parameter_that_events_of_a_job_do_not_know_is_refused(acme: HttpClient, job: Job) -> None:
+    assert error(events(acme, job, "?streem=1")) == (400, "invalid_request")
 
 
 def test_whoever_knows_the_last_event_is_told_to_stay_away(acme: HttpClient, job: Job) -> None:
