@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import httpx
 from prometheus_client import Counter, Histogram
 
+from catalog.providers.queue import NotAcceptedError, UnclearError
+
 _seconds = Histogram(
     "genfeed_provider_call_seconds",
     "Time of one call to a provider, each try counted.",
@@ -25,6 +27,8 @@ _errors = Counter(
 
 # No connection was made at all; a call that breaks off later may be the provider's trouble.
 NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
+# Nothing went out: the connection was never made, or none was free.
+_NEVER_SENT = (*NO_CONNECTION, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 @dataclass(slots=True)
@@ -75,3 +79,16 @@ def observed(provider: str, call: str, send: Callable[[], httpx.Response]) -> ht
     if response.status_code >= 400:
         _errors.labels(provider, call, str(response.status_code)).inc()
     return response
+
+
+def send_once(send: Callable[[], httpx.Response], name: str) -> httpx.Response:
+    """Sends a submit to the provider of this name, and never again: what may have been accepted may be billed.
+
+    Raises NotAcceptedError where certainly nothing went out, and UnclearError wherever something may have.
+    """
+    try:
+        return send()
+    except _NEVER_SENT as error:
+        raise NotAcceptedError(f"{name} could not be reached: {type(error).__name__}") from error
+    except httpx.HTTPError as error:
+        raise UnclearError(f"{name}'s answer to the submit was lost: {type(error).__name__}") from error

@@ -15,7 +15,7 @@ import orjson
 from django.conf import settings
 
 from catalog.providers import fal_keys, fal_webhooks, queue
-from catalog.providers.calls import observed
+from catalog.providers.calls import observed, send_once
 from catalog.providers.connections import Connections
 from catalog.providers.fal_answers import (
     answer_of,
@@ -47,8 +47,6 @@ from catalog.providers.reading import Backoff, retry_after_of
 from catalog.providers.retrying import Retrying
 
 _STATES = {"IN_QUEUE": "queued", "IN_PROGRESS": "running", "COMPLETED": "completed"}
-# Nothing went out: the connection was never made, or none was free.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 # Namespaces stand before owner and alias (fal's own clients).
 _NAMESPACES = ("workflows", "comfy")
 
@@ -90,8 +88,8 @@ class FalQueue:
                 {"expiration_duration_seconds": settings.FAL_OBJECT_SECONDS}
             ).decode(),
         }
-        try:
-            response = self._call(
+        response = send_once(
+            lambda: self._call(
                 "submit",
                 "POST",
                 f"{self._queue_url}/{endpoint_id}",
@@ -99,11 +97,9 @@ class FalQueue:
                 params={"fal_webhook": webhook_url} if webhook_url else {},
                 headers=headers,
                 timeout=settings.SUBMIT_TIMEOUT_SECONDS,
-            )
-        except _NEVER_SENT as error:
-            raise NotAcceptedError(f"fal could not be reached: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
-            raise UnclearError(f"fal's answer to the submit was lost: {type(error).__name__}") from error
+            ),
+            "fal",
+        )
         return self._read_submit(endpoint_id, response)
 
     def _read_submit(self, endpoint_id: str, response: httpx.Response) -> Submitted:

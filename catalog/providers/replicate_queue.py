@@ -14,7 +14,7 @@ import orjson
 from django.conf import settings
 
 from catalog.providers import queue, replicate_webhooks
-from catalog.providers.calls import observed
+from catalog.providers.calls import observed, send_once
 from catalog.providers.connections import Connections
 from catalog.providers.queue import (
     FoundRequest,
@@ -44,8 +44,6 @@ from catalog.providers.replicate_key_check import check_key
 from catalog.providers.replicate_schemas import OUTPUT
 from catalog.providers.retrying import Retrying
 
-# Nothing went out: the connection was never made, or none was free.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _SKEW = timedelta(seconds=60)
 _MOST_PAGES = 20
 _UPLOAD_TIMEOUT = httpx.Timeout(30.0, write=60.0, read=120.0)
@@ -85,19 +83,17 @@ class ReplicateQueue:
         if webhook_url.startswith("https://") or (webhook_url and self._url.startswith("http://")):
             # Replicate refuses requests whose webhook is none of https.
             asked |= {"webhook": webhook_url, "webhook_events_filter": ["completed"]}
-        try:
-            response = self._call(
+        response = send_once(
+            lambda: self._call(
                 "submit",
                 "POST",
                 path,
                 content=orjson.dumps(asked),
                 headers={"Content-Type": "application/json"},
                 timeout=settings.SUBMIT_TIMEOUT_SECONDS,
-            )
-        except _NEVER_SENT as error:
-            raise NotAcceptedError(f"Replicate could not be reached: {type(error).__name__}") from error
-        except httpx.HTTPError as error:
-            raise UnclearError(f"Replicate's answer to the submit was lost: {type(error).__name__}") from error
+            ),
+            "Replicate",
+        )
         return self._read_submit(endpoint_id, response)
 
     def _read_submit(self, endpoint_id: str, response: httpx.Response) -> Submitted:
