@@ -13,7 +13,6 @@ from pydantic import Field
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
-from genfeed.clients.keys import Caller
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs import api_shapes as shapes
 from jobs.accepting import Wanted, accept
@@ -56,7 +55,7 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
     Send an `Idempotency-Key` to be able to repeat the request without running it twice. Any answer but 201 means that
     nothing was accepted, nothing runs and nothing is charged.
     """
-    caller = _caller(request)
+    caller = _identity(request).require_client()
     wanted = _wanted(request, body)
 
     def work(keep: Any) -> HttpResponse:
@@ -82,7 +81,7 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
 def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     """Your jobs, newest first."""
     refuse_unknown_parameters(request, JobFilters)
-    jobs = Job.objects.filter(client_id=_caller(request).client_id).order_by("-id")
+    jobs = Job.objects.filter(client_id=_identity(request).require_client().client_id).order_by("-id")
     if filters.status:
         jobs = jobs.filter(status=filters.status)
     if filters.model:
@@ -145,28 +144,22 @@ def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:
     return replace(wanted, provider_key=request.headers.get(HEADER, "").strip())
 
 
-def _caller(request: HttpRequest) -> Caller:
-    identity: Identity = request.auth  # type: ignore[attr-defined]
-    if identity.key is None:
-        raise ApiError(
-            "forbidden_scope",
-            "Jobs belong to clients, and this is an account of staff.",
-            "Use an API key of the client; the admin shows all jobs.",
-        )
-    return identity.key
-
-
 def _find(request: HttpRequest, job_id: str) -> Job:
     """The caller's own job; another client's is as unknown as one that does not exist."""
-    job = Job.objects.filter(pk=job_id[:40].replace("\x00", ""), client_id=_caller(request).client_id).first()
+    client_id = _identity(request).require_client().client_id
+    job = Job.objects.filter(pk=job_id[:40].replace("\x00", ""), client_id=client_id).first()
     if job is None:
         raise ApiError("not_found", f"There is no job {job_id[:60]!r}.", "List your jobs at /api/v1/jobs.")
     return job
 
 
-def _shows_cost(request: HttpRequest) -> bool:
+def _identity(request: HttpRequest) -> Identity:
     identity: Identity = request.auth  # type: ignore[attr-defined]
-    return identity.is_admin or settings.GENFEED_MODE == "core"
+    return identity
+
+
+def _shows_cost(request: HttpRequest) -> bool:
+    return _identity(request).is_admin or settings.GENFEED_MODE == "core"
 
 
 def _answer(request: HttpRequest, job: Job) -> HttpResponse:
