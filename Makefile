@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
 # Set to "-n 0" to run the tests in one process. One more than the cores of CI: many tests wait.
-PYTEST_OPTIONS ?= -n 3 --dist loadgroup
+PYTEST_OPTIONS ?= -n 3
 # The tests start a hundred processes; where the environment forbids to keep bytecode, each would compile all sources.
 export PYTHONDONTWRITEBYTECODE :=
 

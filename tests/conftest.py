@@ -24,14 +24,20 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
 from pricing.reports import refusals
-from tests import kept_rows, quicker
+from tests import kept_rows, quicker, spreading
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Asked by xdist once, in the process that hands out the tests."""
+    return spreading.scheduler(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL only what uses the database is run again: the rest has said the same on SQLite already."""
+    spreading.long_ones_first(items)
     if django_settings.DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
         return
     uses = [

@@ -23,8 +23,9 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
+    """Gone with the last test of the folder: Playwright lets no other event loop run in its thread."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         yield started
@@ -44,13 +45,13 @@ def page(browser: Any) -> Iterator[Page]:
     assert complaints == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox_port() -> int:
     """Of the demo's sandbox and, after it, of the application's: models' pictures are there."""
     return free_port()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo_var(tmp_path_factory: pytest.TempPathFactory, sandbox_port: int) -> Path:
     """The folder of an installation that has seen a few days of the demo."""
     var = tmp_path_factory.mktemp("demo") / "var"
@@ -61,7 +62,7 @@ def demo_var(tmp_path_factory: pytest.TempPathFactory, sandbox_port: int) -> Pat
     return var
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(demo_var: Path, sandbox_port: int) -> Iterator[RunningApp]:
     """That installation, running."""
     with running_app(demo_var, sandbox_port=sandbox_port) as running:

@@ -11,7 +11,7 @@ from tests.browser.signing_in import log_in
 from tests.prepared import copy_of_prepared, first_start
 from tests.running_app import RunningApp, running_app
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

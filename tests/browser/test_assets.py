@@ -14,7 +14,7 @@ from playwright.sync_api import Request
 from genfeed.sandbox.media.making import Wish, make
 from tests.running_app import RunningApp
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PADDING = 20_000_000
 SEEK = "video => { video.currentTime = 40; return new Promise(done => video.onseeked = () => done(video.currentTime)) }"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.running_app import manage
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

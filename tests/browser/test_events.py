@@ -11,7 +11,7 @@ import pytest
 from tests.net.servers import serving
 from tests.running_app import RunningApp, running_app
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 _PAGE = b"""<!doctype html><title>elsewhere</title><script>
 window.seen = []; window.ended = null;

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.signing_in import log_in
 from tests.running_app import RunningApp
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def make_paying_client(page: Page, app: RunningApp) -> str:

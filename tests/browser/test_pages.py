@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 from tests.browser.signing_in import log_in
 from tests.running_app import RunningApp
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PICTURES = os.environ.get("GENFEED_PICTURES", "")
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from tests.sandbox.caller import Caller
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 PICTURE = """url => new Promise(done => { const picture = new Image();
   picture.onload = () => done([picture.naturalWidth, picture.naturalHeight]);
   picture.onerror = () => done("not a picture"); picture.src = url; })"""

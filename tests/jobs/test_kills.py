@@ -8,7 +8,7 @@ from tests import kills
 from tests.fleet import fleet
 
 # In one worker: it starts a dozen processes of its own.
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("kills")]
+pytestmark = pytest.mark.postgres
 
 
 def test_all_accepted_jobs_end_once_whatever_is_killed(tmp_path: Path, own_database: dict[str, str]) -> None:

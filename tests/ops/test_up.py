@@ -17,8 +17,6 @@ from tests.prepared import copy_of_prepared, first_start
 from tests.running_app import RunningApp, environment, running_app
 from tests.sandbox_server import ROOT
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 @pytest.fixture
 def prepared(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

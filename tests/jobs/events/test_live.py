@@ -17,7 +17,7 @@ from django.db import connection
 from tests.event_source import EventSource
 from tests.fleet import Fleet, fleet
 
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 JOBS = 12
 BODY = {"model": "fal-ai/flux/dev", "input": {"prompt": "a fox"}}

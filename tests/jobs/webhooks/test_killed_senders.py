@@ -7,7 +7,7 @@ import pytest
 from tests import deliveries
 
 # In one worker, with the other tests that start processes of their own.
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("kills")]
+pytestmark = pytest.mark.postgres
 
 
 def test_every_delivery_is_made_as_often_as_needed_and_in_order_though_senders_are_killed(
