@@ -284,11 +284,17 @@ def test_money_of_today_stands_beside_that_of_the_same_day_last_week(root: HttpC
     ended(model, client, timezone.now() - timedelta(days=7), charge=9 * CENT)
     roll_up()
 
-    shown = [card.text for card in read(root, "/admin/").all("a", "gf-card")]
+    report = "/admin/pricing/usagerecord/profitability/"
+    shown = {card.text: card.attributes["href"] for card in read(root, "/admin/").all("a", "gf-card")}
 
-    assert "0.0400 USD revenue today 0.0900 until this time last week" in shown
-    assert "0.0300 USD margin in 7 days 0.0800 in the 7 before" in shown
-    assert "0 recommendations" in shown
+    wanted = {
+        "0.0400 USD revenue today 0.0900 until this time last week": f"{report}?period=today",
+        "0.0100 USD cost today 0.0100 last week": f"{report}?period=today",
+        "0.0300 USD margin today 0.0800 last week": f"{report}?period=today",
+        "0.0300 USD margin in 7 days 0.0800 in the 7 before": f"{report}?period=7",
+        "0 recommendations": "/admin/pricing/recommendation/",
+    }
+    assert {text: shown.get(text) for text in wanted} == wanted
 
 
 def test_today_is_compared_with_the_same_hours_of_that_day(root: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:

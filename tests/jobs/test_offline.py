@@ -14,6 +14,7 @@ from django.utils import timezone
 from catalog import published, upstreams
 from catalog.models import SyncRun, Upstream
 from genfeed.clients.errors import ApiError
+from genfeed.clients.models import Client
 from jobs.accepting import Wanted
 from jobs.batches.accepting import WantedBatch, accept_batch
 from jobs.dispatcher import Dispatcher
@@ -21,6 +22,8 @@ from jobs.models import Job, Status
 from pricing.models import Account, Hold
 from tests.jobs.conftest import Run
 from tests.jobs.doubles import make_caller, make_job
+from tests.pricing.ledger.books import CENT
+from tests.pricing.reports.past import ended
 from tests.sandbox_server import RunningSandbox
 from tests.wire import Wire, wire_to
 
@@ -94,7 +97,7 @@ def test_back_online_new_jobs_are_accepted_again(cut: Job, run: Run, wire: Wire)
     assert run(job=make_job(make_caller(0, name="Late"))).status == Status.SUCCEEDED
 
 
-def test_offline_catalog_schemas_estimates_and_reports_are_served_marked_with_their_age(
+def test_offline_catalog_schemas_estimates_and_usage_are_served_and_the_catalog_marked_with_its_age(
     cut: Job, make_key: Callable[..., str]
 ) -> None:
     long_ago = timezone.now() - timedelta(hours=9)
@@ -103,6 +106,7 @@ def test_offline_catalog_schemas_estimates_and_reports_are_served_marked_with_th
     )
     published.forget()
     key = make_key("models:read", "estimates", "usage:read", "jobs:read", "jobs:write", client="Reader")
+    ended(cut.model, Client.objects.get(name="Reader"), timezone.now(), charge=7 * CENT)
     http = HttpClient(headers={"Authorization": f"Bearer {key}"})
 
     def post(path: str, body: Any) -> Any:
@@ -117,7 +121,7 @@ def test_offline_catalog_schemas_estimates_and_reports_are_served_marked_with_th
     assert detail.json()["inputs"]
     assert post("/api/v1/estimates", asked).json()["price"]
     assert post("/api/v1/models/select", {"task": "text-to-image"}).status_code == 200
-    assert http.get("/api/v1/usage").status_code == 200
+    assert http.get("/api/v1/usage").json()["total"]["charge"] == "0.07"
     wrong = post("/api/v1/estimates", {**asked, "input": {"prompt": "a fox", "promt": "a fox"}})
     assert wrong.json()["code"] == "unknown_field"
     refused = post("/api/v1/jobs", asked)
@@ -150,6 +154,28 @@ def test_a_sync_that_failed_meanwhile_is_caught_up_with_once(cut: Job, run: Run,
     upstreams.catch_up()
 
     assert SyncRun.objects.exclude(pk=failed.pk).get().trigger == "online"
+
+
+def test_what_was_missed_is_synced_within_two_minutes_after_the_return_and_not_before(
+    cut: Job, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstreams, "_CATCH_UP_WITHIN", (5.0, 120.0))
+    SyncRun.objects.create(
+        provider=cut.model.provider, trigger="schedule", status=SyncRun.Status.FAILED, finished_at=timezone.now()
+    )
+    upstreams.forget()
+
+    before = timezone.now()
+    upstreams.note_reached("fal")
+
+    due = Upstream.objects.get(name="fal").sync_at
+    assert due is not None
+    assert before + timedelta(seconds=5) <= due <= timezone.now() + timedelta(seconds=120)
+    assert upstreams.catch_up() == []
+    assert not SyncRun.objects.filter(trigger="online").exists()
+    Upstream.objects.update(sync_at=timezone.now())
+    assert upstreams.catch_up() == ["fal"]
+    assert SyncRun.objects.filter(trigger="online").count() == 1
 
 
 def test_a_catalog_that_is_fresh_is_not_synced_for_a_short_outage(cut: Job, run: Run, wire: Wire) -> None:

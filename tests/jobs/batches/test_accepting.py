@@ -125,6 +125,13 @@ def test_a_batch_of_prompts_is_short(post: Post) -> None:
     assert [job.input["prompt"] for job in Job.objects.order_by("batch_index")] == ["a fox", "an owl"]
 
 
+def test_as_many_items_as_a_batch_may_have_are_all_accepted(post: Post) -> None:
+    answer = post({"model": "fal-ai/flux/dev", "prompts": ["a fox"] * 500})
+
+    assert (answer.status_code, answer.json()["counts"]["queued"]) == (201, 500)
+    assert Hold.objects.count() == Job.objects.count() == 500
+
+
 def test_the_first_item_has_the_least_id_and_so_its_turn_first(post: Post) -> None:
     post({"model": "fal-ai/flux/dev", "prompts": ["a fox"] * 60})
 
