@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.processes import settings_for
-from tests.bench.rows import Row, above, below
+from tests.bench.rows import Row, above, below, judged_if
 from tests.sandbox_server import ROOT
 
 MB = 1024 * 1024
-# GENFEED_BENCH_GB=10 is the figure of the requirement; the disk must have room for it.
+# GENFEED_BENCH_GB=10 is the figure of the requirement, and what its bar is of; the disk must have room for it.
+FULL_GB = 10
 IN_FLIGHT_GB = float(os.environ.get("GENFEED_BENCH_GB", "2"))
 AT_ONCE = 40
 SINGLE_MB = 1024
@@ -77,7 +78,8 @@ def measure() -> Iterator[Row]:
         each = int(IN_FLIGHT_GB * 1024 / AT_ONCE)
         done = _store(Path(folder) / "many", each, AT_ONCE, AT_ONCE)
         what = f"Memory with {done['size'] / 1024 / MB:.1f} GB in flight, {AT_ONCE} files of {each} MB at once"
-        yield below(what, done["peak"], 200, "MB", f" ({done['before']:.0f} MB before the first)")
+        row = below(what, done["peak"], 200, "MB", f" ({done['before']:.0f} MB before the first)")
+        yield judged_if(IN_FLIGHT_GB >= FULL_GB, row)
         yield Row("  all of them stored", f"{done['size'] / MB / done['seconds']:,.0f} MB/s")
 
 

@@ -1,7 +1,8 @@
 """Reports above a year of jobs: rolling up, and the server's time of report pages and lists, on both databases.
 
-`python -m tests.bench.reports [JOBS [FOLDER [DATABASE]]]`: a million jobs, or as many as are named. A folder keeps the
-databases, so that the next run measures at once; DATABASE is SQLite or PostgreSQL.
+`python -m tests.bench.reports [JOBS [FOLDER [DATABASE]]]`: a million jobs, or as many as are named; only a million are
+held against the bars. A folder keeps the databases, so that the next run measures at once; DATABASE is SQLite or
+PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.processes import manage, settings_for
-from tests.bench.rows import Row, below
+from tests.bench.rows import Row, below, judged_if
 
 JOBS = 1_000_000
 # As if the last run had been a day ago.
@@ -59,6 +60,11 @@ def measure(jobs: int = JOBS, kept: Path | None = None, database: str = "") -> I
 
 
 def _measure(name: str, settings: dict[str, str], jobs: int, is_filled: bool) -> Iterator[Row]:
+    for row in _figures(name, settings, jobs, is_filled):
+        yield judged_if(jobs >= JOBS, row)
+
+
+def _figures(name: str, settings: dict[str, str], jobs: int, is_filled: bool) -> Iterator[Row]:
     manage(settings, "migrate", "--verbosity", "0")
     if not is_filled:
         started = time.perf_counter()
