@@ -23,6 +23,8 @@ CONNECTIONS = 16
 SUSTAINED_JOBS = 1_200
 STEADY_RATE, STEADY_JOBS = 20, 200
 MANY = 1_000
+# So many of them must be there together, whatever ends early.
+MANY_AT_ONCE = 950
 PATIENCE_SECONDS = 180
 _BODY = {"model": "fal-ai/flux/dev", "input": {"prompt": "a lighthouse at dusk", "num_images": 1}}
 # Waits until no job is open; what there is then: moments in seconds, statuses, ends, records, what is wrong.
@@ -126,9 +128,10 @@ def _steady(name: str, settings: dict[str, str]) -> Iterator[Row]:
 
 def _many(name: str, settings: dict[str, str]) -> Iterator[Row]:
     """A thousand jobs at the provider at once, the list of models asked for meanwhile."""
-    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=20_000) as (one, headers):
+    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=40_000) as (one, headers):
         _send(one, headers, jobs=MANY, connections=CONNECTIONS)
-        while one.sandbox.queue()["accepted"] < MANY:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while one.sandbox.queue()["accepted"] < MANY and time.monotonic() < until:
             time.sleep(0.2)
         at_once = one.sandbox.queue()["running"]
         lists: list[load.Load] = []
@@ -143,8 +146,9 @@ def _many(name: str, settings: dict[str, str]) -> Iterator[Row]:
             memory = max(memory, one.memory_mb())
             time.sleep(0.5)
         found = _ends(one)
-        held = found["by"].get("succeeded") == found["ends"] == found["records"] == MANY and not found["wrong"]
-        yield Row(f"{MANY} jobs, {at_once} at the provider at once, {name}", f"{_words(found)}{_load()}", "all", held)
+        ended = found["by"].get("succeeded") == found["ends"] == found["records"] == MANY and not found["wrong"]
+        what, bar = f"{MANY} jobs, {at_once} at the provider at once, {name}", f"all, {MANY_AT_ONCE} of them at once"
+        yield Row(what, f"{_words(found)}{_load()}", bar, ended and at_once >= MANY_AT_ONCE)
         yield below("  list of models meanwhile, p99", lists[0].p99, 250, "ms", f", {lists[0].per_second:.0f}/s")
         yield below("  memory of all processes, the sandbox's too", memory, 1500, "MB")
 
