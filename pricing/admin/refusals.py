@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from catalog.models import AIModel
 from genfeed.clients.models import Client
 from genfeed.journal.pages import ReadOnlyAdmin
+from pricing.admin.addresses import models_at
 from pricing.admin.linked import Linked, day_of
 from pricing.models import Refusal
 
@@ -37,7 +38,7 @@ class ModelFilter(Linked):
     title, parameter_name = "model", "of_model"
 
     def condition(self, value: str) -> Q | None:
-        return Q(kind=Kind.MODEL, key__in=AIModel.objects.filter(endpoint_id=value).values("pk"))
+        return Q(kind=Kind.MODEL, key__in=models_at(value).values("pk"))
 
 
 class ClientFilter(Linked):
@@ -50,11 +51,25 @@ class ClientFilter(Linked):
         return Q(kind=Kind.MODEL, client_key__in=clients) | Q(kind=Kind.CLIENT, key__in=clients)
 
 
+class CategoryFilter(Linked):
+    title, parameter_name = "category", "category"
+
+    def condition(self, value: str) -> Q | None:
+        return Q(kind=Kind.MODEL, key__in=AIModel.objects.filter(category="" if value == "-" else value).values("pk"))
+
+
+class ProviderFilter(Linked):
+    title, parameter_name = "provider", "provider"
+
+    def condition(self, value: str) -> Q | None:
+        return Q(kind=Kind.MODEL, key__in=AIModel.objects.filter(provider__slug=value).values("pk"))
+
+
 @admin.register(Refusal)
 class RefusalAdmin(ReadOnlyAdmin):
     list_display = ["day", "refused", "asked_by", "code", "times"]
     list_display_links = None
-    list_filter = ["kind", "code", FromFilter, ToFilter, ModelFilter, ClientFilter]
+    list_filter = ["kind", "code", FromFilter, ToFilter, ModelFilter, ClientFilter, CategoryFilter, ProviderFilter]
     list_per_page = 100
     show_full_result_count = False
 

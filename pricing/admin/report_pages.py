@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from pricing.admin.addresses import addresses_of
 from pricing.admin.report_form import ReportForm
 from pricing.money import format_usd
 from pricing.reports.answers import Group
@@ -19,6 +20,7 @@ from pricing.reports.charts import bars, columns, course
 from pricing.reports.counting import error_course, units_of
 from pricing.reports.figures import percent
 from pricing.reports.questions import Question
+from pricing.reports.refusals import Refused
 from pricing.reports.report import BINS, CSV_HEAD, TOP, Line, Report, csv_cells, csv_rows, latencies_of, report_of
 from pricing.reports.rollups import rolled_until
 from pricing.usage.days import next_month
@@ -88,7 +90,8 @@ def _context(form: ReportForm) -> dict[str, Any]:
     units = units_of(asked, keys) if by == "model" and asked.client_id is None else {}
     ranked = sorted(report.lines, key=lambda line: -line.group.figures.revenue)[:TOP]
     query = _query(form)
-    links = _Links(form, asked)
+    of_models = [one.key for one in report.accuracy[:TOP]] + [one.key for one in report.refused_models[:TOP]]
+    links = _Links(form, asked, addresses_of(of_models + (keys if by == "model" else [])))
     return {
         "report": report,
         "asked": asked,
@@ -104,8 +107,8 @@ def _context(form: ReportForm) -> dict[str, Any]:
         ],
         "bins": [(one, f"?{_query(form, by='model', bin=str(one.number))}") for one in report.bins],
         "bin_name": BINS[form.cleaned_data["bin"]] if isinstance(form.cleaned_data["bin"], int) else "",
-        "accuracy": [(one, links.records(of_model=one.name, compared="yes")) for one in report.accuracy[:TOP]],
-        "refused_models": [(one, links.refusals(of_model=one.name)) for one in report.refused_models[:TOP]],
+        "accuracy": [(one, links.records(of_model=links.model(one), compared="yes")) for one in report.accuracy[:TOP]],
+        "refused_models": [(one, links.refusals(of_model=links.model(one))) for one in report.refused_models[:TOP]],
         "refused_clients": [
             (one, links.refusals(of_client=one.name if one.key else "-")) for one in report.refused_clients[:TOP]
         ],
@@ -140,26 +143,29 @@ def _context(form: ReportForm) -> dict[str, Any]:
 class _Links:
     """Addresses of the rows behind numbers of one report."""
 
-    def __init__(self, form: ReportForm, asked: Question) -> None:
-        self.form, self.asked = form, asked
+    def __init__(self, form: ReportForm, asked: Question, addresses: dict[int, str]) -> None:
+        self.form, self.asked, self.addresses = form, asked, addresses
         said = form.cleaned_data
         self.filters = {
             "from": asked.first.isoformat(),
             "to": asked.last.isoformat(),
-            "of_model": said["model"].endpoint_id if said["model"] else "",
+            "of_model": f"{said['model'].provider.slug}:{said['model'].endpoint_id}" if said["model"] else "",
             "of_client": said["client"].name if said["client"] else "",
             "provider": said["provider"],
             "category": said["category"],
         }
+
+    def model(self, one: Group | Refused) -> str:
+        """The address of a model; its name where it is gone."""
+        return self.addresses.get(one.key, one.name)
 
     def records(self, **more: str) -> str:
         wanted = {name: value for name, value in (self.filters | more).items() if value}
         return f"{reverse('admin:pricing_usagerecord_changelist')}?{urlencode(wanted)}"
 
     def refusals(self, **more: str) -> str:
-        """Counts of refused requests of these days, under what they can be filtered by."""
-        kept = {name: self.filters[name] for name in ("from", "to", "of_model", "of_client")}
-        wanted = {name: value for name, value in (kept | more).items() if value}
+        """Counts of refused requests of these days, under the same filters."""
+        wanted = {name: value for name, value in (self.filters | more).items() if value}
         return f"{reverse('admin:pricing_refusal_changelist')}?{urlencode(wanted)}"
 
     def group(self, group: Group, by: str, **more: str) -> str:
@@ -169,8 +175,11 @@ class _Links:
             return self.records(**({"from": first, "to": last} | more))
         if by == "client" and group.key is None:
             return self.records(of_client="-", **more)
-        name = {"model": "of_model", "client": "of_client"}.get(by, by)
-        return self.records(**{name: str(group.key or "-") if by in ("category", "provider") else group.name}, **more)
+        if by == "model":
+            return self.records(of_model=self.model(group), **more)
+        if by == "client":
+            return self.records(of_client=group.name, **more)
+        return self.records(**{by: str(group.key or "-")}, **more)
 
     def line(self, line: Line, by: str, latencies: dict[Any, Any], units: dict[int, dict[str, str]]) -> dict[str, Any]:
         group, before = line.group, self.asked.before
@@ -179,7 +188,7 @@ class _Links:
             first, last = _days(group, self.asked)
             narrower |= {"period": "days", "first": first, "last": last}
         elif by in ("model", "category", "provider"):
-            narrower[by] = group.name if by == "model" else str(group.key)
+            narrower[by] = self.model(group) if by == "model" else str(group.key)
         else:
             narrower["client"] = str(group.key or "")
         return {

@@ -19,6 +19,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.long_lists import LongList, NewestFirst, page_number
 from genfeed.journal.pages import ReadOnlyAdmin, badge
 from pricing.admin import report_pages
+from pricing.admin.addresses import models_at
 from pricing.admin.linked import Linked, day_of
 from pricing.models import LedgerTransaction, UsageRecord
 from pricing.money import format_usd
@@ -51,7 +52,7 @@ class ModelFilter(Linked):
     title, parameter_name = "model", "of_model"
 
     def condition(self, value: str) -> Q | None:
-        return Q(model__in=_keys(AIModel.objects.filter(endpoint_id=value)))
+        return Q(model__in=_keys(models_at(value)))
 
 
 class ClientFilter(Linked):

@@ -110,7 +110,7 @@ def test_the_cards_compare_with_the_days_before(viewer: HttpClient, sold: None) 
 def test_every_number_leads_to_the_rows_behind_it(viewer: HttpClient, sold: None) -> None:
     page = read(viewer, REPORT)
     links = [link.attributes["href"] for link in page.all("a") if "usagerecord/?" in link.attributes.get("href", "")]
-    flux = next(link for link in links if "of_model=fal-ai%2Fflux%2Fdev" in link)
+    flux = next(link for link in links if "of_model=fal%3Afal-ai%2Fflux%2Fdev" in link)
     assert len(read(viewer, flux).all("td", "field-state")) == 3
     for link in dict.fromkeys(links):
         assert read(viewer, link).has(id="changelist"), link
@@ -254,6 +254,42 @@ def test_refused_requests_are_told_by_model_and_by_client_and_lead_to_their_coun
     link = next(one for one in read(viewer, REPORT).all("a") if one.text == "fal-ai/off")
     page = read(viewer, link.attributes["href"])
     assert sum(int(cell.text) for cell in page.all("td", "field-times")) == 4
+
+
+def test_refused_requests_of_a_client_lead_to_those_of_the_category_and_provider_that_are_shown(
+    viewer: HttpClient,
+) -> None:
+    alice = make_client("alice")
+    off, video = make_model("fal-ai/off"), make_model("fal-ai/clip", category="text-to-video")
+    for model in (off, off, video):
+        refusals.count_refused_model(model.pk, "model_disabled", client_id=alice.pk)
+    refusals.count_throttled_client(alice.pk, "rate_limited")
+    refusals.flush()
+
+    for query, times in (("category=text-to-video", 1), ("provider=fal", 3), ("model=fal:fal-ai/off", 2), ("", 4)):
+        link = next(
+            one for one in read(viewer, f"{REPORT}?{query}").all("a") if "of_client=alice" in one.attributes["href"]
+        )
+        page = read(viewer, link.attributes["href"])
+        assert sum(int(cell.text) for cell in page.all("td", "field-times")) == times, query
+
+
+def test_models_of_one_id_at_two_providers_each_lead_to_their_own_records(viewer: HttpClient) -> None:
+    client = make_client("alice")
+    ours, theirs = make_model("owner/same"), make_model("owner/same", provider="replicate")
+    for model, jobs in ((ours, 2), (theirs, 5)):
+        for _ in range(jobs):
+            ended(model, client, timezone.now())
+    roll_up()
+
+    page = read(viewer, REPORT)
+    assert {
+        len(read(viewer, link.attributes["href"]).all("td", "field-state"))
+        for link in page.all("a")
+        if link.text in ("2", "5") and "/usagerecord/?" in link.attributes["href"]
+    } == {2, 5}
+    deeper = [link.attributes["href"] for link in page.all("a", "gf-name") if link.text == "owner/same"]
+    assert {read(viewer, REPORT + one).all(css="gf-card")[0].text[:6] for one in deeper} == {"0.0800", "0.2000"}
 
 
 def test_who_sees_no_figures_sees_no_refusals(sold: None) -> None:
