@@ -82,6 +82,13 @@ class News:
         return found
 
 
+async def looked(news: News, times: int) -> None:
+    """Waits until it has been looked so often."""
+    async with asyncio.timeout(5):
+        while news.looks < times:
+            await asyncio.sleep(0.001)
+
+
 def test_one_look_serves_all_watchers_and_each_gets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     news = News(monkeypatch)
 
@@ -109,19 +116,17 @@ def test_nobody_looks_while_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> N
         hub = Hub()
         watcher = Watcher(1, "job_a")
         await hub.add(watcher)
-        await asyncio.sleep(0.05)
-        assert news.looks > 1
+        await looked(news, 2)
+        looking = hub._task
+        assert looking is not None
         hub.remove(watcher)
-        await asyncio.sleep(0.05)
-        looks = news.looks
-        await asyncio.sleep(0.05)
-        assert news.looks == looks
+        await asyncio.wait_for(looking, 5)
+        assert hub._task is None
         # And again, when somebody comes back.
         await hub.add(watcher)
         news.next.append(([item(1)], []))
-        assert [one.at for one in await watcher.take(1)] == [1]
+        assert [one.at for one in await watcher.take(5)] == [1]
         hub.remove(watcher)
-        await asyncio.sleep(0.05)
 
     run(work)
 
