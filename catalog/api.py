@@ -16,6 +16,7 @@ from catalog import discovery, listing, narrowing, published
 from catalog.api_status import mark_age
 from catalog.availability import SwitchResult, switch_models
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
+from catalog.own_schemas import without_fixed
 from catalog.providers import base
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
@@ -256,13 +257,7 @@ def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
         row = AIModel.objects.select_related("provider").get(pk=entry.pk)
         version = SchemaVersion.objects.filter(model=row, number=row.schema_version).first()
         content: dict[str, Any] = version.unpacked if version else {}
-        schemas = {
-            "limits": row.limits,
-            "inputs": content.get("inputs", []),
-            "outputs": content.get("outputs", []),
-            "input_schema": content.get("input_schema", {}),
-            "output_schema": content.get("output_schema", {}),
-        }
+        schemas = {"limits": row.limits} | without_fixed(content, row.fixed_input)
         own = catalog.own_prices.get(row.pk)
         return orjson.dumps(published.render_model(row) | schemas | ({"price": own.price} if own else {}))
 

@@ -8,6 +8,8 @@ import orjson
 from django.db import models
 from django.utils import timezone
 
+from genfeed.clients.models import Client
+
 
 def unknown_price() -> dict[str, Any]:
     """The selling price of a model before anything is known."""
@@ -104,6 +106,15 @@ class AIModel(models.Model):
         blank=True,
         help_text="What the provider calls the version that was read; empty where it has none.",
     )
+
+    # Of models added by hand alone (catalog.own_models).
+    client = models.ForeignKey(
+        Client, null=True, on_delete=models.PROTECT, related_name="+", help_text="Whom alone it is offered; empty: all."
+    )
+    runs_as = models.CharField(
+        max_length=255, blank=True, help_text="The provider's id of what is called; empty: its own id."
+    )
+    fixed_input = models.JSONField(default=dict, help_text="Inputs that are always sent, and can't be sent otherwise.")
 
     switch = models.CharField(max_length=4, choices=Switch, default=Switch.AUTO)
     enabled = models.BooleanField(default=False, db_index=True)

@@ -7,7 +7,10 @@ from genfeed.journal.models import OutboxEvent
 
 
 def model_event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
-    """An outbox event about a model, not saved; `more` is added to its payload. `price` is what everybody pays."""
+    """An outbox event about a model, not saved; `more` is added to its payload. `price` is what everybody pays.
+
+    Of a model that is one client's alone, only that client is told.
+    """
     payload = {
         "id": row.endpoint_id,
         "provider": row.provider.slug,
@@ -19,4 +22,5 @@ def model_event(kind: str, row: AIModel, **more: Any) -> OutboxEvent:
         "price": row.price,
         **more,
     }
-    return OutboxEvent(kind=kind, subject=f"{row.provider.slug}:{row.endpoint_id}", payload=payload)
+    subject = f"{row.provider.slug}:{row.endpoint_id}"
+    return OutboxEvent(kind=kind, subject=subject, client_id=row.client_id, payload=payload)

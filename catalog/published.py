@@ -51,6 +51,7 @@ class Entry:
     amount: Decimal | None
     body: bytes
     legacy: bytes
+    client_id: int | None = None  # whom alone it is offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class Published:
     rendered_at_most: int = _RENDERED_AT_MOST
     _rendered: "OrderedDict[Any, bytes]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def owners(self) -> frozenset[int]:
+        """The clients that have models of their own, which nobody else is offered."""
+        return frozenset(entry.client_id for entry in self.entries if entry.client_id is not None)
 
     def rendered(self, key: Any, render: Callable[[], bytes]) -> bytes:
         """The bytes kept under `key`, made by `render` at first need."""
@@ -254,6 +260,7 @@ def _entries() -> Iterator[Entry]:
             amount=_amount(row.price),
             body=orjson.dumps(render_model(row)),
             legacy=orjson.dumps(convert_to_existing_schema(row)),
+            client_id=row.client_id,
         )
 
 

@@ -112,5 +112,7 @@ def held_words(row: AIModel) -> str:
     """Why a model is held, as a sentence; "" where it is not."""
     if not row.held_reason:
         return ""
+    if row.held_reason == "retired" and row.origin == AIModel.Origin.MANUAL:
+        return "It was added by hand, and retired by hand."
     words = HELD_WORDS.get(row.held_reason, row.held_reason)
     return f"{words} ({row.schema_problem})" if row.schema_problem and row.held_reason.startswith("schema") else words

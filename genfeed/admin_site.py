@@ -40,15 +40,23 @@ class GenFeedAdminSite(admin.AdminSite):
         slashed = [path(f"{entry.pattern}/", entry.callback) for entry in short]
         # Not of one model alone, so no admin class has it.
         from jobs.admin.calibrations import run_calibration
+        from jobs.admin.own_models import own_model_of_job
         from jobs.admin.queue import live_part, queue_page, reopen_gate
+        from pricing.admin.own_models import act, add_page, change_page
 
+        own_models = [
+            path("catalog/aimodel/own/add/", self.admin_view(add_page), name="own_model_add"),
+            path("catalog/aimodel/own/<int:pk>/", self.admin_view(change_page), name="own_model_change"),
+            path("catalog/aimodel/own/<int:pk>/act/", self.admin_view(act), name="own_model_act"),
+            path("jobs/job/<str:pk>/own-model/", self.admin_view(own_model_of_job), name="own_model_of_job"),
+        ]
         queue = [
             path("jobs/queue/", self.admin_view(queue_page), name="jobs_queue"),
             path("jobs/queue/live/", self.admin_view(live_part), name="jobs_queue_live"),
             path("jobs/queue/reopen/", self.admin_view(reopen_gate), name="jobs_queue_reopen"),
             path("jobs/calibrations/<int:pk>/run/", self.admin_view(run_calibration), name="jobs_calibration_run"),
         ]
-        return short + slashed + queue + super().get_urls()
+        return short + slashed + own_models + queue + super().get_urls()
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         with transaction.atomic():

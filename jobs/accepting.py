@@ -162,7 +162,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     if problems := over_caps(request, caller.caps) + _unsafe(own.input, caller):
         raise problems_error(problems, where="input")
     quote = quote_checked(facts, filled, media=media, client_id=caller.client_id)
-    outgoing = outgoing_input(own.references, facts.inputs)
+    outgoing = outgoing_input(dict(own.references) | facts.fixed_input, facts.inputs)
     digest = None
     if wanted.cache:
         # With the model's defaults, but for what is sent otherwise: the checker that the client says nothing of.
@@ -235,6 +235,7 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         endpoint_id=facts.endpoint_id,
         schema_version=facts.schema_version,
         upstream_version=facts.upstream_version,
+        runs_as=facts.runs_as,
         input=prepared.outgoing,
         input_digest=digest_of(prepared.outgoing),
         features=prepared.features,

@@ -146,7 +146,7 @@ def _prepare(row: Calibration, facts: Facts, value: dict[str, Any], caller: Call
         hold=0,
         features=features_of(facts.inputs, filled),
         deadline=int(deadline_seconds(facts, request, observed=observed_p99(facts.pk))),
-        outgoing=outgoing_input(value, facts.inputs),
+        outgoing=outgoing_input(value | facts.fixed_input, facts.inputs),
     )
 
 

@@ -52,6 +52,7 @@ class Job(models.Model):
     endpoint_id = models.CharField(max_length=255)
     schema_version = models.IntegerField()
     upstream_version = models.CharField(max_length=80, blank=True)
+    runs_as = models.CharField(max_length=255, blank=True, help_text="What the provider calls it; empty: endpoint_id.")
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     # Counts changes: every change is conditional on the version it saw, and numbers its event by it.
     version = models.PositiveIntegerField(default=1)
@@ -168,7 +169,16 @@ class Job(models.Model):
     @property
     def request(self) -> Request:
         """Its request at the provider."""
-        return Request(self.endpoint_id, self.request_id, self.urls)
+        return self.request_of(self.request_id, self.urls)
+
+    def request_of(self, request_id: str, urls: dict[str, str] | None = None) -> Request:
+        """A request for what this job runs, by its id at the provider."""
+        return Request(self.called, request_id, urls or {})
+
+    @property
+    def called(self) -> str:
+        """The provider's id of what is called, which for an own model is that of the model it is built on."""
+        return self.runs_as or self.endpoint_id
 
 
 class JobEvent(models.Model):

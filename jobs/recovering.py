@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.providers.queue import FoundRequest, QueueError, QueueInterface, Request
+from catalog.providers.queue import FoundRequest, QueueError, QueueInterface
 from jobs import failures
 from jobs.finishing import fail
 from jobs.models import Job
@@ -23,7 +23,7 @@ _EVERY = timedelta(seconds=3)
 def ask(provider: QueueInterface, job: Job) -> list[FoundRequest] | QueueError:
     """Reads what the provider's list says was sent to the model since the submit."""
     try:
-        return provider.find(job.endpoint_id, since=job.sent_at or job.created_at)
+        return provider.find(job.called, since=job.sent_at or job.created_at)
     except QueueError as error:
         return error
 
@@ -38,7 +38,7 @@ def apply(job: Job, outcome: list[FoundRequest] | QueueError) -> None:
     if not isinstance(outcome, QueueError):
         for found in sorted(outcome, key=lambda one: one.sent_at or now):
             if _is_like(job, found) and not Job.objects.filter(request_id=found.request_id).exists():
-                if adopt(job, Request(job.endpoint_id, found.request_id)):
+                if adopt(job, job.request_of(found.request_id)):
                     return
                 job.refresh_from_db()
     if job.has_ended or job.request_id:

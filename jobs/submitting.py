@@ -47,7 +47,7 @@ def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError:
         return NotSentError("the claim is too old")
     try:
         return provider.submit(
-            job.endpoint_id,
+            job.called,
             job.input,
             version=job.upstream_version,
             webhook_url=webhook_url(job),

@@ -15,7 +15,6 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from catalog.providers import queue
-from catalog.providers.queue import Request
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from jobs.models import IN_FLIGHT, Job, Status
 from jobs.orphans import note_orphan
@@ -72,10 +71,10 @@ def note(job: Job, request_id: str) -> bool:
     """Has the job looked at now; False where the request is not its own."""
     if job.status == Status.SUBMITTING and not job.request_id:
         # The answer to the submit was lost or is late: this is the request.
-        adopt(job, Request(job.endpoint_id, request_id), looked_at_now=True)
+        adopt(job, job.request_of(request_id), looked_at_now=True)
     if job.request_id != request_id:
         if job.has_ended and not job.request_id:
-            note_orphan(job, Request(job.endpoint_id, request_id))
+            note_orphan(job, job.request_of(request_id))
         else:
             logger.warning("a webhook for job %s names another request", job.pk)
         return False

@@ -14,6 +14,7 @@ from genfeed.journal.models import AuditEvent
 from jobs.models import Job, ProviderAnswer, Status
 from jobs.quarantine import bill_of, billed_charge
 from jobs.redaction import redacted
+from jobs.trained import is_training
 from jobs.webhooks.models import WebhookDelivery
 from pricing.estimates.quotes import Quote
 from pricing.ledger.afterwards import charged_for, cost_of
@@ -54,6 +55,7 @@ def page_of(job: Job, *, shows_input: bool) -> dict[str, Any]:
         "billed_charge": billed_charge(job) if waits else None,
         "may_retry": job.status in (Status.FAILED, Status.CANCELED),
         "may_cancel": not job.has_ended and job.cancel_requested_at is None,
+        "is_training": is_training(job),
         "may_refund": job.has_ended and charged_for(job.pk) > 0,
         "account_url": reverse("admin:pricing_account_of_client", args=[job.client_id]),
     }

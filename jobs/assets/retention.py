@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.own_models import erase_models_of
 from genfeed.clients.keys import revoke_key
 from genfeed.clients.models import ApiKey, Client, ProviderKey
 from genfeed.journal.audit import Actor, Change, record
@@ -115,6 +116,7 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
         JobEvent.objects.filter(job__client=client).update(data={})
         IdempotentAnswer.objects.filter(client=client).delete()
         ProviderKey.objects.filter(client=client).delete()
+        erase_models_of(client, actor=actor)
         Asset.objects.filter(client=client).update(name="erased", sha256="", places=[])
         Batch.objects.filter(client=client).update(metadata={}, webhook_url="")
         # Bodies hold outputs and notes; with them go the deliveries, also those that are still to be attempted.

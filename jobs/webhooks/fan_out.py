@@ -103,10 +103,11 @@ class _Maker:
     def _addresses(self, event: OutboxEvent) -> dict[int, list[Address]]:
         """Every address that may want this event, by client."""
         found: dict[int, list[Address]] = defaultdict(list)
+        is_of_model = event.kind.startswith("model.")
         for client_id in self._endpoints if event.client_id is None else [event.client_id]:
             for one in self._endpoints.get(client_id, ()):
                 # What became available is told as added, whatever it was recorded as.
-                if is_chosen(event.kind, one.events) or (event.client_id is None and "model.added" in one.events):
+                if is_chosen(event.kind, one.events) or (is_of_model and "model.added" in one.events):
                     found[client_id].append(Address(client_id, one.url, one))
         url = self._urls.get(event.subject) if event.kind in OF_A_JOB | OF_A_BATCH else None
         if url and event.client_id is not None:

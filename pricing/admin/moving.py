@@ -41,7 +41,7 @@ class UsdField(forms.CharField):
         return format_usd(value) if isinstance(value, int) else value
 
 
-class _Confirmed(forms.Form):
+class Confirmed(forms.Form):
     """A form that is shown once more before it counts; its seal says that just these values were."""
 
     def seal(self) -> str:
@@ -58,7 +58,7 @@ class _Confirmed(forms.Form):
         return hashlib.sha256(orjson.dumps(typed, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class MoneyForm(_Confirmed):
+class MoneyForm(Confirmed):
     amount = UsdField(label="Amount, USD", help_text="e.g. 25.50")
     reason = forms.CharField(max_length=500, help_text="Stays beside the movement for good.")
     reference = forms.CharField(
@@ -86,11 +86,11 @@ class RefundForm(MoneyForm):
         return job
 
 
-class ForgiveForm(_Confirmed):
+class ForgiveForm(Confirmed):
     reason = forms.CharField(max_length=500, help_text="Stays beside the movement for good.")
 
 
-class TermsForm(_Confirmed):
+class TermsForm(Confirmed):
     funding = forms.ChoiceField(choices=Account.Funding.choices)
     credit_line = UsdField(label="Credit line, USD", help_text="How far a postpaid client may owe; prepaid: 0.")
     billing = forms.ChoiceField(choices=Account.Billing.choices)
@@ -105,7 +105,7 @@ class Move:
     """One form of the page: its title, what it says before it is confirmed, and what it then does."""
 
     title: str
-    make: Callable[..., _Confirmed]
+    make: Callable[..., Confirmed]
     words: Callable[[Account, dict[str, Any]], str]
     run: Callable[[Account, dict[str, Any], Actor], Any]
 

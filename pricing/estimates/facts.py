@@ -52,6 +52,9 @@ class Facts:
     quality: str
     legacy_pricing: dict[str, float]
     price: dict[str, Any] = field(repr=False)
+    # Of an own model that is built on another one: what is called, and what is always sent.
+    runs_as: str = ""
+    fixed_input: dict[str, Any] = field(default_factory=dict)
     # The owner's own prices of a model of the existing collection, where they stand: legacy names, USD as texts.
     kept: dict[str, str] = field(default_factory=dict)
 
@@ -207,4 +210,6 @@ def _facts(
         quality=standing.quality if standing else "",
         legacy_pricing=row.legacy_pricing,
         price=row.price,
+        runs_as=row.runs_as,
+        fixed_input=row.fixed_input,
     )
