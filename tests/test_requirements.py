@@ -25,7 +25,7 @@ CLAIMED = [
     *numbered("BUDG", *range(1, 7)), *numbered("WHOU", 1, 2),
     *numbered("RATE", 3, 7),
     *numbered("CACH", 1, 2, 3, 6), *numbered("APIX", 1, 2, 3, 5, 6), *numbered("ADMN", *range(1, 12)),
-    *numbered("PROV", 1, 2, 3, 4, 5, 6, 7, 9), *numbered("CLIX", *range(1, 8)), *numbered("OBSV", 4, 5),
+    *numbered("PROV", *range(1, 10)), *numbered("CLIX", *range(1, 8)), *numbered("OBSV", 4, 5),
     *numbered("MDIA", *range(1, 11)), *numbered("APIX", 7), *numbered("EVNT", *range(2, 5)),
     *numbered("SECU", 1, 2, 4, 8, 9, 10), *numbered("PERF", *range(1, 6)), *numbered("RELY", 2, 3, 5),
     *numbered("CORE", 1, 2, 4, 5, 6, 7),
