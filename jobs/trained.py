@@ -34,9 +34,10 @@ def is_training(job: Job) -> bool:
 def read(job: Job) -> Trained:
     """What can be read from a succeeded training job and from what its provider says of the model."""
     bases = bases_of(job.model)
-    files = _files(job.output)
+    output: dict[str, Any] = job.output or {}
+    files = _files(output)
     for base in bases:
-        if fixed := fixed_input(base, job.output, files):
+        if fixed := fixed_input(base, output, files):
             return Trained(base, [one.endpoint_id for one in bases], fixed, files)
     return Trained(bases[0] if bases else None, [one.endpoint_id for one in bases], {}, files)
 
