@@ -53,6 +53,7 @@ PERMISSIONS = {
     "catalog manager": VIEW
     | DECIDE_PRICES
     | {"catalog.switch_aimodel", "catalog.sync_provider", "journal.change_alert"}
+    | {"catalog.add_aimodel", "catalog.change_aimodel", "catalog.delete_aimodel"}
     | {"jobs.cancel_job", "jobs.retry_job", "jobs.change_providergate", "jobs.resend_webhook"}
     | {"jobs.refetch_asset", "jobs.expire_asset"},
     "finance": VIEW
