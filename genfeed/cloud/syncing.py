@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from pricing.exchange import rendering
 ALERT = "cloud_sync_failed"
 
 
+class UnderWayError(CloudError):
+    """Another process of this installation is at it: what it brings is all there is."""
+
+
 def sync_from_cloud(
     *,
     trigger: str,
@@ -36,18 +41,46 @@ def sync_from_cloud(
     has asked for, by provider; they are closed in any case.
     """
     waiting = dict(queued or {})
+    # What the runs are closed with where an error comes that nobody thought of.
+    outcome = "The sync ended with an error that the log tells."
     try:
-        taken = _sync(trigger, full, trust or Trust(), requested_by, waiting, progress or _silent)
+        taken = _alone(trigger, full, trust or Trust(), requested_by, waiting, progress or _silent)
+        outcome = ""
+    except UnderWayError as error:
+        outcome = str(error)
+        raise
     except (CloudError, BadExportError) as error:
-        _close(waiting, str(error))
+        outcome = str(error)
         raise_alert(
             ALERT, "cloud", "The catalog could not be brought from the cloud; the one that is here stays in use",
-            str(error), level=Alert.Level.WARNING,
+            outcome, level=Alert.Level.WARNING,
         )  # fmt: skip
         raise
-    _close(waiting, "")
+    finally:
+        _close(waiting, outcome)
     resolve(ALERT, "cloud")
     return taken
+
+
+def _alone(
+    trigger: str, full: bool, trust: Trust, requested_by: str, waiting: Mapping[str, SyncRun], progress: Progress
+) -> Taken:
+    """The sync, unless another one is under way: two would write into the same file of what was downloaded so far."""
+    folder = settings.VAR_DIR / "cloud"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The system lets go of the lock when the process ends, however it ends.
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UnderWayError("A sync with the cloud is under way. Try again when it is done.") from None
+            return _sync(trigger, full, trust, requested_by, waiting, progress)
+    except OSError as error:
+        raise CloudError(
+            f"{error.filename or folder} can't be written: {error.strerror or error}. Make room and see that GenFeed "
+            "may write there; what was downloaded so far is gone on from."
+        ) from None
 
 
 def _sync(
