@@ -24,7 +24,7 @@ from catalog.exchange.signing import is_signed
 MAGIC = b"GENFEED-CATALOG\n"
 FORMAT = 1
 LARGEST_FILE = 64 * 2**20
-LARGEST_UNPACKED = 1024 * 2**20
+LARGEST_UNPACKED = 256 * 2**20
 _LONGEST_HEADER = 4096
 _LEVEL = 6
 

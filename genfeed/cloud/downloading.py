@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -21,6 +22,12 @@ _LONGEST_WAIT = 8.0
 # One wait for bytes; and all attempts of one call together. What has come by then is continued by the next call.
 _READ_SECONDS = 20.0
 ALL_SECONDS = 600.0
+# Whatever is no export: a key, or the reason of a refusal.
+LARGEST_ANSWER = 65_536
+SMALL_SECONDS = 30.0
+# As they come: what a few bytes would unpack to is nobody's bound.
+_PLAIN = {"Accept-Encoding": "identity"}
+_LONGEST_ETAG = 200
 
 Progress = Callable[[str, int, int], None]
 
@@ -65,13 +72,11 @@ class Cloud:
     def public_key(self) -> str:
         """The key that the cloud says it signs with; raises CloudError."""
         try:
-            answer = self._http.get(KEY_PATH)
+            with self._http.stream("GET", KEY_PATH, headers=_PLAIN) as answer:
+                content = _read_small(answer)
         except httpx.HTTPError as error:
             raise _unreachable(self.url, error) from None
-        try:
-            found = answer.json()["public_key"] if answer.status_code == 200 else None
-        except (ValueError, KeyError, TypeError):
-            found = None
+        found = _field(content, "public_key") if answer.status_code == 200 else None
         if not isinstance(found, str):
             raise CloudError(f"{self.url}{KEY_PATH} tells no key (HTTP {answer.status_code}). Is CLOUD_URL right?")
         return found
@@ -99,7 +104,7 @@ class Cloud:
         self._note.unlink(missing_ok=True)
 
     def _attempt(self, asked: Asked, progress: Progress, ends_at: float) -> bytes | None:
-        headers = {"Accept-Encoding": "identity"} | ({"If-None-Match": asked.etag} if asked.etag else {})
+        headers = _PLAIN | ({"If-None-Match": asked.etag} if asked.etag else {})
         had = self._had(asked)
         if had:
             headers |= {"Range": f"bytes={had[1]}-", "If-Range": had[0]}
@@ -112,8 +117,7 @@ class Cloud:
                     self.forget()
                     raise _Again(CloudError("The cloud's export has changed during the download. Try again."))
                 if answer.status_code not in (200, 206):
-                    answer.read()
-                    raise self._refusal(answer)
+                    raise self._refusal(answer.status_code, _read_small(answer))
                 self._take(answer, asked, had[1] if had and answer.status_code == 206 else 0, progress, ends_at)
         except httpx.HTTPError as error:
             raise _Again(_unreachable(self.url, error)) from None
@@ -124,7 +128,10 @@ class Cloud:
             self.forget()
             raise _Again(CloudError("The cloud continued the download at another place. Try again."))
         if not start:
-            note = {"url": self.url, "since": asked.since, "etag": answer.headers.get("etag", "")}
+            etag = answer.headers.get("etag", "")
+            # It is sent back: one that no header can carry would stop every sync to come.
+            etag = etag if etag.isascii() and len(etag) <= _LONGEST_ETAG else ""
+            note = {"url": self.url, "since": asked.since, "etag": etag}
             self._note.write_text(json.dumps(note))
         size = start
         total = start + int(answer.headers.get("content-length", 0))
@@ -155,18 +162,16 @@ class Cloud:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _refusal(self, answer: httpx.Response) -> Exception:
-        try:
-            said = str(answer.json()["message"])[:300]
-        except (ValueError, KeyError, TypeError):
-            said = ""
-        words = f"The cloud at {self.url} answers HTTP {answer.status_code}{f': {said}' if said else ''}"
-        match answer.status_code:
+    def _refusal(self, status: int, content: bytes) -> Exception:
+        # A database takes neither null characters nor halves of pairs, and an alert keeps these words.
+        said = "".join(filter(str.isprintable, str(_field(content, "message") or "")[:300]))
+        words = f"The cloud at {self.url} answers HTTP {status}{f': {said}' if said else ''}"
+        match status:
             case 401 | 403:
                 return CloudError(f"{words} Set CLOUD_API_KEY to a key of that installation with scope models:read.")
             case 429 | 500 | 502 | 503 | 504:
                 return _Again(CloudError(f"{words} It is tried again with the next sync.", is_offline=True))
-            case status if 300 <= status < 400:
+            case _ if 300 <= status < 400:
                 return CloudError(f"{words} Set CLOUD_URL to the address that it leads to.")
             case _:
                 return CloudError(f"{words} Is CLOUD_URL the address of a GenFeed installation?")
@@ -178,6 +183,25 @@ class _Again(Exception):
     def __init__(self, trouble: CloudError) -> None:
         super().__init__(str(trouble))
         self.trouble = trouble
+
+
+def _read_small(answer: httpx.Response) -> bytes:
+    """The whole body of an answer that can't be long; b"" for one that is, or that does not end."""
+    content, ends_at = b"", time.monotonic() + SMALL_SECONDS
+    for chunk in answer.iter_raw():
+        content += chunk
+        if len(content) > LARGEST_ANSWER or time.monotonic() > ends_at:
+            return b""
+    return content
+
+
+def _field(content: bytes, name: str) -> Any:
+    """A field of an object of JSON, None where there is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found.get(name) if isinstance(found, dict) else None
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> CloudError:
