@@ -85,9 +85,13 @@ class ReplicateProvider(PlainProvider):
     def fetch_schemas(self, endpoint_ids: Sequence[str]) -> list[FetchedSchema]:
         found = []
         for endpoint_id in endpoint_ids:
-            if endpoint_id not in self._documents and self.get_model(endpoint_id) is None:
+            if endpoint_id not in self._documents:
+                self.get_model(endpoint_id)
+            packed = self._documents.get(endpoint_id)
+            if packed is None:
+                # Not there, not to be read, or there by another name.
                 continue
-            document = orjson.loads(zlib.decompress(self._documents[endpoint_id]))
+            document = orjson.loads(zlib.decompress(packed))
             problem = "" if document else "it has no version whose input is told"
             found.append(FetchedSchema(endpoint_id, document, problem))
         return found
@@ -169,10 +173,15 @@ class ReplicateProvider(PlainProvider):
     def _read(self, number: int, rows: list[Any]) -> ListingPage:
         models, problems = [], []
         for position, row in enumerate(rows, start=1):
-            if endpoint_id := _id_of(row):
-                models.append(self._model(endpoint_id, row))
-            else:
+            endpoint_id = _id_of(row)
+            if not endpoint_id:
                 problems.append(f"page {number}, row {position}: no owner and name")
+                continue
+            try:
+                models.append(self._model(endpoint_id, row))
+            except (AttributeError, TypeError, RecursionError) as error:
+                # Anybody may publish a model there: one that is odd or endlessly nested is not the others' trouble.
+                problems.append(f"{endpoint_id}: it can't be read ({type(error).__name__})")
         return ListingPage(number, models, problems)
 
     def _model(self, endpoint_id: str, row: dict[str, Any]) -> ListedModel:
@@ -189,6 +198,9 @@ class ReplicateProvider(PlainProvider):
         )
         document = document_of(endpoint_id, version.get("openapi_schema"), makes)
         self._documents[endpoint_id] = zlib.compress(orjson.dumps(document), 1)
+        metadata = _metadata(row, version) | {"kind": "inference", "inferred": {"category": category, "from": said}}
+        # Raises what is nested too deeply to be stored.
+        orjson.dumps(metadata)
         is_official = row.get("is_official") is True or OFFICIAL in slugs
         return ListedModel(
             endpoint_id=endpoint_id,
@@ -200,7 +212,7 @@ class ReplicateProvider(PlainProvider):
             tags=[*(["official"] if is_official and OFFICIAL not in slugs else []), *slugs],
             thumbnail_url=str(row.get("cover_image_url") or "")[:1000],
             updated_at=str(version.get("created_at") or "")[:40],
-            metadata=_metadata(row, version) | {"kind": "inference", "inferred": {"category": category, "from": said}},
+            metadata=metadata,
             # Official models are run by their name: what runs is what their page shows.
             version="" if is_official else str(version.get("id") or "")[:80],
         )

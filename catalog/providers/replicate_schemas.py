@@ -52,8 +52,8 @@ def document_of(endpoint_id: str, cog: Any, makes: str) -> dict[str, Any] | None
 
     A result is an object everywhere, so what the model gives stands in it as `output`.
     """
-    schemas = cog.get("components", {}).get("schemas") if isinstance(cog, dict) else None
-    if not isinstance(schemas, dict) or not isinstance(schemas.get("Input"), dict):
+    schemas = _schemas_of(cog)
+    if not isinstance(schemas.get("Input"), dict):
         return None
     kept = {name: _with_kind(one, makes) for name, one in schemas.items() if name not in ("Input", "Output")}
     given = _with_kind(schemas.get("Output", {}), makes)
@@ -82,11 +82,10 @@ def category_of(
                 {"speech": "audio"}.get(target, target if target in _KINDS else "file"),
                 f"collection {slug}",
             )
-    schemas = cog.get("components", {}).get("schemas", {}) if isinstance(cog, dict) else {}
-    output = schemas.get("Output") if isinstance(schemas, dict) else None
+    schemas = _schemas_of(cog)
+    output = schemas.get("Output")
     if not isinstance(output, dict):
         return "", "file", "nothing"
-    inputs = schemas.get("Input") if isinstance(schemas.get("Input"), dict) else {}
     if not _holds_files(output, schemas, 0):
         kind, said = ("text", "its output schema") if _is_text(output) else ("json", "its output schema")
     else:
@@ -95,9 +94,16 @@ def category_of(
             kind, said = _kind_of_words(f"{name} {description}"), "its name and description"
     if not kind:
         return "", "file", "nothing"
-    source = _source(inputs)
+    source = _source(schemas.get("Input"))
     category = "llm" if (source, kind) == ("text", "text") else f"{source}-to-{kind}"
     return category, kind if kind in _KINDS else "file", said
+
+
+def _schemas_of(cog: Any) -> dict[str, Any]:
+    """The schemas of Cog's document by name; whoever builds a model writes it, so nothing in it is sure."""
+    components = cog.get("components") if isinstance(cog, dict) else None
+    schemas = components.get("schemas") if isinstance(components, dict) else None
+    return schemas if isinstance(schemas, dict) else {}
 
 
 def _json(schema: Any) -> dict[str, Any]:
@@ -159,7 +165,8 @@ def _source(inputs: Any) -> str:
     properties = inputs.get("properties") if isinstance(inputs, dict) else None
     if not isinstance(properties, dict):
         return "text"
-    required = inputs.get("required") or []
+    required = inputs.get("required")
+    required = required if isinstance(required, list) else []
     files = {
         name: kind
         for name, one in properties.items()

@@ -1,7 +1,7 @@
 """Replicate: found, priced and sold, at the sandbox that behaves as its documents and recordings say."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -90,6 +90,45 @@ def test_a_model_without_a_version_is_not_offered(db: None, replica: Replica) ->
     provider.close()
 
     assert (fetched.document, fetched.problem) == (None, "it has no version whose input is told")
+
+
+def nested(depth: int) -> Any:
+    found: Any = {}
+    for _ in range(depth):
+        found = {"properties": {"deeper": found}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_read"),
+    [
+        ({"components": None}, True),
+        ({"components": {"schemas": []}}, True),
+        ({"components": {"schemas": {"Input": {"required": 1, "properties": {"prompt": 5}}, "Output": {}}}}, True),
+        (
+            {"components": {"schemas": {"Input": {"properties": {"a": {"description": 5}}}, "Output": nested(400)}}},
+            False,
+        ),
+        ({"components": {"schemas": {"Input": {"properties": {"a": {"format": "uri", "examples": 1}}}}}}, False),
+    ],
+    ids=["no components", "no schemas", "odd input", "nested too deeply", "examples that are none"],
+)
+def test_an_odd_model_does_not_keep_the_others_from_being_read(replica: Replica, schema: Any, is_read: bool) -> None:
+    provider = cast("Any", base.open_provider("replicate"))
+    rows = [{"owner": "someone", "name": "odd", "latest_version": {"id": "1", "openapi_schema": schema}}]
+    page = provider._read(1, [*rows, {"owner": "someone", "name": "plain"}])
+    provider.close()
+
+    assert [one.endpoint_id for one in page.models][-1] == "someone/plain"
+    assert (len(page.models), len(page.problems)) == ((2, 0) if is_read else (1, 1))
+
+
+def test_a_model_that_is_there_by_another_name_is_not_found_by_the_old_one(replica: Replica) -> None:
+    provider = cast("Any", base.open_provider("replicate"))
+    provider._reader.get = lambda path, params: {"owner": "new", "name": "name"}
+
+    assert provider.fetch_schemas(["old/name"]) == []
+    provider.close()
 
 
 def test_search_and_single_models_are_asked_of_replicate_itself(db: None, replica: Replica) -> None:
