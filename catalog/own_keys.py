@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.utils import timezone
 
 from catalog.providers import queue
 from catalog.providers.base import KeyCheck
 from genfeed.clients.errors import ApiError
 from genfeed.clients.models import Client, ProviderKey
-from genfeed.clients.provider_keys import BadKeyError, keep_key, read_key
+from genfeed.clients.provider_keys import BadKeyError, keep_key, kept_key, note_state, read_key
 from genfeed.clients.sealing import CannotUnsealError, unseal
 from genfeed.journal.audit import Actor
 
@@ -58,12 +57,10 @@ def check_again(row: ProviderKey) -> ProviderKey:
         checked = queue.check_key(row.provider, unseal(row.sealed))
     except CannotUnsealError as error:
         checked = KeyCheck("invalid", f"{error} Or set the key again.")
-    if checked.state in _STATES:
-        row.state = _STATES[checked.state]
-        row.checked_at = timezone.now()
-    row.detail = checked.detail[:300]
-    row.save(update_fields=["state", "detail", "checked_at"])
-    return row
+    # A new key may have come while the provider was asked of the old one.
+    state = _STATES.get(checked.state, "")
+    note_state(row.client_id, row.provider, row.fingerprint, state=state, detail=checked.detail)
+    return kept_key(row.client_id, row.provider) or row
 
 
 def require_provider(provider: str) -> None:

@@ -20,6 +20,8 @@ from genfeed.journal.audit import Actor
 from genfeed.journal.pages import badge
 
 _LOOKS = {"valid": "good", "invalid": "bad", "exhausted": "bad", "unchecked": "warn"}
+# All in one request of a person, who waits for each.
+_MOST_CHECKS = 5
 
 
 class OwnKeyForm(forms.ModelForm):
@@ -118,7 +120,11 @@ class OwnKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Check selected keys", permissions=["view"])
     def check_keys(self, request: HttpRequest, queryset: QuerySet[ProviderKey]) -> None:
-        for row in queryset[:50]:
+        if queryset.count() > _MOST_CHECKS:
+            words = f"Select up to {_MOST_CHECKS} keys: each is a request to its provider, which this page waits for."
+            self.message_user(request, words, messages.ERROR)
+            return
+        for row in queryset:
             done = check_again(row)
             level = messages.SUCCESS if done.state == ProviderKey.State.VALID else messages.WARNING
             self.message_user(request, f"{done}: {done.detail}", level)

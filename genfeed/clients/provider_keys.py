@@ -93,6 +93,7 @@ def drop_key(row: ProviderKey, *, actor: Actor) -> None:
 
 
 def note_state(client_id: int, provider: str, fingerprint: str, *, state: str, detail: str) -> None:
-    """Writes down what the provider said of a kept key, if it is still that key."""
+    """Writes down what the provider said of a kept key, if it is still that key; `state` "" where it said nothing."""
     kept = ProviderKey.objects.filter(client_id=client_id, provider=provider, fingerprint=fingerprint)
-    kept.update(state=state, detail=detail[:300], checked_at=timezone.now())
+    said = {"state": state, "checked_at": timezone.now()} if state else {}
+    kept.update(detail=detail[:300], **said)

@@ -9,8 +9,12 @@ from django.contrib.auth.models import User
 from django.test import Client as HttpClient
 
 from catalog.models import Provider
+from catalog.providers import queue
+from catalog.providers.base import KeyCheck
 from genfeed.clients.models import Client, ProviderKey
+from genfeed.clients.provider_keys import keep_key
 from genfeed.clients.sealing import unseal
+from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from tests.sandbox_server import RunningSandbox
 
@@ -69,6 +73,52 @@ def test_a_key_whose_account_has_no_credit_is_kept_and_told(alice: HttpClient, f
 
     fal.account(ALICE, "alice", balance=5, admin=True)
     assert alice.post(f"{KEYS}/fal/check").json()["state"] == "valid"
+
+
+def test_a_check_of_the_key_before_says_nothing_of_the_new_one(
+    alice: HttpClient, fal: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fal.account(ALICE, "alice")
+    put(alice, ALICE)
+    new = ALICE.replace("4711", "4712")
+
+    def meanwhile(provider: str, key: str) -> KeyCheck:
+        row = ProviderKey.objects.get()
+        keep_key(row.client, provider, new, state="valid", detail="It is good.", actor=SYSTEM)
+        return KeyCheck("invalid", "The provider refuses this key.")
+
+    monkeypatch.setattr(queue, "check_key", meanwhile)
+    told = alice.post(f"{KEYS}/fal/check").json()
+
+    row = ProviderKey.objects.get()
+    assert (unseal(row.sealed), row.state, row.detail) == (new, "valid", "It is good.")
+    assert (told["state"], told["hint"]) == ("valid", "4712")
+
+
+def test_a_page_does_not_wait_for_a_check_of_more_than_five_keys(
+    staff: Callable[[str], HttpClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def check(_: str, key: str) -> KeyCheck:
+        asked.append(key)
+        return KeyCheck("valid", "It is good.")
+
+    monkeypatch.setattr(queue, "check_key", check)
+    rows = [
+        keep_key(Client.objects.create(name=f"C{number}"), "fal", ALICE, state="valid", detail="", actor=SYSTEM)
+        for number in range(6)
+    ]
+    http = staff("superuser")
+
+    def check_all(some: list[ProviderKey]) -> str:
+        chosen = {"action": "check_keys", "_selected_action": [row.pk for row in some]}
+        return http.post("/admin/clients/providerkey/", chosen, follow=True).content.decode()
+
+    assert "Select up to 5 keys" in check_all(rows)
+    assert asked == []
+    check_all(rows[:5])
+    assert len(asked) == 5
 
 
 def test_a_key_that_could_not_be_checked_is_kept_with_a_note(
