@@ -1,9 +1,10 @@
-"""Following the events of all clients as they come: one query finds the new ones, whoever waits for them."""
+"""Following the events of all clients as they come: one look finds the new ones, whoever waits for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 
 from django.db import connection
 from django.db.models import Max
@@ -47,25 +48,38 @@ def resume(position: Position) -> Position:
 
 
 def look(tail: Tail, *, limit: int = 2000) -> News:
-    """The events since the last look, by one query; moves the tail ahead."""
+    """The events since the last look, up to `limit` of each kind; moves the tail ahead."""
     rows = OutboxEvent.objects.filter(client_id__isnull=False)
     if not numbers_transactions():
         fresh = list(rows.filter(pk__gt=tail.position.id).order_by("pk")[:limit])
         if fresh:
             tail.position = Position(0, fresh[-1].pk)
         return News(fresh, fresh)
-    # No limit here: what is not settled must be seen whole, and that is what the last moments brought.
-    found = list(rows.filter(txid__gte=tail.position.txid).annotate(open=OldestOpen()).order_by("txid", "pk"))
+    # No limit here: what is not settled must be seen whole. But only by its numbers: one transaction that stays open
+    # keeps everything since then from being settled, and whole rows of that would be read again with every look.
+    numbered = rows.filter(tail.position.later).annotate(open=OldestOpen()).order_by("txid", "pk")
+    found = list(numbered.values_list("txid", "pk", "open"))
     if not found:
         # Without a row there is no word of what is open; asking from the same place again misses nothing.
         return News([], [])
-    horizon: int = found[0].open
+    horizon: int = found[0][2]
     # By row: of one job, that is the order of its numbers.
-    fresh = sorted((row for row in found if row.pk not in tail.seen), key=lambda row: row.pk)
-    ended = [row for row in found if row.txid < horizon]
-    tail.position = Position(horizon, 0)
-    tail.seen = {row.pk for row in found if row.txid >= horizon}
-    return News(fresh, ended)
+    unseen = sorted(pk for _, pk, _ in found if pk not in tail.seen)[:limit]
+    given = tail.seen.union(unseen)
+    ended = [(txid, pk) for txid, pk, _ in found if txid < horizon]
+    # Nothing is passed by that was not given yet.
+    told = list(islice(takewhile(lambda place: place[1] in given, ended), limit))
+    if len(told) == len(ended):
+        tail.position = Position(horizon, 0)
+    elif told:
+        tail.position = Position(*told[-1])
+    tail.seen = given.intersection(pk for txid, pk, _ in found if (txid, pk) > (tail.position.txid, tail.position.id))
+    wanted = {*unseen, *(pk for _, pk in told)}
+    loaded = OutboxEvent.objects.in_bulk(wanted) if wanted else {}
+    return News(
+        [loaded[pk] for pk in unseen if pk in loaded],
+        [loaded[pk] for _, pk in told if pk in loaded],
+    )
 
 
 def after(position: Position, client_id: int, *, limit: int) -> list[OutboxEvent]:

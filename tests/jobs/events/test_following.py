@@ -52,7 +52,8 @@ class OpenWriter:
     def end(self, *, commits: bool = True) -> None:
         self._commits = commits
         self._go.set()
-        self._thread.join()
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the transaction did not end"
 
 
 def told(position: Position) -> list[Any]:
@@ -92,6 +93,51 @@ def test_a_transaction_that_is_rolled_back_holds_nobody_up() -> None:
 
     assert [row.payload["n"] for row in following.look(tail).settled] == [2]
     assert told(start) == [2]
+
+
+@several_writers
+def test_what_was_given_is_not_read_again_while_a_transaction_stays_open(
+    django_assert_num_queries: Callable[..., Any],
+) -> None:
+    tail = Tail(following.now())
+    late = OpenWriter()
+    try:
+        write(2)
+        following.look(tail)
+
+        with django_assert_num_queries(1) as asked:
+            assert following.look(tail) == following.News([], [])
+    finally:
+        late.end()
+
+    assert "payload" not in asked[0]["sql"]
+
+
+def test_more_than_one_look_may_hold_comes_with_the_next_ones_all_of_it_once_and_in_order() -> None:
+    tail = Tail(following.now())
+    for number in range(7):
+        write(number)
+    looks = [following.look(tail, limit=3) for _ in range(4)]
+
+    assert [len(news.fresh) for news in looks] == [3, 3, 1, 0]
+    for kind in ("fresh", "settled"):
+        assert [row.payload["n"] for news in looks for row in getattr(news, kind)] == list(range(7)), kind
+
+
+@several_writers
+def test_what_became_settled_at_once_is_told_in_pieces() -> None:
+    tail = Tail(following.now())
+    late = OpenWriter()
+    try:
+        for number in (2, 3, 4):
+            write(number)
+        assert following.look(tail, limit=3).settled == []
+    finally:
+        late.end()
+    looks = [following.look(tail, limit=3) for _ in range(3)]
+
+    assert [[row.payload["n"] for row in news.settled] for news in looks] == [[1, 2, 3], [4], []]
+    assert [[row.payload["n"] for row in news.fresh] for news in looks] == [[1], [], []]
 
 
 @several_writers
