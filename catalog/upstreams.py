@@ -65,7 +65,8 @@ def register(name: str, *, address: Callable[[], str], catch_up: Callable[[], No
 def note_reached(name: str) -> None:
     """It answered. Written at most every half minute, but at once where it was not online."""
     now = time.monotonic()
-    if now - _written.get(name, -_WRITE_EVERY) < _WRITE_EVERY:
+    # Whether it is online is asked of the database: another process may have found it offline since.
+    if now - _written.get(name, -_WRITE_EVERY) < _WRITE_EVERY and is_online(name):
         return
     at = timezone.now()
     row, is_new = Upstream.objects.get_or_create(name=name, defaults={"reached_at": at})

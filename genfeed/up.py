@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from catalog.models import SyncRun
+from catalog.providers import base
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
 from pricing.models import CloudCatalog
 
@@ -124,7 +125,7 @@ def web_command(host: str, port: int) -> list[str]:
 
 
 def _platform_url(sandbox_port: int | None) -> str:
-    """Where the processes that were just started find fal's Platform API."""
+    """Where the processes that were just started find the Platform API of fal, which a first start asks."""
     if sandbox_port is not None:
         return f"http://127.0.0.1:{sandbox_port}/v1"
     # Our own settings may still name a sandbox that was given up for this start.
@@ -133,7 +134,7 @@ def _platform_url(sandbox_port: int | None) -> str:
 
 def is_known(platform_url: str) -> bool:
     """Whether the catalog is what this address told last. All sandboxes of this machine count as one."""
-    newest = SyncRun.objects.filter(status=SyncRun.Status.SUCCEEDED, provider__slug="fal").first()
+    newest = SyncRun.objects.filter(status=SyncRun.Status.SUCCEEDED, provider__slug=base.usual()).first()
     if newest is None:
         return False
     return newest.source == platform_url or (_is_here(newest.source) and _is_here(platform_url))
@@ -162,9 +163,9 @@ def _first_sync(platform_url: str, say: Callable[[str], None]) -> None:
 
 
 def _welcome(host: str, port: int) -> str:
-    base = f"http://{_reachable(host)}:{port}"
+    url = f"http://{_reachable(host)}:{port}"
     return (
-        f"\n  Admin  {base}/admin/\n  API    {base}/api/v1/docs\n"
+        f"\n  Admin  {url}/admin/\n  API    {url}/api/v1/docs\n"
         "  A key  manage.py create_client NAME\n\n  Ctrl-C stops everything; the data stays.\n"
     )
 

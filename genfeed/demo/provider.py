@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from django.conf import settings
@@ -85,37 +88,47 @@ def own_sandbox(port: int) -> Iterator[Provider]:
 
     Pictures of models keep its address: at the port that `up` gives to its own sandbox they are found there again.
     """
+    _refuse_a_used(port)
     command = [sys.executable, "-m", "genfeed.sandbox", "--port", str(port)]
-    process = subprocess.Popen(
-        command,
-        cwd=settings.BASE_DIR,
-        env={name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    provider = Provider(f"http://127.0.0.1:{port}")
-    try:
-        _wait_for(provider, process)
-        # Bills are there at once, and requests end as soon as they are looked at: the clock makes the waits.
-        provider.switch(processing_ms=0, billing_lag=0)
-        with override_settings(**provider.settings()):
-            yield provider
-    finally:
-        provider.close()
-        process.terminate()
+    # A file takes whatever it says in a month; a pipe that nobody reads would stop it.
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=settings.BASE_DIR,
+            env={name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        provider = Provider(f"http://127.0.0.1:{port}")
         try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            _wait_for(provider, process, said)
+            # Bills are there at once, and requests end as soon as they are looked at: the clock makes the waits.
+            provider.switch(processing_ms=0, billing_lag=0)
+            with override_settings(**provider.settings()):
+                yield provider
+        finally:
+            provider.close()
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _wait_for(provider: Provider, process: subprocess.Popen[str]) -> None:
+def _refuse_a_used(port: int) -> None:
+    """Whoever answers there already would be taken for the sandbox, and a month of jobs sent to it."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        raise SandboxFailedError(
+            f"Something answers at port {port} already. Stop it, or choose another port with --sandbox-port."
+        )
+
+
+def _wait_for(provider: Provider, process: subprocess.Popen[bytes], said: IO[str]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is not None or not provider.is_there():
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            said = process.stderr.read() if process.stderr else ""
-            raise SandboxFailedError(f"The sandbox did not start. {said[-500:]}".strip())
+            said.seek(0)
+            raise SandboxFailedError(f"The sandbox did not start. {said.read()[-500:]}".strip())
         time.sleep(0.05)

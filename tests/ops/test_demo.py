@@ -1,6 +1,7 @@
 """The demo: when it refuses to run, how it tells the time, and what its calendar is like. Its run: tests/browser."""
 
 import random
+import socket
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from genfeed.clients.models import Client
 from genfeed.demo import guard
 from genfeed.demo.clock import moved_clock
 from genfeed.demo.habits import HABITS, Visit, calendar
+from genfeed.demo.provider import SandboxFailedError, own_sandbox
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from jobs.canceling import cancel
@@ -87,6 +89,15 @@ def test_whatever_is_written_bears_the_time_of_the_moved_clock_and_afterwards_th
     assert abs(event.at - then) < timedelta(minutes=1)
     assert old_id < new_id("job")
     assert abs(timezone.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_it_refuses_a_port_at_which_somebody_else_answers() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SandboxFailedError, match=f"port {port} already"), own_sandbox(port):
+            pass
 
 
 def visits() -> list[Visit]:
