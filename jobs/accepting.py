@@ -27,8 +27,9 @@ from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
 from jobs.null_characters import refuse_null_characters
-from jobs.outgoing import SAFETY, digest_of, outgoing_input
+from jobs.outgoing import SAFETY, outgoing_input
 from jobs.own_keys import choose_key
+from jobs.secret_inputs import digest_without, names_of, with_sealed
 from jobs.stored_results import (
     charge_share,
     find_stored,
@@ -226,6 +227,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
 def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datetime) -> Job:
     """The row of a job, not saved. Where its `next_at` is ahead, a Handover belongs to it."""
     wanted, facts, key = prepared.wanted, prepared.facts, prepared.own_key
+    kept = with_sealed(prepared.outgoing, facts.inputs)
     return Job(
         id=new_id("job"),
         client_id=caller.client_id,
@@ -236,8 +238,8 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         schema_version=facts.schema_version,
         upstream_version=facts.upstream_version,
         runs_as=facts.runs_as,
-        input=prepared.outgoing,
-        input_digest=digest_of(prepared.outgoing),
+        input=kept,
+        input_digest=digest_without(kept, names_of(kept)),
         features=prepared.features,
         quote=prepared.quote.as_json(),
         terms=freeze(prepared.quote, facts, account, hold=prepared.hold).as_json(),

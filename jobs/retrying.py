@@ -12,6 +12,7 @@ from genfeed.clients.models import ApiKey
 from genfeed.journal.audit import Actor, Change, record
 from jobs.accepting import Wanted, accept
 from jobs.models import Job, Status
+from jobs.secret_inputs import with_opened
 
 
 def retry(job: Job, *, actor: Actor, reason: str) -> Job:
@@ -38,7 +39,7 @@ def retry(job: Job, *, actor: Actor, reason: str) -> Job:
         )
     wanted = Wanted(
         model=f"{job.provider}:{job.endpoint_id}",
-        input=job.input,
+        input=with_opened(job.input),
         webhook_url=job.webhook_url,
         max_price=job.max_price,
         metadata=job.metadata,

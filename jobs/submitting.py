@@ -29,6 +29,7 @@ from jobs.models import Job, Status
 from jobs.orphans import note_orphan
 from jobs.own_keys import failure_of, gate_of, note_refusal
 from jobs.pace import is_told_of, next_look
+from jobs.secret_inputs import with_opened
 from jobs.transitions import move, touch
 
 _FIRST_RETRY = 1.0
@@ -48,7 +49,7 @@ def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError:
     try:
         return provider.submit(
             job.called,
-            job.input,
+            with_opened(job.input),
             version=job.upstream_version,
             webhook_url=webhook_url(job),
             low_priority=job.priority == Job.Priority.LOW,

@@ -51,10 +51,19 @@ _COUNTS: dict[str, tuple[str, ...]] = {
 
 
 def answer_of(call: str, response: httpx.Response) -> Answer:
-    """The answer for the record: headers that matter, and a body without long files in it."""
+    """The answer for the record: headers that matter, and a body without long files or the input in it.
+
+    The input is known, and may hold secrets that are kept nowhere in clear.
+    """
     headers = {name: response.headers[name][:500] for name in _KEPT_HEADERS if name in response.headers}
-    body = _DATA_URI.sub("data:…", response.text[: 4 * _LONGEST])[:_LONGEST].replace("\x00", "")
-    return Answer(call, response.status_code, headers, body)
+    body = body_of(response)
+    rows = body.get("results") if isinstance(body.get("results"), list) else [body]
+    shown = [one for one in rows or [] if isinstance(one, dict) and one.get("input")]
+    for one in shown:
+        one["input"] = "…"
+    text = orjson.dumps(body).decode() if shown else response.text
+    text = _DATA_URI.sub("data:…", text[: 4 * _LONGEST])[:_LONGEST].replace("\x00", "")
+    return Answer(call, response.status_code, headers, text)
 
 
 def body_of(response: httpx.Response) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from genfeed.journal.models import AuditEvent
 from jobs.models import Job, ProviderAnswer, Status
 from jobs.quarantine import bill_of, billed_charge
 from jobs.redaction import redacted
+from jobs.secret_inputs import with_hidden
 from jobs.trained import is_training
 from jobs.webhooks.models import WebhookDelivery
 from pricing.estimates.quotes import Quote
@@ -35,10 +36,10 @@ def page_of(job: Job, *, shows_input: bool) -> dict[str, Any]:
         "look": LOOKS.get(Status(job.status), ""),
         "duration": duration(job),
         "shows_input": shows_input,
-        "input": _text(job.input) if shows_input else "",
+        "input": _text(with_hidden(job.input)) if shows_input else "",
         "output": _text(job.output) if shows_input and job.output is not None else "",
         "metadata": _text(job.metadata) if job.metadata and shows_input else "",
-        "redacted_input": redacted(job.input),
+        "redacted_input": redacted(with_hidden(job.input)),
         "redacted_output": redacted(job.output),
         "moments": _moments(job),
         "events": [(event, _event_words(event.data, shows_input)) for event in job.events.order_by("number")[:_EVENTS]],

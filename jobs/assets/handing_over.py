@@ -20,8 +20,8 @@ from jobs.assets.texts import replaced_texts
 from jobs.failures import Failure
 from jobs.finishing import fail
 from jobs.models import Job, Status
-from jobs.outgoing import digest_of
 from jobs.own_keys import failure_of, key_of, note_refusal
+from jobs.secret_inputs import digest_without, names_of
 from jobs.transitions import touch
 from pricing import sql
 
@@ -115,4 +115,4 @@ def _let_go(job: Job, addresses: Any) -> bool:
     if ids_in(input):
         return fail(job, GONE)
     with transaction.atomic(durable=True):
-        return touch(job, input=input, input_digest=digest_of(input), next_at=timezone.now())
+        return touch(job, input=input, input_digest=digest_without(input, names_of(input)), next_at=timezone.now())

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import io
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,14 +22,17 @@ from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError,
 from catalog.providers.replicate_answers import counts_of, failure_of
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.clients.errors import ApiError
-from genfeed.journal.models import Alert
+from genfeed.journal.audit import SYSTEM
+from genfeed.journal.models import Alert, AuditEvent
 from jobs.accepting import Wanted, accept
 from jobs.canceling import cancel
-from jobs.models import Job
+from jobs.models import Job, ProviderAnswer
+from jobs.retrying import retry
 from tests.jobs.doubles import make_caller, money
 from tests.providers.conftest import FLUX, KEY, SDXL, Replica, work
 from tests.sandbox.receiver import Receiver
 
+THEIRS = "sk-a-key-of-somebody-elses-service"
 SECRET = b"a secret of thirty-two bytes ok."
 
 
@@ -71,6 +75,41 @@ def test_a_community_model_is_run_by_the_version_that_was_read_and_billed_by_the
 def test_text_in_pieces_and_objects_are_delivered_as_they_are(known: Replica) -> None:
     assert run("example-labs/chat-small", prompt="hello").output == {"output": ["Some ", "words", "."]}
     assert run("openai/whisper", audio="https://files.example/a.mp3").output == {"output": {"text": "Some words."}}
+
+
+@whole
+def test_a_secret_among_the_inputs_goes_to_the_provider_alone(
+    known: Replica, staff: Callable[[str], HttpClient]
+) -> None:
+    known.switch(lose=1)
+    job = run("example-labs/hum", prompt="a song", api_key=THEIRS)
+
+    (made,) = known.predictions()
+    assert (job.status, made["input"]) == ("succeeded", {"prompt": "a song", "api_key": THEIRS})
+    page = staff("superuser").get(f"/admin/jobs/job/{job.pk}/change/").content.decode()
+    assert "(secret)" in page
+    kept = [list(rows.values_list()) for rows in (Job.objects.all(), ProviderAnswer.objects.all())]
+    assert len(kept[1]) > 0
+    assert THEIRS not in page + str(kept) + str(AuditEvent.objects.values_list())
+
+
+@whole
+def test_a_job_with_a_secret_can_be_run_again(known: Replica) -> None:
+    known.switch(error="It broke.")
+    job = run("example-labs/hum", prompt="a song", api_key=THEIRS)
+    known.switch(error="")
+
+    again = work(retry(job, actor=SYSTEM, reason="it broke"))
+
+    assert again.status == "succeeded"
+    assert [made["input"]["api_key"] for made in known.predictions()] == [THEIRS, THEIRS]
+
+
+@whole
+def test_a_text_that_looks_like_a_sealed_one_is_sent_as_it_is(known: Replica) -> None:
+    run(FLUX, prompt="gf-sealed:a fox")
+
+    assert [made["input"]["prompt"] for made in known.predictions()] == ["gf-sealed:a fox"]
 
 
 @whole
