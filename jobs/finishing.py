@@ -20,7 +20,7 @@ from jobs.ended_log import log_ended
 from jobs.failures import Failure
 from jobs.metrics import observe_ended
 from jobs.models import Job, Status
-from jobs.outputs import has_expected_media, warnings_of
+from jobs.outputs import has_expected_media, warnings_of, with_whole_texts
 from jobs.quarantine import tell_quarantine
 from jobs.transitions import move
 from pricing import sql
@@ -50,13 +50,14 @@ def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
     if result.succeeded:
         outputs = _outputs(job)
         if has_expected_media(result.output, outputs):
-            files = files_in(result.output, outputs)
+            output = with_whole_texts(result.output, outputs)
+            files = files_in(output, outputs)
             return _end(
                 job,
                 Status.SUCCEEDED,
                 units=units,
                 answer=result.answer,
-                output=result.output,
+                output=output,
                 files=files,
                 first=first,
             )

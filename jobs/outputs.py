@@ -14,6 +14,18 @@ def has_expected_media(output: Any, outputs: Iterable[Mapping[str, Any]]) -> boo
     return not promised or any(True for _ in urls_in(output))
 
 
+def with_whole_texts(output: Any, outputs: Iterable[Mapping[str, Any]]) -> Any:
+    """An output in which each text is one, where the schema says that it is one: models that stream give pieces."""
+    if not isinstance(output, dict):
+        return output
+    texts = {item["name"] for item in outputs if item.get("type") == "string"}
+    return {name: "".join(value) if name in texts and _is_pieces(value) else value for name, value in output.items()}
+
+
+def _is_pieces(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(piece, str) for piece in value)
+
+
 def urls_in(value: Any) -> Iterator[str]:
     """Every address of a file in an output, wherever it stands: web addresses and data URIs."""
     if isinstance(value, str):

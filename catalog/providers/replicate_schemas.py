@@ -56,7 +56,7 @@ def document_of(endpoint_id: str, cog: Any, makes: str) -> dict[str, Any] | None
     if not isinstance(schemas.get("Input"), dict):
         return None
     kept = {name: _with_kind(one, makes) for name, one in schemas.items() if name not in ("Input", "Output")}
-    given = _with_kind(schemas.get("Output", {}), makes)
+    given = _with_kind(_whole(schemas.get("Output", {})), makes)
     result = {"type": "object", "required": [OUTPUT], "properties": {OUTPUT: given}}
     return {
         "openapi": cog.get("openapi", "3.0.2"),
@@ -131,6 +131,13 @@ def _input(name: str, schema: Any) -> Any:
 def _kind_of_input(name: str, schema: dict[str, Any]) -> str:
     """The kind of a file that goes in, "" for an address of something else."""
     return url_kind(name, {**schema, "format": "binary"}, "string") or ""
+
+
+def _whole(output: Any) -> Any:
+    """A text that is streamed in pieces is one: `concatenate` says that they belong together."""
+    if not isinstance(output, dict) or output.get("x-cog-array-display") != "concatenate" or not _is_text(output):
+        return output
+    return {"type": "string", **{name: output[name] for name in ("title", "description") if name in output}}
 
 
 def _with_kind(schema: Any, kind: str) -> Any:

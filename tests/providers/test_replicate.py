@@ -73,6 +73,12 @@ def test_what_a_model_makes_is_inferred_and_marked_so(
     assert found.metadata["inferred"] == {"category": category, "from": said}
 
 
+def test_a_text_that_is_streamed_in_pieces_is_one_text(db: None, known: Replica) -> None:
+    (output,) = SchemaVersion.objects.get(model=model("example-labs/chat-small")).unpacked["outputs"]
+
+    assert (output["name"], output["type"]) == ("output", "string")
+
+
 def test_an_output_without_a_type_is_taken_as_it_comes(db: None, known: Replica) -> None:
     (output,) = SchemaVersion.objects.get(model=model("example-labs/unsaid")).unpacked["outputs"]
 

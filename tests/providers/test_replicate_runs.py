@@ -72,8 +72,8 @@ def test_a_community_model_is_run_by_the_version_that_was_read_and_billed_by_the
 
 
 @whole
-def test_text_in_pieces_and_objects_are_delivered_as_they_are(known: Replica) -> None:
-    assert run("example-labs/chat-small", prompt="hello").output == {"output": ["Some ", "words", "."]}
+def test_text_that_comes_in_pieces_is_delivered_as_one_and_objects_as_they_are(known: Replica) -> None:
+    assert run("example-labs/chat-small", prompt="hello").output == {"output": "Some words."}
     assert run("openai/whisper", audio="https://files.example/a.mp3").output == {"output": {"text": "Some words."}}
 
 
