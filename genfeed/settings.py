@@ -32,6 +32,7 @@ PUBLIC_URL = env.base_url("PUBLIC_URL", "")
 SANDBOX_FILE = VAR_DIR / "sandbox_url"
 # Published: they open nothing but a sandbox.
 SANDBOX_KEY, SANDBOX_ADMIN_KEY = "sandbox-key:sandbox-secret", "sandbox-admin:sandbox-secret"
+SANDBOX_REPLICATE_KEY = "r8_sandbox"
 # Both names are accepted; where both are set, FAL_API_KEY wins.
 FAL_KEY = env.secret("FAL_API_KEY") or env.secret("FAL_KEY")
 FAL_ADMIN_KEY = env.secret("FAL_ADMIN_KEY")
@@ -52,10 +53,15 @@ if SANDBOX_ACTIVE:
     FAL_REST_URL, FAL_CDN_URL = f"{SANDBOX_URL}/rest", f"{SANDBOX_URL}/cdn"
     FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
-# Replicate tells nothing without a key: without one it is left alone.
+# Replicate tells nothing without a key: without one it is left alone, but for the sandbox's.
 REPLICATE_API_TOKEN = env.secret("REPLICATE_API_TOKEN")
-REPLICATE_URL = env.base_url("REPLICATE_URL", "https://api.replicate.com/v1")
+REPLICATE_ITSELF = "https://api.replicate.com/v1"
+REPLICATE_URL = env.base_url("REPLICATE_URL", REPLICATE_ITSELF)
 REPLICATE_WEB_URL = env.base_url("REPLICATE_WEB_URL", "https://replicate.com")
+if SANDBOX_ACTIVE and not REPLICATE_API_TOKEN and REPLICATE_URL == REPLICATE_ITSELF:
+    # The same sandbox, at the same address.
+    REPLICATE_API_TOKEN, REPLICATE_URL = SANDBOX_REPLICATE_KEY, f"{SANDBOX_URL}/replicate/v1"
+    REPLICATE_WEB_URL = f"{SANDBOX_URL}/replicate/web"
 REPLICATE_PRICES = env.text("REPLICATE_PRICES")
 REPLICATE_PAGES = env.integer("REPLICATE_PAGES", 200, minimum=0, maximum=100_000)
 REPLICATE_MAX_RETRIES = env.integer("REPLICATE_MAX_RETRIES", 3, minimum=0, maximum=10)

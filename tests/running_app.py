@@ -18,7 +18,7 @@ START_SECONDS = 120
 FIRST_START = "first_start.log"
 _SETTINGS = (
     "FAL_", "SANDBOX_", "GENFEED_", "CATALOG_", "DJANGO_", "PROMETHEUS_", "SECRET_KEY", "DATABASE_URL", "LOG_",
-    "PUBLIC_URL", "METRICS_", "WEB_", "DEBUG", "CLOUD_",
+    "PUBLIC_URL", "METRICS_", "WEB_", "DEBUG", "CLOUD_", "REPLICATE_",
 )  # fmt: skip
 
 

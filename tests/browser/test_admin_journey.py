@@ -52,6 +52,7 @@ def test_an_admin_syncs_searches_and_disables_twenty_models_that_clients_then_mi
 
     # Sync now, with its progress, until the count is there.
     page.goto(f"{app.base_url}/admin/providers")
+    page.click("#result_list a:has-text('fal.ai')")
     page.check("input[name=full]")
     page.click("[data-testid=sync-fal-models]")
     page.wait_for_selector("#sync-bar", state="attached")

@@ -277,8 +277,21 @@ def test_the_sandbox_stands_in_at_every_address_and_may_be_fetched_from(load: An
         "REST": "http://127.0.0.1:8484/rest", "CDN": "http://127.0.0.1:8484/cdn",
     }  # fmt: skip
     assert alone["FAL_ADMIN_KEY"] == alone["SANDBOX_ADMIN_KEY"]
+    assert (alone["REPLICATE_URL"], alone["REPLICATE_WEB_URL"], alone["REPLICATE_API_TOKEN"]) == (
+        "http://127.0.0.1:8484/replicate/v1", "http://127.0.0.1:8484/replicate/web", "r8_sandbox",
+    )  # fmt: skip
     assert alone["SSRF_ALLOW"] == ["files:80", "127.0.0.1:8484"]
     assert (with_key["FAL_QUEUE_URL"], with_key["SSRF_ALLOW"]) == ("https://queue.fal.run", [])
+    assert (with_key["REPLICATE_API_TOKEN"], with_key["REPLICATE_URL"]) == ("", "https://api.replicate.com/v1")
+
+
+def test_a_token_for_replicate_itself_is_used_there_beside_the_sandbox(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "sandbox_url").write_text("http://127.0.0.1:8484\n")
+
+    found = load(REPLICATE_API_TOKEN="r8_real")
+
+    assert (found["REPLICATE_API_TOKEN"], found["REPLICATE_URL"]) == ("r8_real", "https://api.replicate.com/v1")
+    assert found["SANDBOX_ACTIVE"]
 
 
 def test_the_content_security_policy_allows_nothing_inline(load: Any) -> None:
