@@ -9,7 +9,11 @@ from django.core.management.commands import flush
 from django.db.backends.base.base import BaseDatabaseWrapper
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-_STAYS = ("django_content_type", "auth_permission")
+# What migrations wrote; tests that commit may run before others that need the roles and the schedule.
+_STAYS = (
+    *("django_content_type", "auth_permission"),
+    *("auth_group", "auth_group_permissions", "django_q_schedule"),
+)
 
 
 def install(patch: pytest.MonkeyPatch) -> None:
@@ -26,7 +30,7 @@ def _delete_what_is_there(
     """The statements that empty the database after a test that really commits: of the tables that have rows alone.
 
     Django truncates every table, which takes PostgreSQL fifty times as long as deleting the few rows that a test
-    leaves, and then writes content types and permissions anew: they simply stay here.
+    leaves, and then writes content types and permissions anew: they simply stay here, as do roles and schedules.
     """
     assert not reset_sequences, "a test that wants its keys counted from 1 needs Django's own flush"
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
