@@ -298,6 +298,7 @@ LOGIN_URL = "admin:login"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "genfeed.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"

@@ -69,6 +69,8 @@ class ProviderFilter(Linked):
 class RefusalAdmin(ReadOnlyAdmin):
     list_display = ["day", "refused", "asked_by", "code", "times"]
     list_display_links = None
+    fields = ["day", "refused", "asked_by", "code", "times"]
+    readonly_fields = ["refused", "asked_by"]
     list_filter = ["kind", "code", FromFilter, ToFilter, ModelFilter, ClientFilter, CategoryFilter, ProviderFilter]
     list_per_page = 100
     show_full_result_count = False
@@ -96,4 +98,4 @@ class RefusalAdmin(ReadOnlyAdmin):
         return self.has_view_permission(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        return super().changelist_view(request, {"title": "Refused requests, by day", **(extra_context or {})})
+        return super().changelist_view(request, {**(extra_context or {}), "title": "Refused requests, by day"})

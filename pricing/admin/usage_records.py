@@ -213,6 +213,3 @@ class UsageRecordAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         return report_pages.urls(self) + super().get_urls()
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        return super().changelist_view(request, {"title": "Usage records", **(extra_context or {})})

@@ -254,6 +254,8 @@ def test_refused_requests_are_told_by_model_and_by_client_and_lead_to_their_coun
     link = next(one for one in read(viewer, REPORT).all("a") if one.text == "fal-ai/off")
     page = read(viewer, link.attributes["href"])
     assert sum(int(cell.text) for cell in page.all("td", "field-times")) == 4
+    assert "Refused requests, by day" in [heading.text for heading in page.all("h1")]
+    assert {cell.text for cell in page.all("td", "field-day")} == {timezone.now().date().isoformat()}
 
 
 def test_refused_requests_of_a_client_lead_to_those_of_the_category_and_provider_that_are_shown(
