@@ -1,7 +1,6 @@
 """A browser's own EventSource follows a job: on a page of another origin, without a key."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +8,7 @@ import httpx
 import pytest
 
 from tests.net.servers import serving
-from tests.running_app import RunningApp, running_app
+from tests.running_app import RunningApp
 
 pytestmark = pytest.mark.browser
 
@@ -21,12 +20,6 @@ for (const type of ["job_queued", "job_started", "job_progress", "job_succeeded"
     window.seen.push([event.lastEventId, event.type, JSON.parse(event.data).number]));
 source.onerror = () => { if (source.readyState === EventSource.CLOSED) window.ended = window.seen.length; };
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    with running_app(tmp_path_factory.mktemp("events") / "var") as running:
-        yield running
 
 
 def page_of_theirs(handler: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from django.contrib import admin
 from playwright.sync_api import Page
 
 from tests.browser.signing_in import log_in
@@ -25,7 +26,7 @@ _ROWS = """
 import json
 from jobs.models import Job, Asset
 from pricing.models import *
-from catalog.models import AIModel, SyncRun
+from catalog.models import AIModel, Provider, SyncRun
 from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.models import Alert, AuditEvent
 from django.contrib.auth.models import User
@@ -38,8 +39,65 @@ print(json.dumps({
     "recommendation": Recommendation.objects.first().pk, "bill": Bill.objects.first().pk,
     "usage": UsageRecord.objects.first().pk, "month": used.created_at.strftime("%Y-%m"),
     "alert": Alert.objects.first().pk, "event": AuditEvent.objects.first().pk, "sync": SyncRun.objects.first().pk,
+    "provider": Provider.objects.get(slug="fal").pk,
     "user": User.objects.first().pk,
 }))
+"""
+# Of what the demo leaves nothing of, a row each that nothing acts on; then the first row of everything that is
+# registered.
+_ALL_ROWS = """
+import json
+from datetime import timedelta
+from django.contrib import admin
+from django.utils import timezone
+from django_q.models import OrmQ, Task
+from django_q.signing import SignedPackage
+from catalog.models import AIModel
+from genfeed.clients.models import ProviderKey
+from genfeed.clients.sealing import seal
+from genfeed.journal.models import NoticeChannel
+from jobs.batches.models import Batch, BatchRefusal
+from jobs.ids import new_id
+from jobs.models import Job
+from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
+from pricing.models import Calibration, Equivalence, ExistingModel
+now = timezone.now()
+client = Job.objects.filter(client__name__startswith="Demo: ").first().client
+one, other = AIModel.objects.order_by("-pk")[:2]
+batch = Batch.objects.create(
+    id=new_id("bat"), client=client, mode="best_effort", size=1, accepting_until=now, closed_at=now, finished_at=now,
+)
+BatchRefusal.objects.create(batch=batch, index=0, code="unknown_field", message="There is no field promt.", hint="")
+url = "https://hooks.example.com/generated-media/of-the-shop/" + "a" * 60
+endpoint = WebhookEndpoint.objects.create(
+    id=new_id("whe"), client=client, url=url, events=["job.*", "balance.low"], secret=seal("s"), is_active=False,
+)
+message = WebhookMessage.objects.create(
+    id=new_id("msg"), client=client, kind="balance.low", subject=client.name, body=json.dumps({"text": "a" * 300}),
+)
+WebhookDelivery.objects.create(
+    id=new_id("whd"), message=message, client=client, endpoint=endpoint, lane=endpoint.pk, url=url, status="failed",
+    attempts=9, give_up_at=now, attempted_at=now, response_status=503, response_body="b" * 500, error="HTTP 503",
+)
+ProviderKey.objects.create(
+    client=client, provider="fal", sealed=seal("k"), fingerprint="f" * 24, hint="1234", detail="c " * 100,
+)
+NoticeChannel.objects.get_or_create(name="webhook", defaults={"failures": 3, "error": "ConnectError: " + "d" * 100})
+Equivalence.objects.create(left=other, right=one, score=90, reason="The same name and category at two providers.")
+Calibration.objects.create(model=one, inputs=[{"prompt": "a fox", "image_url": url}])
+ExistingModel.objects.create(
+    legacy_id=one.endpoint_id, provider_name="fal", name=one.name, model=one, pricing={"fixedPrice": 0.05},
+)
+for number, name in enumerate(("failed", "succeeded")):
+    Task.objects.create(
+        id=str(number) * 32, name=name, func="catalog.tasks.sync", started=now, stopped=now, success=bool(number),
+        result="E" * 200,
+    )
+OrmQ.objects.create(key="elsewhere", payload=SignedPackage.dumps({"id": "1", "name": "waits", "func": "catalog.tasks"}))
+print(json.dumps({
+    row._meta.label_lower.replace(".", "_"): row._default_manager.values_list("pk", flat=True).first()
+    for row in admin.site._registry
+}, default=str))
 """
 ADDRESSES = {
     "start": "",
@@ -78,9 +136,10 @@ ADDRESSES = {
     "existing models": "pricing/existingmodel/",
     "equivalents": "pricing/equivalence/",
     "calibrations": "pricing/calibration/",
+    "providers": "catalog/provider/",
     "models": "catalog/aimodel/",
     "model": "catalog/aimodel/{model}/change/",
-    "provider": "catalog/provider/1/change/",
+    "provider": "catalog/provider/{provider}/change/",
     "sync run": "catalog/syncrun/{sync}/change/",
     "clients": "clients/client/",
     "client": "clients/client/{client}/change/",
@@ -94,13 +153,24 @@ ADDRESSES = {
 }
 
 
+def _of_the_registry() -> Iterator[str]:
+    """The list of everything that is registered, and one of its rows, where these are not read above."""
+    for one in admin.site._registry:
+        folder = one._meta.label_lower.replace(".", "/")
+        yield f"{folder}/"
+        changes = (address for address in ADDRESSES.values() if address.endswith("/change/"))
+        if not any(address.startswith(f"{folder}/") for address in changes):
+            yield f"{folder}/{{{folder.replace('/', '_')}}}/change/"
+
+
+OTHERS = sorted({*_of_the_registry()} - {*ADDRESSES.values()})
 # Colours are of few kinds of pages, one of each here; with pictures, all pages are read.
 DARK = {
     "start", "profitability", "recommendation", "policy", "jobs", "job", "failed job", "queue", "price of a model",
     "statement", "new margin rule", "reconciliation", "model", "new key", "audit event",
 }  # fmt: skip
-# The menu is the same on all pages, and read once.
-BESIDE_THE_MENU = {"exclude": ["#nav-sidebar"]}
+# The menu is the same on all pages, and read once; what explains the filters of two boxes is Django's own.
+BESIDE_THE_MENU = {"exclude": ["#nav-sidebar", ".help-tooltip"]}
 # Rows of a table are alike; axe takes long for each.
 ONE_SCREEN_OF_ROWS = "document.querySelectorAll('tbody tr:nth-child(n+11)').forEach(row => row.remove())"
 
@@ -117,6 +187,13 @@ document.adoptedStyleSheets = [still];
 def rows(app: RunningApp) -> dict[str, Any]:
     """Primary keys that addresses are filled with."""
     found: dict[str, Any] = json.loads(app.manage("shell", "-v", "0", "-c", _ROWS).splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def all_rows(app: RunningApp) -> dict[str, Any]:
+    """A primary key of everything in the admin; asked for last, as pages that were empty are so no more."""
+    found: dict[str, Any] = json.loads(app.manage("shell", "-v", "0", "-c", _ALL_ROWS).splitlines()[-1])
     return found
 
 
@@ -255,3 +332,33 @@ def test_a_refund_is_shown_before_it_is_booked(
     assert f"0.0001 USD of {before} USD go back to Demo:" in page.inner_text("[data-testid=what]")
     page.goto(f"{app.base_url}/admin/{ADDRESSES['refund'].format(**rows)}")
     assert page.locator("p strong").last.inner_text() == before
+
+
+@pytest.mark.parametrize("address", OTHERS)
+def test_every_other_page_of_the_admin_opens_as_wide_as_its_window(
+    app: RunningApp, signed_in: tuple[Page, list[str]], all_rows: dict[str, Any], address: str
+) -> None:
+    page, complaints = signed_in
+    complaints.clear()
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+
+    answer = page.goto(f"{app.base_url}/admin/{address.format(**all_rows)}")
+    assert answer is not None
+    assert answer.status == 200
+    # Where there is no such row, Django leads to the start page.
+    assert page.locator("h1").first.inner_text() != "Overview"
+    assert is_as_wide_as_its_window(page)
+    name = address.strip("/").replace("/", " ")
+    photograph(page, f"{name}, wide")
+    page.set_viewport_size(PHONE)
+    assert is_as_wide_as_its_window(page)
+    photograph(page, f"{name}, phone")
+    if PICTURES:
+        page.set_viewport_size(WIDE)
+        page.evaluate(ONE_SCREEN_OF_ROWS)
+        assert findings(page) == []
+        page.emulate_media(color_scheme="dark")
+        photograph(page, f"{name}, dark")
+        assert findings(page, runOnly=["color-contrast"]) == []
+    assert complaints == []
