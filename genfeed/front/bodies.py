@@ -1,38 +1,67 @@
-"""Bodies of requests: small ones are read before a thread is taken, large ones while it reads them."""
+"""Bodies of requests: read before a thread is taken; large ones come while a thread of their own reads them."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-# A client that sends slowly must not hold a thread for it; what is larger may, or it would hold the memory.
-SMALL = 65_536
+# What is read ahead lies in memory so far, then in a temporary file.
+_IN_MEMORY = 262_144
+# For the whole of a body that is read ahead, which holds no thread; for the next piece of one that does.
+BODY_SECONDS = 120.0
+PIECE_SECONDS = 30.0
+# The protocol of resumable uploads: what came of a body that is cut off counts, so it is never read ahead.
+_RESUMABLE = b"application/offset+octet-stream"
 
 
 class ClientGoneError(OSError):
     """The client went away before the request or its answer was whole."""
 
 
-async def small_body(headers: Mapping[bytes, bytes], receive: Receive) -> io.BytesIO | None:
-    """The body where there is none or a small one, None where it is to be read piece by piece.
+class RefusedBodyError(Exception):
+    """A body that is not waited for any longer: the status to answer with, and in words why and what to do."""
 
-    Raises ClientGoneError.
+    def __init__(self, status: int, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.hint = status, code, hint
+
+
+async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int) -> IO[bytes] | None:
+    """The whole body, or None where it is to be read piece by piece: above `largest` bytes, or resumable.
+
+    Raises ClientGoneError; RefusedBodyError after BODY_SECONDS.
     """
-    if b"transfer-encoding" in headers:
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type", b"").lower().startswith(_RESUMABLE) or b"transfer-encoding" in headers:
         return None
     length = headers.get(b"content-length", b"0")
     if length == b"0":
         return io.BytesIO()
-    if not length.isdigit() or int(length) > SMALL:
+    if not length.isdigit() or int(length) > largest:
         return None
-    pieces, more = [], True
+    # Spooled: a thousand clients that send slowly must not hold a thousand bodies in memory.
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the front closes it
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            await _copy(receive, file)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, TimeoutError):
+            raise _too_slow() from None
+        raise
+    file.seek(0)
+    return file
+
+
+async def _copy(receive: Receive, file: IO[bytes]) -> None:
+    more = True
     while more:
         piece, more = _piece(await receive())
-        pieces.append(piece)
-    return io.BytesIO(b"".join(pieces))
+        file.write(piece)
 
 
 class BodyReader(io.RawIOBase):
@@ -50,10 +79,18 @@ class BodyReader(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         """The next bytes, 0 at the end; raises ClientGoneError where the body never becomes whole."""
         while self._more and not self._left:
-            self._left, self._more = _piece(asyncio.run_coroutine_threadsafe(_next(self._receive), self._loop).result())
+            self._left, self._more = _piece(self._next())
         count = min(len(target), len(self._left))
         target[:count], self._left = self._left[:count], self._left[count:]
         return count
+
+    def _next(self) -> Mapping[str, Any]:
+        coming = asyncio.run_coroutine_threadsafe(_next(self._receive), self._loop)
+        try:
+            return coming.result(PIECE_SECONDS)
+        except TimeoutError:
+            coming.cancel()
+            raise ClientGoneError(f"The client sent nothing for {PIECE_SECONDS:.0f} s.") from None
 
 
 async def _next(receive: Receive) -> Mapping[str, Any]:
@@ -64,3 +101,8 @@ def _piece(message: Mapping[str, Any]) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise ClientGoneError("The client went away before its request was whole.")
     return message.get("body", b""), bool(message.get("more_body", False))
+
+
+def _too_slow() -> RefusedBodyError:
+    message = f"The body did not arrive within {BODY_SECONDS:.0f} s."
+    return RefusedBodyError(408, "timeout", message, "Send it again, or in smaller parts.")

@@ -8,26 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from genfeed.front import open_files, stopping
 from genfeed.front.answering import Answer, Send
-from genfeed.front.bodies import BodyReader, ClientGoneError, Receive, small_body
+from genfeed.front.bodies import BodyReader, ClientGoneError, Receive, RefusedBodyError, read_ahead
 from genfeed.front.connections import HANDED_OVER, end_all, hold
 from genfeed.front.environ import environ_of
+
+logger = logging.getLogger(__name__)
 
 Wsgi = Callable[..., Iterable[bytes]]
 
 
 class Front:
-    """An ASGI application that has a WSGI application answer in `threads` threads."""
+    """An ASGI application that has a WSGI application answer in `threads` threads.
 
-    def __init__(self, application: Wsgi, *, threads: int) -> None:
+    Bodies of at most `largest_ahead` bytes are read before a thread is taken. Larger ones, and those of resumable
+    uploads, are read in as many threads of their own: however slowly they come, they hold back each other alone.
+    """
+
+    def __init__(self, application: Wsgi, *, threads: int, largest_ahead: int = 10_485_760) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
+        self._upload_threads = ThreadPoolExecutor(threads, thread_name_prefix="upload")
+        self._largest_ahead = largest_ahead
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -37,17 +47,26 @@ class Front:
             await self._live(receive, send)
 
     async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        try:
+            body = await read_ahead(scope, receive, largest=self._largest_ahead)
+        except RefusedBodyError as error:
+            await _refuse(send, error)
+            return
+        try:
+            await self._answer(scope, body, receive, send)
+        finally:
+            if body is not None:
+                body.close()
+
+    async def _answer(self, scope: Mapping[str, Any], body: IO[bytes] | None, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        body: Any = await small_body(dict(scope["headers"]), receive)
-        is_read = body is not None
-        if not is_read:
-            body = io.BufferedReader(BodyReader(receive, loop), 65_536)
-        environ = environ_of(scope, body)
+        environ = environ_of(scope, io.BufferedReader(BodyReader(receive, loop), 65_536) if body is None else body)
         environ[HANDED_OVER] = None
         # While a thread reads the body, nobody else may receive.
-        answer = Answer(send, loop, receive if is_read else None)
+        answer = Answer(send, loop, None if body is None else receive)
+        threads = self._upload_threads if body is None else self._threads
         try:
-            await loop.run_in_executor(self._threads, answer.make, self._application, environ)
+            await loop.run_in_executor(threads, answer.make, self._application, environ)
             stream = environ[HANDED_OVER]
             if stream is None or answer.status != 200:
                 await answer.finish()
@@ -68,3 +87,11 @@ class Front:
                 end_all()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+async def _refuse(send: Send, error: RefusedBodyError) -> None:
+    logger.info("a body was refused: %s", error)
+    told = {"code": error.code, "message": str(error), "hint": error.hint, "requestId": None}
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(told).encode(), "more_body": False})

@@ -1,12 +1,15 @@
 """The front around small WSGI applications: what goes in, what comes out, and what happens when somebody leaves."""
 
 import asyncio
+import json
 import resource
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from genfeed.front import connections, open_files
+import pytest
+
+from genfeed.front import bodies, connections, open_files
 from genfeed.front.connections import HANDED_OVER, Connection
 from genfeed.front.serving import Front
 
@@ -16,17 +19,20 @@ Environ = dict[str, Any]
 class Client:
     """One request, played message by message: what it sends, and what it was sent."""
 
-    def __init__(self, *pieces: bytes, leaves: bool = False, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *pieces: bytes, leaves: bool = False, stops: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.sent: list[Mapping[str, Any]] = []
         self.left = asyncio.Event()
         self._pieces = list(pieces)
         self._leaves = leaves
+        self._stops = stops
         self.headers = {"host": "x", **(headers or {})}
 
     async def receive(self) -> Mapping[str, Any]:
         if self._pieces:
             piece = self._pieces.pop(0)
-            more = bool(self._pieces) or self._leaves
+            more = bool(self._pieces) or self._leaves or self._stops
             return {"type": "http.request", "body": piece, "more_body": more}
         if not self._leaves:
             await self.left.wait()
@@ -39,21 +45,43 @@ class Client:
     def body(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.sent)
 
-    async def ask(self, application: Callable[..., Iterable[bytes]], path: str = "/a") -> "Client":
+    async def ask(
+        self,
+        application: Callable[..., Iterable[bytes]] | Front,
+        path: str = "/a",
+        *,
+        largest_ahead: int = 10_485_760,
+    ) -> "Client":
         scope = {
             "type": "http", "method": "POST", "path": path, "query_string": b"q=%20", "http_version": "1.1",
             "scheme": "http", "server": ("x", 80), "client": ("192.0.2.1", 5), "root_path": "",
             "headers": [(name.encode(), value.encode()) for name, value in self.headers.items()],
         }  # fmt: skip
-        await Front(application, threads=2)(scope, self.receive, self.send)
+        front = application
+        if not isinstance(front, Front):
+            front = Front(application, threads=2, largest_ahead=largest_ahead)
+        await front(scope, self.receive, self.send)
         return self
 
 
-def ask(application: Callable[..., Iterable[bytes]], *pieces: bytes, path: str = "/a", **more: Any) -> Client:
-    async def work() -> Client:
-        return await Client(*pieces, **more).ask(application, path)
+async def within[T](work: Awaitable[T]) -> T:
+    """What must not take long; a test fails rather than waits."""
+    async with asyncio.timeout(10):
+        return await work
 
-    return asyncio.run(work())
+
+def ask(
+    application: Callable[..., Iterable[bytes]],
+    *pieces: bytes,
+    path: str = "/a",
+    largest_ahead: int = 10_485_760,
+    **more: Any,
+) -> Client:
+    async def work() -> Client:
+        client = Client(*pieces, **more)
+        return await client.ask(application, path, largest_ahead=largest_ahead)
+
+    return asyncio.run(within(work()))
 
 
 def answering(make: Callable[[Environ], Iterable[bytes]], status: str = "200 OK") -> Callable[..., Iterable[bytes]]:
@@ -84,7 +112,10 @@ def test_an_application_reads_a_small_body() -> None:
 def test_an_application_reads_a_large_body_while_it_comes() -> None:
     pieces = [b"x" * 50_000, b"y" * 50_000]
     client = ask(
-        answering(lambda environ: [environ["wsgi.input"].read()]), *pieces, headers={"content-length": "100000"}
+        answering(lambda environ: [environ["wsgi.input"].read()]),
+        *pieces,
+        headers={"content-length": "100000"},
+        largest_ahead=90_000,
     )
 
     assert client.body == b"".join(pieces)
@@ -101,17 +132,60 @@ def test_a_body_without_a_length_is_read_to_its_end() -> None:
     assert client.body == b"ab|cdef"
 
 
+def test_of_a_resumable_body_that_is_cut_off_what_came_counts() -> None:
+    def told(environ: Environ) -> Iterable[bytes]:
+        return [environ["wsgi.input"].read1(9)]
+
+    headers = {"content-length": "9", "content-type": "Application/offset+octet-stream"}
+
+    assert ask(answering(told), b"abc", leaves=True, headers=headers).body == b"abc"
+
+
+def read_or_tell(environ: Environ) -> Iterable[bytes]:
+    try:
+        environ["wsgi.input"].read()
+    except OSError as error:
+        return [type(error).__name__.encode()]
+    return [b"read"]
+
+
 def test_a_body_that_is_cut_off_is_no_body() -> None:
-    def read(environ: Environ) -> Iterable[bytes]:
-        try:
-            environ["wsgi.input"].read()
-        except OSError as error:
-            return [type(error).__name__.encode()]
-        return [b"read"]
+    headers = {"content-length": "100000000"}
 
-    client = ask(answering(read), b"x" * 10, leaves=True, headers={"content-length": "100000"})
+    assert ask(answering(read_or_tell), b"x" * 10, leaves=True, headers=headers).body == b"ClientGoneError"
 
-    assert client.body == b"ClientGoneError"
+
+def test_a_large_body_that_stops_coming_is_given_up(monkeypatch: Any) -> None:
+    monkeypatch.setattr(bodies, "PIECE_SECONDS", 0.05)
+    headers = {"content-length": "100000000"}
+
+    assert ask(answering(read_or_tell), b"x" * 10, stops=True, headers=headers).body == b"ClientGoneError"
+
+
+def test_a_body_that_does_not_arrive_in_time_is_a_408_and_nothing_runs(monkeypatch: Any) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
+    called = []
+    client = ask(
+        answering(lambda environ: called.append(1) or [b""]), b"x", stops=True, headers={"content-length": "9"}
+    )
+
+    assert (called, client.sent[0]["status"], json.loads(client.body)["code"]) == ([], 408, "timeout")
+
+
+@pytest.mark.parametrize("length", ["9", "100000000"])
+def test_clients_that_send_slowly_stop_nobody_else(length: str) -> None:
+    async def work() -> bytes:
+        front = Front(answering(lambda environ: [environ["wsgi.input"].read()]), threads=1)
+        slow = [Client(b"x", stops=True, headers={"content-length": length}) for _ in range(3)]
+        tasks = [asyncio.create_task(one.ask(front)) for one in slow]
+        await asyncio.sleep(0)
+        quick = await Client(b"quick", headers={"content-length": "5"}).ask(front)
+        for one in slow:
+            one.left.set()
+        await asyncio.gather(*tasks)
+        return quick.body
+
+    assert asyncio.run(within(work())) == b"quick"
 
 
 def test_nothing_runs_for_a_small_body_that_is_cut_off() -> None:
@@ -174,7 +248,7 @@ def test_nobody_goes_on_making_an_answer_for_a_client_that_left() -> None:
 
     loop: Any = None
     client: Any = None
-    asyncio.run(work())
+    asyncio.run(within(work()))
 
     assert made < 100
 
@@ -250,7 +324,7 @@ def test_a_stream_ends_when_its_client_leaves() -> None:
         asyncio.get_running_loop().call_later(0.05, client.left.set)
         await client.ask(handing(stream))
 
-    asyncio.run(work())
+    asyncio.run(within(work()))
 
     assert (stream.ended, stream.closed) == (["gone"], 1)
 
@@ -263,7 +337,7 @@ def test_streams_end_when_the_process_stops(monkeypatch: Any) -> None:
         asyncio.get_running_loop().call_later(0.05, connections.end_all)
         return await Client().ask(handing(stream))
 
-    client = asyncio.run(work())
+    client = asyncio.run(within(work()))
 
     assert (stream.ended, client.body) == (["stopping"], b"first bye")
     assert client.sent[-1]["more_body"] is False

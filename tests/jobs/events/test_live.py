@@ -1,9 +1,10 @@
-"""Streams of real processes: followed while jobs run, through a kill -9 and a stop.
+"""Streams of real processes: followed while jobs run, through a kill -9 and a stop, beside slow clients.
 
 A real browser follows them in tests/browser/test_events.py.
 """
 
 import os
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -77,6 +78,29 @@ def told(events: Iterable[dict[str, Any]]) -> list[Any]:
 
 def log_lines(events: Iterable[dict[str, Any]]) -> list[str]:
     return [line["message"] for event in events for line in event["data"].get("logs", ())]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /webhooks/fal/a/b HTTP/1.1\r\nContent-Length: 70000",
+        "POST /webhooks/fal/a/b HTTP/1.1\r\nTransfer-Encoding: chunked",
+        # Read to see its token, before anybody is asked who they are.
+        "POST /admin/login/ HTTP/1.1\r\nContent-Length: 90000000\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Cookie: csrftoken={'a' * 32}",
+    ],
+)
+def test_clients_that_send_slowly_stop_nobody_else(one: Fleet, api: httpx.Client, head: str) -> None:
+    slow = [socket.create_connection(("127.0.0.1", one.port), timeout=10) for _ in range(8)]
+    try:
+        for connection_ in slow:
+            connection_.sendall(f"{head}\r\nHost: 127.0.0.1\r\n\r\n".encode() + b"1\r\nx")
+        posted = api.post("/jobs", json=BODY, timeout=10)
+    finally:
+        for connection_ in slow:
+            connection_.close()
+
+    assert posted.status_code == 201, posted.text
 
 
 def test_a_job_is_followed_live_to_its_end(one: Fleet, api: httpx.Client) -> None:
