@@ -31,23 +31,26 @@ class RefusedBodyError(Exception):
 
 
 async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int) -> IO[bytes] | None:
-    """The whole body, or None where it is to be read piece by piece: above `largest` bytes, or resumable.
+    """The whole body, or None where it is to be read piece by piece: resumable, or said to have over `largest` bytes.
 
-    Raises ClientGoneError; RefusedBodyError after BODY_SECONDS.
+    Raises ClientGoneError; RefusedBodyError after BODY_SECONDS, and for more than `largest` bytes that were not
+    announced: Django would take them for none.
     """
     headers = dict(scope["headers"])
-    if headers.get(b"content-type", b"").lower().startswith(_RESUMABLE) or b"transfer-encoding" in headers:
+    if headers.get(b"content-type", b"").lower().startswith(_RESUMABLE):
         return None
-    length = headers.get(b"content-length", b"0")
-    if length == b"0":
+    length = None if b"transfer-encoding" in headers else headers.get(b"content-length")
+    if length is not None and (not length.isdigit() or int(length) > largest):
+        return None
+    # Since HTTP/2 the end of a request is marked, and a body needs neither header.
+    is_marked = b"transfer-encoding" in headers or not scope["http_version"].startswith("1")
+    if length == b"0" or (length is None and not is_marked):
         return io.BytesIO()
-    if not length.isdigit() or int(length) > largest:
-        return None
     # Spooled: a thousand clients that send slowly must not hold a thousand bodies in memory.
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the front closes it
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            await _copy(receive, file)
+            await _copy(receive, file, largest)
     except BaseException as error:
         file.close()
         if isinstance(error, TimeoutError):
@@ -57,10 +60,13 @@ async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int
     return file
 
 
-async def _copy(receive: Receive, file: IO[bytes]) -> None:
-    more = True
+async def _copy(receive: Receive, file: IO[bytes], largest: int) -> None:
+    size, more = 0, True
     while more:
         piece, more = _piece(await receive())
+        size += len(piece)
+        if size > largest:
+            raise _too_large(largest)
         file.write(piece)
 
 
@@ -106,3 +112,8 @@ def _piece(message: Mapping[str, Any]) -> tuple[bytes, bool]:
 def _too_slow() -> RefusedBodyError:
     message = f"The body did not arrive within {BODY_SECONDS:.0f} s."
     return RefusedBodyError(408, "timeout", message, "Send it again, or in smaller parts.")
+
+
+def _too_large(largest: int) -> RefusedBodyError:
+    message = f"A body without a Content-Length may have {largest} bytes."
+    return RefusedBodyError(413, "payload_too_large", message, "Send less, or tell the length.")

@@ -61,6 +61,10 @@ class Front:
     async def _answer(self, scope: Mapping[str, Any], body: IO[bytes] | None, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         environ = environ_of(scope, io.BufferedReader(BodyReader(receive, loop), 65_536) if body is None else body)
+        if body is not None and (size := body.seek(0, io.SEEK_END)):
+            # Without it Django takes a body, one that came in chunks, for an empty one.
+            environ["CONTENT_LENGTH"] = str(size)
+            body.seek(0)
         environ[HANDED_OVER] = None
         # While a thread reads the body, nobody else may receive.
         answer = Answer(send, loop, None if body is None else receive)

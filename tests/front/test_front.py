@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
 
 from genfeed.front import bodies, connections, open_files
 from genfeed.front.connections import HANDED_OVER, Connection
@@ -50,10 +51,11 @@ class Client:
         application: Callable[..., Iterable[bytes]] | Front,
         path: str = "/a",
         *,
+        http_version: str = "1.1",
         largest_ahead: int = 10_485_760,
     ) -> "Client":
         scope = {
-            "type": "http", "method": "POST", "path": path, "query_string": b"q=%20", "http_version": "1.1",
+            "type": "http", "method": "POST", "path": path, "query_string": b"q=%20", "http_version": http_version,
             "scheme": "http", "server": ("x", 80), "client": ("192.0.2.1", 5), "root_path": "",
             "headers": [(name.encode(), value.encode()) for name, value in self.headers.items()],
         }  # fmt: skip
@@ -74,12 +76,13 @@ def ask(
     application: Callable[..., Iterable[bytes]],
     *pieces: bytes,
     path: str = "/a",
+    http_version: str = "1.1",
     largest_ahead: int = 10_485_760,
     **more: Any,
 ) -> Client:
     async def work() -> Client:
         client = Client(*pieces, **more)
-        return await client.ask(application, path, largest_ahead=largest_ahead)
+        return await client.ask(application, path, http_version=http_version, largest_ahead=largest_ahead)
 
     return asyncio.run(within(work()))
 
@@ -121,15 +124,33 @@ def test_an_application_reads_a_large_body_while_it_comes() -> None:
     assert client.body == b"".join(pieces)
 
 
-def test_a_body_without_a_length_is_read_to_its_end() -> None:
-    client = ask(
-        answering(lambda environ: [environ["wsgi.input"].read(2), b"|", environ["wsgi.input"].read()]),
-        b"abc",
-        b"def",
-        headers={"transfer-encoding": "chunked"},
-    )
+def django_reads(environ: Environ) -> Iterable[bytes]:
+    return [WSGIRequest(environ).body]
 
-    assert client.body == b"ab|cdef"
+
+def test_django_reads_a_body_without_a_length() -> None:
+    client = ask(answering(django_reads), b"abc", b"def", headers={"transfer-encoding": "chunked"})
+
+    assert client.body == b"abcdef"
+
+
+def test_django_reads_a_body_of_http_2_that_has_neither_header() -> None:
+    assert ask(answering(django_reads), b"abc", b"def", http_version="2").body == b"abcdef"
+
+
+def test_of_a_body_without_a_length_no_more_is_read_than_may_come_at_once() -> None:
+    client = ask(answering(django_reads), b"abc", b"def", headers={"transfer-encoding": "chunked"}, largest_ahead=5)
+
+    assert (client.sent[0]["status"], json.loads(client.body)["code"]) == (413, "payload_too_large")
+
+
+def test_a_resumable_body_without_a_length_is_read_while_it_comes() -> None:
+    def told(environ: Environ) -> Iterable[bytes]:
+        return [str(environ.get("CONTENT_LENGTH")).encode(), environ["wsgi.input"].read()]
+
+    headers = {"transfer-encoding": "chunked", "content-type": "application/offset+octet-stream"}
+
+    assert ask(answering(told), b"abc", b"def", headers=headers, largest_ahead=5).body == b"Noneabcdef"
 
 
 def test_of_a_resumable_body_that_is_cut_off_what_came_counts() -> None:

@@ -3,6 +3,7 @@
 A real browser follows them in tests/browser/test_events.py.
 """
 
+import json
 import os
 import socket
 import time
@@ -101,6 +102,14 @@ def test_clients_that_send_slowly_stop_nobody_else(one: Fleet, api: httpx.Client
             connection_.close()
 
     assert posted.status_code == 201, posted.text
+
+
+def test_a_job_that_is_sent_in_chunks_is_accepted(api: httpx.Client) -> None:
+    body = json.dumps(BODY).encode()
+    answer = api.post("/jobs", content=iter([body[:10], body[10:]]), headers={"Content-Type": "application/json"})
+
+    assert answer.request.headers["Transfer-Encoding"] == "chunked"
+    assert answer.status_code == 201, answer.text
 
 
 def test_a_job_is_followed_live_to_its_end(one: Fleet, api: httpx.Client) -> None:
