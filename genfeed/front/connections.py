@@ -11,8 +11,6 @@ from genfeed.front.bodies import Receive
 
 # Where a view leaves its stream for the front; that there is a front at all is said by the key's being there.
 HANDED_OVER = "genfeed.stream"
-# A client that takes nothing for so long is gone; a sleeping laptop keeps its connection for hours.
-WRITE_SECONDS = 30.0
 
 
 class Connection:
@@ -25,8 +23,7 @@ class Connection:
 
     async def write(self, data: bytes) -> None:
         """Sends bytes. Raises OSError or TimeoutError where the client takes none."""
-        async with asyncio.timeout(WRITE_SECONDS):
-            await self._answer.send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._answer.write(data)
 
     def on_end(self, call: Callable[[str], None]) -> None:
         """Calls with `gone` or `stopping` when the stream has to end, at once where that was before."""

@@ -1,7 +1,8 @@
 """The ASGI application around a WSGI one: one port for short requests and for streams.
 
 Every request runs through the whole WSGI application: who calls, limits, headers, logs are decided in one place. Where
-a view hands over a stream, its answer has status and headers, and the event loop holds it open; no thread waits.
+a view hands over a stream, its answer has status and headers, and the event loop holds it open; no thread waits. Nor
+does one for whoever reads a file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from genfeed.front import open_files, stopping
-from genfeed.front.answering import Answer, Send
+from genfeed.front.answering import Answer, Send, SentFile
 from genfeed.front.bodies import BodyReader, ClientGoneError, Receive, RefusedBodyError, read_ahead
 from genfeed.front.connections import HANDED_OVER, end_all, hold
 from genfeed.front.environ import environ_of
@@ -65,7 +66,7 @@ class Front:
             # Without it Django takes a body, one that came in chunks, for an empty one.
             environ["CONTENT_LENGTH"] = str(size)
             body.seek(0)
-        environ[HANDED_OVER] = None
+        environ[HANDED_OVER], environ["wsgi.file_wrapper"] = None, SentFile
         # While a thread reads the body, nobody else may receive.
         answer = Answer(send, loop, None if body is None else receive)
         threads = self._upload_threads if body is None else self._threads
@@ -77,6 +78,7 @@ class Front:
             else:
                 await hold(stream, answer, receive)
         finally:
+            answer.close()
             if environ[HANDED_OVER] is not None:
                 environ[HANDED_OVER].close()
 

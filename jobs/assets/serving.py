@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import BinaryIO
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import http_date, parse_http_date_safe
 
 from genfeed.clients.errors import ApiError, error_response
@@ -72,27 +71,23 @@ def _answer(request: HttpRequest, asset: Asset, size: int) -> HttpResponseBase:
             file = open_file(asset.storage_name, whole.start, whole.length)
         except OSError:
             raise ApiError("not_found", "The file is not here.", _AGAIN) from None
-        answer = StreamingHttpResponse(_Pieces(file, whole), status=status)
+        answer = FileResponse(_PartOfFile(file, whole), status=status)
+        answer.block_size = _PIECE
     answer.headers["Content-Length"] = str(whole.length)
     if part is not None:
         answer.headers["Content-Range"] = f"bytes {part.start}-{part.end}/{size}"
     return _with_headers(answer, asset, etag)
 
 
-class _Pieces:
-    """A part of a file, piece by piece; closed by the response, also where nobody reads it to its end."""
+class _PartOfFile:
+    """A part of a file; closed by the response, also where nobody reads it to its end."""
 
     def __init__(self, file: BinaryIO, part: Part) -> None:
         self._file = file
         self._left = part.length
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        piece = self._file.read(min(_PIECE, self._left))
-        if not piece:
-            raise StopIteration
+    def read(self, size: int) -> bytes:
+        piece = self._file.read(min(size, self._left))
         self._left -= len(piece)
         return piece
 

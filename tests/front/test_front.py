@@ -1,6 +1,7 @@
 """The front around small WSGI applications: what goes in, what comes out, and what happens when somebody leaves."""
 
 import asyncio
+import io
 import json
 import resource
 import threading
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
 
+from genfeed.front import answering as answering_module
 from genfeed.front import bodies, connections, open_files
+from genfeed.front.answering import FILE_PIECE
 from genfeed.front.connections import HANDED_OVER, Connection
 from genfeed.front.serving import Front
 
@@ -21,10 +24,18 @@ class Client:
     """One request, played message by message: what it sends, and what it was sent."""
 
     def __init__(
-        self, *pieces: bytes, leaves: bool = False, stops: bool = False, headers: Mapping[str, str] | None = None
+        self,
+        *pieces: bytes,
+        leaves: bool = False,
+        stops: bool = False,
+        reads: bool = True,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.sent: list[Mapping[str, Any]] = []
         self.left = asyncio.Event()
+        self.reading = asyncio.Event()
+        if reads:
+            self.reading.set()
         self._pieces = list(pieces)
         self._leaves = leaves
         self._stops = stops
@@ -40,6 +51,8 @@ class Client:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await self.reading.wait()
         self.sent.append(message)
 
     @property
@@ -272,6 +285,75 @@ def test_nobody_goes_on_making_an_answer_for_a_client_that_left() -> None:
     asyncio.run(within(work()))
 
     assert made < 100
+
+
+# --- files and slow readers ---
+
+
+class File(io.BytesIO):
+    """A file that gives less than it is asked for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 50_000))
+
+
+def sending(file: io.BytesIO) -> Callable[..., Iterable[bytes]]:
+    return answering(lambda environ: environ["wsgi.file_wrapper"](file, 4096), "206 Partial Content")
+
+
+@pytest.mark.parametrize("size", [0, 10, FILE_PIECE, FILE_PIECE + 1, 1_000_000])
+def test_a_file_is_sent_whole_with_the_headers_of_its_answer_and_closed(size: int) -> None:
+    file = File(bytes(size))
+    client = ask(sending(file))
+
+    assert (client.sent[0]["status"], client.sent[0]["headers"]) == (206, [(b"x-made", b"yes")])
+    assert (client.body, client.sent[-1]["more_body"], file.closed) == (bytes(size), False, True)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda environ: environ["wsgi.file_wrapper"](File(b"x" * 1_000_000), 4096),
+        lambda environ: [b"x" * 1_000_000],
+    ],
+)
+def test_clients_that_read_slowly_stop_nobody_else(made: Callable[[Environ], Iterable[bytes]]) -> None:
+    async def work() -> tuple[bytes, list[int]]:
+        front = Front(
+            answering(lambda environ: [b"quick"] if environ["PATH_INFO"] == "/quick" else made(environ)), threads=1
+        )
+        slow = [Client(reads=False) for _ in range(3)]
+        tasks = [asyncio.create_task(one.ask(front)) for one in slow]
+        await asyncio.sleep(0)
+        quick = await Client().ask(front, "/quick")
+        for one in slow:
+            one.reading.set()
+        await asyncio.gather(*tasks)
+        return quick.body, [len(one.body) for one in slow]
+
+    assert asyncio.run(within(work())) == (b"quick", [1_000_000] * 3)
+
+
+def test_a_file_is_closed_when_its_client_takes_nothing(monkeypatch: Any) -> None:
+    monkeypatch.setattr(answering_module, "WRITE_SECONDS", 0.05)
+    file = File(bytes(1_000_000))
+    client = ask(sending(file), reads=False)
+
+    assert (client.body, file.closed) == (b"", True)
+
+
+def test_a_client_that_takes_nothing_of_what_is_still_made_gives_back_its_thread(monkeypatch: Any) -> None:
+    monkeypatch.setattr(answering_module, "WRITE_SECONDS", 0.05)
+    made = []
+
+    def pieces(environ: Environ) -> Iterable[bytes]:
+        for number in range(5):
+            made.append(number)
+            yield b"x" * 300_000
+
+    ask(answering(pieces), reads=False)
+
+    assert made == [0, 1]
 
 
 # --- streams ---

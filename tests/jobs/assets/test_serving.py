@@ -5,10 +5,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.http import FileResponse
 from django.test import Client as HttpClient
+from django.test import RequestFactory
 
 from genfeed.clients.models import Client
-from jobs.assets import links
+from genfeed.front.answering import SentFile
+from jobs.assets import links, serving
 from jobs.assets.models import Asset
 from tests.jobs.assets.conftest import make_asset
 
@@ -90,6 +93,18 @@ def test_a_known_etag_is_a_304() -> None:
     asset = make_asset()
 
     assert get(asset, **{"If-None-Match": f'"x", "{asset.sha256}"'}).status_code == 304
+
+
+def test_a_part_of_a_file_is_left_to_the_server_to_send() -> None:
+    asset = make_asset()
+    request = RequestFactory(headers={"Range": "bytes=2-5"}).get(url_of(asset))
+
+    response = serving.serve(request, asset.pk, asset.name)
+
+    assert isinstance(response, FileResponse)
+    # What Django wraps in the server's `wsgi.file_wrapper`.
+    assert SentFile(response.file_to_stream).read() == b"2345"
+    response.close()
 
 
 def test_a_range_of_the_file_as_it_was_is_followed() -> None:
