@@ -17,9 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from catalog.providers import fal_keys
-from catalog.providers.webhooks import NotGenuineError, Told, UndecidedError
-
-WINDOW_SECONDS = 300
+from catalog.providers.webhooks import WINDOW_SECONDS, NotGenuineError, Told, UndecidedError, is_recent
 
 
 def verify(headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> Told:
@@ -32,10 +30,7 @@ def verify(headers: Mapping[str, str], body: bytes, *, now: float | None = None)
     )
     if not (request_id and user_id and stamp and signature):
         raise NotGenuineError("a header of the signature is missing")
-    if (
-        not (stamp.isascii() and stamp.isdigit())
-        or abs((time.time() if now is None else now) - int(stamp)) > WINDOW_SECONDS
-    ):
+    if not is_recent(stamp, time.time() if now is None else now):
         raise NotGenuineError(f"its timestamp is more than {WINDOW_SECONDS} s away")
     try:
         signed = bytes.fromhex(signature)

@@ -190,6 +190,8 @@ def test_a_webhook_for_a_job_that_was_given_up_is_kept_for_its_bill_and_not_deli
         lambda body: {**headers_of(body), "X-Fal-Webhook-Signature": ""},
         lambda body: {**headers_of(body), "X-Fal-Webhook-Timestamp": "now"},
         lambda body: {**headers_of(body), "X-Fal-Webhook-Timestamp": "-5"},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Timestamp": "9" * 400},
+        lambda body: {**headers_of(body), "X-Fal-Webhook-Timestamp": "9" * 5000},
         lambda body: {"X-Nothing": "1"},
         lambda body: headers_of(body, "req-2"),
     ],

@@ -430,6 +430,8 @@ def test_a_webhook_signed_with_the_accounts_secret_is_taken(secret: Any) -> None
     [
         (headers_of(BODY, key=b"another"), BODY),
         (headers_of(BODY, at=time.time() - 400), BODY),
+        ({**headers_of(BODY), "webhook-timestamp": "9" * 400}, BODY),
+        ({**headers_of(BODY), "webhook-timestamp": "9" * 5000}, BODY),
         (headers_of(BODY), BODY.replace(b"p1", b"p2")),
         ({}, BODY),
         (headers_of(b"[]"), b"[]"),
