@@ -1,8 +1,32 @@
 """Log lines: JSON for machines or text for people, each with the id of the request that it belongs to."""
 
+import logging
+import re
+from contextlib import suppress
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
+
+# The address of a webhook of ours: what comes after the job is its token.
+_WEBHOOK = re.compile(r"(?<!\S)(/+webhooks/[^/]*/[^/]*)/.*", re.DOTALL)
+
+
+def without_token(text: str) -> str:
+    """A path, or a line that ends in one, without the token of the job that a provider calls back for."""
+    return _WEBHOOK.sub(r"\1", text)
+
+
+class TokenFilter(logging.Filter):
+    """Takes the tokens of jobs out of lines: Django's own tell the path of whatever they answer with an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes the record where its text has such a path, and keeps it."""
+        # What can't be put together is told by the handler; here it would stop the request.
+        with suppress(TypeError, ValueError):
+            text = record.getMessage()
+            if "/webhooks/" in text:
+                record.msg, record.args = without_token(text), None
+        return True
 
 
 def logging_of(format: str, level: str) -> dict[str, Any]:
@@ -10,7 +34,10 @@ def logging_of(format: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": "genfeed.journal.request_ids.RequestIdFilter"}},
+        "filters": {
+            "request_id": {"()": "genfeed.journal.request_ids.RequestIdFilter"},
+            "tokens": {"()": "genfeed.logs.TokenFilter"},
+        },
         "formatters": {
             "json": {
                 "()": "pythonjsonlogger.orjson.OrjsonFormatter",
@@ -21,7 +48,9 @@ def logging_of(format: str, level: str) -> dict[str, Any]:
             },
             "text": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": format, "filters": ["request_id"]}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": format, "filters": ["request_id", "tokens"]}
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"level": level, "handlers": [], "propagate": True},

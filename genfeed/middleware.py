@@ -10,6 +10,7 @@ from genfeed import metrics
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.limits import telling
 from genfeed.journal import request_ids
+from genfeed.logs import without_token
 
 logger = logging.getLogger("genfeed.requests")
 
@@ -39,18 +40,13 @@ class RequestLogMiddleware:
                 "request",
                 extra={
                     "method": request.method,
-                    # The address of a webhook ends in a secret.
-                    "path": request.path.rpartition("/")[0] if _is_secret(request.path) else request.path,
+                    "path": without_token(request.path),
                     "status": response.status_code,
                     "ms": round(seconds * 1000, 2),
                     "caller": identity.actor.name if identity else None,
                 },
             )
         return response
-
-
-def _is_secret(path: str) -> bool:
-    return path.startswith("/webhooks/")
 
 
 def _route(request: HttpRequest) -> str:

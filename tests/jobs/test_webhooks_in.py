@@ -1,11 +1,13 @@
 """fal calling back: what is genuine is noted at once, however often it comes; what is not changes nothing."""
 
 import hashlib
+import io
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import orjson
@@ -13,12 +15,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client as HttpClient
 from django.utils import timezone
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.orjson import OrjsonFormatter
 
-from catalog.providers import fal_keys
+from catalog.providers import fal_keys, fal_webhooks, queue
 from catalog.providers.fal_keys import KeySet
 from catalog.providers.fal_webhooks import verify
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.journal.models import Alert
+from genfeed.logs import without_token
 from jobs import failures, watching
 from jobs.claiming import claim_due, claim_queued
 from jobs.finishing import fail
@@ -403,11 +408,59 @@ def test_the_key_set_of_the_sandbox_can_be_read(sandbox: RunningSandbox) -> None
     assert fal_keys.fetch()
 
 
-def test_no_log_line_shows_the_token_of_a_job(waiting: tuple[Provider, Job], caplog: pytest.LogCaptureFixture) -> None:
-    _, job = waiting
-    with caplog.at_level("INFO"):
-        call(job, b"{}")
-        call(job, body_of(), **headers_of(body_of()))
+def undecided(*_: Any) -> Any:
+    raise UndecidedError("not yet")
 
-    assert caplog.records
-    assert job.token not in str([vars(record) for record in caplog.records if record.name != "httpx"])
+
+def crash(*_: Any) -> Any:
+    raise RuntimeError("a mistake of ours")
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
+    """What is written to standard error, with all that its lines carry beside their text."""
+    (found,) = (one for one in logging.getLogger().handlers if one.name == "stderr")
+    handler, written = cast(logging.StreamHandler[Any], found), io.StringIO()
+    stream, formatter = handler.setStream(written), handler.formatter
+    handler.setFormatter(OrjsonFormatter("%(message)s", reserved_attrs=[*RESERVED_ATTRS, "request"]))
+    with caplog.at_level("INFO"):
+        yield written
+    handler.setStream(stream)
+    handler.setFormatter(formatter)
+
+
+@pytest.mark.parametrize(
+    ("status", "verifier", "longest", "more"),
+    [
+        (200, fal_webhooks.verify, 10_000, ""),
+        (401, lambda *_: fal_webhooks.verify({}, b""), 10_000, ""),
+        (404, fal_webhooks.verify, 10_000, "/"),
+        (400, fal_webhooks.verify, 10, ""),
+        (500, crash, 10_000, ""),
+        (503, undecided, 10_000, ""),
+    ],
+)
+def test_no_log_line_shows_the_token_of_a_job(
+    waiting: tuple[Provider, Job], log: io.StringIO, monkeypatch: Any, settings: Any,
+    status: int, verifier: Any, longest: int, more: str,
+) -> None:  # fmt: skip
+    _, job = waiting
+    monkeypatch.setattr(queue, "verifier", lambda _: verifier)
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = longest
+
+    answer = HttpClient(raise_request_exception=False).post(
+        f"/webhooks/fal/{job.pk}/{job.token}{more}",
+        body_of(),
+        content_type="application/json",
+        headers=headers_of(body_of()),
+    )
+
+    assert answer.status_code == status
+    assert f"/webhooks/fal/{job.pk}" in log.getvalue()
+    assert job.token not in log.getvalue()
+
+
+def test_addresses_of_our_own_webhooks_are_told_whole() -> None:
+    told = "GET /api/v1/webhooks/hook_1/deliveries/2 https://a.example/webhooks/1/2/3"
+
+    assert without_token(told) == told
