@@ -63,6 +63,13 @@ def _quicker() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The tests' database, as the plugin makes it, and a memory of what migrations wrote into it."""
+    with django_db_blocker.unblock():
+        quicker.remember_what_migrations_wrote()
+
+
+@pytest.fixture(scope="session")
 def _migrated(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     """A copy of the tests' SQLite database from before the first test; None on PostgreSQL."""
     if connection.vendor != "sqlite":

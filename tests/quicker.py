@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management.commands import flush
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-# What migrations wrote; tests that commit may run before others that need the roles and the schedule.
-_STAYS = (
-    *("django_content_type", "auth_permission"),
-    *("auth_group", "auth_group_permissions", "django_q_schedule"),
-)
+_STAYS = ("django_content_type", "auth_permission")
+# The other tables that migrations write into: roles, the schedule, the margin. A test may change their rows.
+_WRITTEN = ("auth_group", "auth_group_permissions", "django_q_schedule", "pricing_marginrule")
+_written: dict[str, tuple[list[str], list[tuple[Any, ...]]]] = {}
 
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Puts them in place until `patch` is undone."""
     patch.setattr(flush, "sql_flush", _delete_what_is_there)
-    # It would write what was left standing.
-    patch.setattr(flush, "emit_post_migrate_signal", lambda *_, **__: None)
+    # It would write what was left standing, and nothing of what migrations wrote.
+    patch.setattr(flush, "emit_post_migrate_signal", _write_anew)
     patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", _files_once())
 
 
@@ -30,7 +30,7 @@ def _delete_what_is_there(
     """The statements that empty the database after a test that really commits: of the tables that have rows alone.
 
     Django truncates every table, which takes PostgreSQL fifty times as long as deleting the few rows that a test
-    leaves, and then writes content types and permissions anew: they simply stay here, as do roles and schedules.
+    leaves, and then writes content types and permissions anew: they simply stay here.
     """
     assert not reset_sequences, "a test that wants its keys counted from 1 needs Django's own flush"
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
@@ -39,6 +39,23 @@ def _delete_what_is_there(
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(probes))
         return [f"DELETE FROM {quoted[table]}" for (table,) in cursor.fetchall()]
+
+
+def remember_what_migrations_wrote() -> None:
+    """Call it before the first test: tests that commit may run before others that need these rows."""
+    for table in _WRITTEN:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            _written[table] = ([column[0] for column in cursor.description], cursor.fetchall())
+        assert _written[table][1], f"no migration writes into {table}"
+
+
+def _write_anew(*_: Any, **__: Any) -> None:
+    for table, (columns, rows) in _written.items():
+        names = ", ".join(connection.ops.quote_name(column) for column in columns)
+        places = ", ".join(["%s"] * len(columns))
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {connection.ops.quote_name(table)} ({names}) VALUES ({places})", rows)
 
 
 def _files_once() -> Callable[[WhiteNoiseMiddleware], None]:
