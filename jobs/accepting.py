@@ -23,6 +23,7 @@ from jobs.assets import inline
 from jobs.assets.models import Handover
 from jobs.assets.references import ids_in
 from jobs.caps import over_caps
+from jobs.fallback.attempts import has_spare
 from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
@@ -93,6 +94,7 @@ class Prepared:
     cache_digest: str | None = None
     may_reuse: bool = False
     own_key: OwnKey | None = None
+    fallback: dict[str, Any] | None = None
 
 
 def accept(
@@ -103,12 +105,19 @@ def accept(
     `beside` writes in the same transaction what must not exist without the job. No answer but success means that
     nothing was accepted.
     """
-    prepared = prepare(wanted, caller)
+    return accept_prepared(prepare(wanted, caller), caller, beside=beside, now=now)
+
+
+def accept_prepared(
+    prepared: Prepared, caller: Caller, *, beside: Callable[[Job], None] | None = None, now: datetime | None = None
+) -> Job:
+    """Accepts what `prepare` has checked, as `accept` does."""
     if stored := find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None:
         return _answer_from(stored, prepared, caller, beside, now=now or timezone.now())
     refuse_offline(prepared.facts.provider)
-    with inline.kept(prepared.outgoing, caller.client_id) as outgoing, transaction.atomic(durable=True):
-        prepared = replace(prepared, outgoing=outgoing)
+    sent = {"outgoing": prepared.outgoing, "fallback": prepared.fallback}
+    with inline.kept(sent, caller.client_id) as named, transaction.atomic(durable=True):
+        prepared = replace(prepared, **named)
         job = write(prepared, caller, now=now or timezone.now())
         if beside:
             beside(job)
@@ -226,34 +235,25 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
 
 def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datetime) -> Job:
     """The row of a job, not saved. Where its `next_at` is ahead, a Handover belongs to it."""
-    wanted, facts, key = prepared.wanted, prepared.facts, prepared.own_key
-    kept = with_sealed(prepared.outgoing, facts.inputs)
+    wanted, key = prepared.wanted, prepared.own_key
+    columns = columns_of(prepared, account)
+    kept = columns["input"]
     return Job(
         id=new_id("job"),
         client_id=caller.client_id,
         key_id=caller.key_id or None,
-        model_id=facts.pk,
-        provider=facts.provider,
-        endpoint_id=facts.endpoint_id,
-        schema_version=facts.schema_version,
-        upstream_version=facts.upstream_version,
-        runs_as=facts.runs_as,
-        input=kept,
+        **columns,
         input_digest=digest_without(kept, names_of(kept)),
-        features=prepared.features,
-        quote=prepared.quote.as_json(),
-        terms=freeze(prepared.quote, facts, account, hold=prepared.hold).as_json(),
-        hold_amount=prepared.hold,
+        fallback=prepared.fallback,
+        has_spare=has_spare(prepared.fallback),
         max_price=wanted.max_price,
         priority=Job.Priority.LOW if wanted.low_priority else Job.Priority.NORMAL,
         metadata=dict(wanted.metadata),
         webhook_url=wanted.webhook_url,
         may_cache=bool(wanted.cache),
-        cache_digest=prepared.cache_digest,
         idempotency_key=wanted.idempotency_key,
         body_digest=wanted.body_digest,
         token=secrets.token_urlsafe(32),
-        deadline_seconds=prepared.deadline,
         account=key.fingerprint if key else "",
         own_key=key.sealed if key else "",
         key_source=key.source if key else "",
@@ -262,6 +262,26 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         # Its files are brought to the provider first.
         next_at=now + timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS) if ids_in(prepared.outgoing) else now,
     )
+
+
+def columns_of(prepared: Prepared, account: Account) -> dict[str, Any]:
+    """The columns of a job that follow from its model, as JSON can keep them."""
+    facts = prepared.facts
+    return {
+        "model_id": facts.pk,
+        "provider": facts.provider,
+        "endpoint_id": facts.endpoint_id,
+        "schema_version": facts.schema_version,
+        "upstream_version": facts.upstream_version,
+        "runs_as": facts.runs_as,
+        "input": with_sealed(prepared.outgoing, facts.inputs),
+        "features": prepared.features,
+        "quote": prepared.quote.as_json(),
+        "terms": freeze(prepared.quote, facts, account, hold=prepared.hold).as_json(),
+        "hold_amount": prepared.hold,
+        "cache_digest": prepared.cache_digest,
+        "deadline_seconds": prepared.deadline,
+    }
 
 
 def _unsafe(given: Mapping[str, Any], caller: Caller) -> list[Problem]:

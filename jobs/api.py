@@ -20,6 +20,8 @@ from jobs.asking import read_wanted
 from jobs.assets.api import base_url_of
 from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
+from jobs.fallback.accepting import accept_with_fallback
+from jobs.fallback.asking import read_fallback
 from jobs.idempotency import digest_of_request, key_of, once
 from jobs.models import Job
 from jobs.own_keys import HEADER
@@ -51,6 +53,7 @@ class JobFilters(Schema):
 def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
     """Accepts one generation request, reserves what it may cost, and answers at once; the job runs in the background.
 
+    `fallback` names models to run instead where the one that is asked for can't be had.
     In core mode `X-Provider-Key` carries a key of your own at the model's provider for this job alone.
     Send an `Idempotency-Key` to be able to repeat the request without running it twice. Any answer but 201 means that
     nothing was accepted, nothing runs and nothing is charged.
@@ -65,7 +68,10 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
             rendered.append(job_bytes(job, shows_cost=_shows_cost(request), base_url=base_url_of(request)))
             keep(201, rendered[0])
 
-        accept(wanted, caller, beside=beside)
+        if body.fallback:
+            accept_with_fallback(wanted, read_fallback(body.fallback), caller, beside=beside)
+        else:
+            accept(wanted, caller, beside=beside)
         return HttpResponse(rendered[0], content_type="application/json", status=201)
 
     return once(request, caller.client_id, work)

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from jobs.assets.api_shapes import AssetShape
 from pricing.api_shapes import EstimateShape, Input, Media, ModelId, Usd
 
+MOST_ALTERNATIVES = 5
+
 StatusName = Literal["queued", "submitting", "submitted", "running", "canceling", "succeeded", "failed", "canceled"]
 
 
@@ -29,6 +31,24 @@ Cache = Annotated[
     StrictBool | Literal["any_seed"],
     Field(
         description="true: a stored result of the same request will do if its seed is fixed; any_seed: whatever it is."
+    ),
+]
+
+
+class AlternativeBody(Schema):
+    """A model to run instead, with an input of its own where the names of its fields differ."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: ModelId
+    input: Input | None = Field(None, description="In place of the job's input; the job's own where it is left out.")
+    media: Media = None
+
+
+Fallback = Annotated[
+    Literal["equivalent"] | Annotated[list[ModelId | AlternativeBody], Field(max_length=MOST_ALTERNATIVES)],
+    Field(
+        description="Models to run instead, in order, where the one before can't be had; equivalent: those that are "
+        "confirmed to be the same model, for at most max_price."
     ),
 ]
 
@@ -56,6 +76,7 @@ class JobBody(Schema):
     cache: Cache = False
     metadata: Metadata = Field(default_factory=dict)
     priority: Literal["normal", "low"] = "normal"
+    fallback: Fallback = Field(default_factory=list)
 
 
 class JobErrorShape(Schema):
@@ -68,10 +89,18 @@ class JobWarningShape(JobErrorShape):
     missing: int = Field(description="How many outputs it is about.")
 
 
+class AttemptShape(Schema):
+    model: str
+    provider: str | None = Field(description="null where the id does not tell.")
+    status: Literal["chosen", "passed_over", "spare"]
+    code: str | None = Field(description="Why it was passed over, as a code of an error.")
+    message: str | None
+
+
 class JobShape(Schema):
     id: str
     status: StatusName
-    model: str
+    model: str = Field(description="Which runs it: with a fallback it may be another than requested_model.")
     provider: str
     created_at: datetime
     queued_at: datetime
@@ -92,6 +121,8 @@ class JobShape(Schema):
     metadata: dict[str, Any]
     events_url: str = Field(description="The job's events without a key, for an hour; get the job for a fresh one.")
     batch: str | None
+    requested_model: str
+    attempts: list[AttemptShape] = Field(description="With a fallback: the models in order, and why each is not used.")
 
 
 class JobPage(Schema):

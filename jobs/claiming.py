@@ -84,7 +84,10 @@ def _claim_of(provider: str, account: str, limit: int) -> list[Job]:
         chosen = _choose(provider, account, free, busy, now)
         if not chosen:
             return []
-        rows = Job.objects.filter(pk__in=chosen, status=Status.QUEUED)
+        # As it was chosen: one that another model is to run now, by another key or with other files, has its own turn.
+        rows = Job.objects.filter(
+            pk__in=chosen, status=Status.QUEUED, provider=provider, account=account, next_at__lte=now
+        )
         if connection.features.has_select_for_update_skip_locked:
             # A job that is being canceled this moment is somebody else's.
             rows = rows.select_for_update(skip_locked=True)

@@ -28,6 +28,7 @@ from jobs.assets.pool import FetchPool
 from jobs.batches.sweeping import sweep_batches
 from jobs.claiming import claim_due, claim_queued, overdue_in_queue
 from jobs.connections import Connections
+from jobs.fallback.sweeping import sweep_fallbacks
 from jobs.finishing import fail
 from jobs.models import Job, Status
 
@@ -112,6 +113,7 @@ class Dispatcher:
             self._look_out()
             for job in overdue_in_queue():
                 fail(job, failures.QUEUE_TIMEOUT)
+            sweep_fallbacks()
             sweep_batches()
         return bool(came or begun or files)
 
@@ -191,7 +193,11 @@ class Dispatcher:
         try:
             if came.again:
                 # What was undone left its marks on the job at hand.
+                sent = (job.model_id, job.attempts)
                 job.refresh_from_db()
+                if (job.model_id, job.attempts) != sent:
+                    # It was not undone, and the job has gone on since.
+                    return
             step.apply(job, outcome)
         except (OperationalError, InterfaceError):
             # The provider has told it to nobody else: it is written down when the database is back.

@@ -44,6 +44,11 @@ def room(gate: ProviderGate, now: datetime) -> int | None:
     return 1
 
 
+def is_shut(name: str) -> bool:
+    """Whether nothing goes through now. Where its time is over one may try again, and so it is not."""
+    return ProviderGate.objects.filter(name=name, open_until__gt=timezone.now()).exists()
+
+
 def note_success(provider: str) -> None:
     """A submit was accepted: the gate closes again, if it was open or on its way there."""
     # Looked at first: on SQLite an UPDATE waits for all other writers, also where it finds nothing to change.

@@ -10,6 +10,11 @@ _SECONDS = (0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 18
 
 _accepted = Counter("genfeed_jobs_accepted_total", "Jobs accepted.", ["provider"])
 _ended = Counter("genfeed_jobs_ended_total", "Jobs ended; `code` of those that failed.", ["provider", "status", "code"])
+_fallbacks = Counter(
+    "genfeed_job_fallbacks_total",
+    "Jobs that went on with an alternative; `provider` is the one left.",
+    ["provider", "code"],
+)
 _to_submit = Histogram(
     "genfeed_job_accepted_to_submitted_seconds",
     "From the acceptance of a job until the provider has it.",
@@ -27,6 +32,11 @@ _to_end = Histogram(
 def observe_accepted(job: Job) -> None:
     """Counts a job that was accepted."""
     _accepted.labels(job.provider).inc()
+
+
+def observe_fallback(provider: str, code: str) -> None:
+    """Counts a job that left a provider for an alternative."""
+    _fallbacks.labels(provider, code).inc()
 
 
 def observe_submitted(job: Job) -> None:

@@ -83,6 +83,10 @@ class Job(models.Model):
     key_source = models.CharField(max_length=7, blank=True, help_text="client: kept for it; request: came with it.")
     key_hint = models.CharField(max_length=4, blank=True, help_text="The key's last characters.")
 
+    # Of jobs that name alternatives (jobs.fallback.attempts).
+    fallback = models.JSONField(null=True, help_text="Which model was asked for, which may be tried, and why not.")
+    has_spare = models.BooleanField(default=False, help_text="Whether an alternative is left to be tried.")
+
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(
         null=True, help_text="Right before the submit was sent: from then on it may be there."
@@ -143,6 +147,7 @@ class Job(models.Model):
                 fields=["cache_digest", "finished_at"], condition=Q(cache_digest__isnull=False), name="cached_results"
             ),
             models.Index(fields=["batch", "status"], condition=Q(batch__isnull=False), name="jobs_of_batch"),
+            models.Index(fields=["status", "id"], condition=Q(has_spare=True), name="jobs_with_spare"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -10,6 +10,7 @@ import orjson
 from jobs.assets.models import Asset
 from jobs.assets.rendering import assets_of, output_with_urls, render_asset
 from jobs.events.links import events_url
+from jobs.fallback.attempts import render_attempts
 from jobs.models import Job
 from jobs.outputs import warnings_of
 from pricing.estimates.quotes import Quote
@@ -46,6 +47,8 @@ def render_job(
         "metadata": job.metadata,
         "events_url": events_url(job.pk, base_url=base_url),
         "batch": job.batch_id,
+        "requested_model": job.fallback["requested"] if job.fallback else job.endpoint_id,
+        "attempts": render_attempts(job.fallback),
     }
     if shows_cost:
         body["cost"] = usd(job.cost)

@@ -23,6 +23,8 @@ from catalog.providers.queue import (
 from jobs import failures, gate
 from jobs.answers import keep
 from jobs.canceling import begin_cancel
+from jobs.fallback.attempts import away
+from jobs.fallback.switching import switch
 from jobs.finishing import canceled, fail, insist
 from jobs.metrics import observe_submitted
 from jobs.models import Job, Status
@@ -74,11 +76,18 @@ def apply(job: Job, outcome: Submitted | QueueError) -> None:
     elif isinstance(outcome, NotAcceptedError):
         if not isinstance(outcome, NotSentError):
             gate.note_failure(gate_of(job), str(outcome))
+            # One that is only busy is waited for.
+            busy = outcome.answer is not None and outcome.answer.status == 429
+            if not busy and switch(job, away(job.provider), answer=outcome.answer):
+                return
         _requeue(job, outcome)
     elif isinstance(outcome, LockedError | KeyRefusedError):
         _our_account(job, outcome)
     elif isinstance(outcome, RefusedError):
         failure, answer = failures.refused_submit(outcome.status, outcome.detail), outcome.answer
+        gone = failure.code == "model_retired"
+        if gone and switch(job, (failure.code, failure.message), answer=answer):
+            return
         insist(job, lambda job: fail(job, failure, answer=answer))
     else:
         gate.note_failure(gate_of(job), str(outcome))
@@ -161,6 +170,8 @@ def _our_account(job: Job, error: QueueError) -> None:
     if job.account:
         note_refusal(job, error)
     failure = failure_of(job, error) if job.account else failures.OUR_ACCOUNT
+    if switch(job, (failure.code, failure.message), answer=error.answer):
+        return
     insist(job, lambda job: fail(job, failure, answer=error.answer))
 
 

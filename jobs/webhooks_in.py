@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _SOON = {"Retry-After": "5"}
 # Not needed to know the job, and long to read.
-_LARGE = ("input", "features", "quote", "terms", "metadata", "output", "log_mark")
+_LARGE = ("input", "features", "quote", "terms", "metadata", "output", "log_mark", "fallback")
 # A new version: a look under way that has not seen the end yet must not put the next one off.
 _LOOK_NOW = """
 UPDATE jobs_job SET next_at = %s, version = version + 1

@@ -39,7 +39,7 @@ from pricing.ledger.afterwards import charged_for, refund
 from pricing.money import format_usd
 
 _HEAVY = (
-    "input", "output", "features", "quote", "terms", "metadata", "urls", "log_mark", "error",
+    "input", "output", "features", "quote", "terms", "metadata", "urls", "log_mark", "error", "fallback",
 )  # fmt: skip
 
 # A request has one job; of several providers' equal ids, so many are shown.

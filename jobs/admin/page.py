@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from genfeed.journal.models import AuditEvent
+from jobs.fallback.attempts import render_attempts
 from jobs.models import Job, ProviderAnswer, Status
 from jobs.quarantine import bill_of, billed_charge
 from jobs.redaction import redacted
@@ -41,6 +42,7 @@ def page_of(job: Job, *, shows_input: bool) -> dict[str, Any]:
         "metadata": _text(job.metadata) if job.metadata and shows_input else "",
         "redacted_input": redacted(with_hidden(job.input)),
         "redacted_output": redacted(job.output),
+        "attempts": render_attempts(job.fallback),
         "moments": _moments(job),
         "events": [(event, _event_words(event.data, shows_input)) for event in job.events.order_by("number")[:_EVENTS]],
         "quote": Quote.of_json(job.quote),

@@ -11,13 +11,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.providers import queue
-from catalog.providers.queue import KeyRefusedError, QueueError, RefusedError
+from catalog.providers.queue import KeyRefusedError, QueueError, RefusedError, UnreachableError
 from jobs import failures
 from jobs.assets.models import Asset, Handover
 from jobs.assets.references import ids_in
 from jobs.assets.storage import open_file
 from jobs.assets.texts import replaced_texts
 from jobs.failures import Failure
+from jobs.fallback.attempts import away
+from jobs.fallback.switching import switch
 from jobs.finishing import fail
 from jobs.models import Job, Status
 from jobs.own_keys import failure_of, key_of, note_refusal
@@ -84,6 +86,11 @@ def ask(one: Handover) -> dict[str, str] | QueueError:
 def apply(one: Handover, outcome: dict[str, str] | QueueError) -> None:
     """Lets the job go with the files' addresses, or tries again later; ends it where that can't help."""
     job = Job.objects.get(pk=one.job_id)
+    if job.model_id != one.job.model_id:
+        # Another model is to run it now, whose files have a handover of their own.
+        return
+    if isinstance(outcome, KeyRefusedError | UnreachableError) and switch(job, away(job.provider)):
+        return
     if isinstance(outcome, KeyRefusedError) and job.account and job.status == Status.QUEUED:
         # Waiting helps nobody: the key is the client's own.
         note_refusal(job, outcome)

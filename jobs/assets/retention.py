@@ -126,6 +126,8 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
         erased = jobs.update(
             input={},
             input_digest="",
+            fallback=None,
+            has_spare=False,
             cache_digest=None,
             output=None,
             metadata={},

@@ -14,7 +14,7 @@ from jobs.rendering import moment
 from pricing.estimates.rendering import usd
 
 REFUSED = "refused"
-_HEAVY = ("input", "quote", "terms", "features", "urls", "log_mark")
+_HEAVY = ("input", "quote", "terms", "features", "urls", "log_mark", "fallback")
 
 
 def render_batch(batch: Batch) -> dict[str, Any]:

@@ -113,13 +113,16 @@ def _holds() -> list[Mismatch]:
 
 
 def _ends() -> list[Mismatch]:
-    """A closed hold has one end in the ledger, an open one none, and every one its beginning."""
+    """A closed hold has one end in the ledger, an open one none, and every one what it was begun and changed by."""
     booked = LedgerTransaction.objects.filter(job=OuterRef("job"))
+    begun = booked.filter(kind=LedgerTransaction.Kind.HOLD).order_by().values("job")
     rows = Hold.objects.annotate(
-        begun=Exists(booked.filter(kind=LedgerTransaction.Kind.HOLD, held=OuterRef("amount"))),
+        begun=Coalesce(
+            Subquery(begun.annotate(total=Sum("held")).values("total"), output_field=BigIntegerField()), Value(-1)
+        ),
         ended=Exists(booked.filter(kind__in=[LedgerTransaction.Kind.SETTLE, LedgerTransaction.Kind.RELEASE])),
     )
-    wrong = rows.filter(Q(begun=False) | Q(closed_at=None, ended=True) | Q(closed_at__isnull=False, ended=False))
+    wrong = rows.filter(~Q(begun=F("amount")) | Q(closed_at=None, ended=True) | Q(closed_at__isnull=False, ended=False))
     words = "the hold and its rows in the ledger tell different stories"
     return [Mismatch("M3", f"job {row.job}", words) for row in wrong[:SHOWN]]
 

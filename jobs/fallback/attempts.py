@@ -1,0 +1,67 @@
+"""Which models a job may be run by, in order, as its row keeps them: `{"requested", "attempts": [...]}`.
+
+Each attempt is `{"model", "provider", "status", "code", "message"}`. One is `chosen`, to run the job; those before it
+were `passed_over`, with the reason; each `spare` has the columns that the job gets when its turn comes, quoted and
+frozen when the job was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Plan = dict[str, Any]
+# Code of the closed list, and words for the client.
+Reason = tuple[str, str]
+
+PASSED_OVER, CHOSEN, SPARE = "passed_over", "chosen", "spare"
+
+
+def attempt(
+    model: str, provider: str | None, status: str, why: Reason | None = None, columns: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """One attempt, as the row keeps it."""
+    code, message = why or (None, None)
+    made = {"model": model, "provider": provider, "status": status, "code": code, "message": message}
+    return made if columns is None else {**made, "columns": dict(columns)}
+
+
+def has_spare(plan: Plan | None) -> bool:
+    """Whether an alternative is left."""
+    return next(spares(plan), None) is not None
+
+
+def spares(plan: Plan | None) -> Iterator[int]:
+    """The places of the alternatives that are left, in order."""
+    for place, one in enumerate(plan["attempts"] if plan else []):
+        if one["status"] == SPARE:
+            yield place
+
+
+def choose(plan: Plan, place: int, *, why: Reason, passed: Mapping[int, Reason]) -> Plan:
+    """The plan once the alternative at a place runs the job. `why` the chosen one before it does not any more; `passed`
+    the reasons why those between them do not."""
+    changed = []
+    for at, one in enumerate(plan["attempts"]):
+        if one["status"] == CHOSEN:
+            changed.append(attempt(one["model"], one["provider"], PASSED_OVER, why))
+        elif at == place:
+            changed.append(attempt(one["model"], one["provider"], CHOSEN))
+        elif at in passed:
+            changed.append(attempt(one["model"], one["provider"], PASSED_OVER, passed[at]))
+        else:
+            changed.append(one)
+    return {**plan, "attempts": changed}
+
+
+def render_attempts(plan: Plan | None) -> list[dict[str, Any]]:
+    """The attempts as clients see them; none of a job without alternatives."""
+    return [
+        {name: one[name] for name in ("model", "provider", "status", "code", "message")}
+        for one in (plan["attempts"] if plan else [])
+    ]
+
+
+def away(provider: str) -> Reason:
+    """The reason where a provider takes nothing now."""
+    return "provider_unavailable", f"{provider} does not take requests right now."
