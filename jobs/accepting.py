@@ -23,7 +23,7 @@ from jobs.assets import inline
 from jobs.assets.models import Handover
 from jobs.assets.references import ids_in
 from jobs.caps import over_caps
-from jobs.fallback.attempts import has_spare
+from jobs.fallback.attempts import has_spare, without_columns
 from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
@@ -132,6 +132,7 @@ def _answer_from(
     stored: Job, prepared: Prepared, caller: Caller, beside: Callable[[Job], None] | None, *, now: datetime
 ) -> Job:
     """A job that has ended already, with the output of another one."""
+    prepared = replace(prepared, fallback=without_columns(prepared.fallback))
     job = make_job(prepared, caller, account_of(caller.client_id), now=now)
     with transaction.atomic(durable=True):
         finish_from(job, stored)

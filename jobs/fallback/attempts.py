@@ -34,8 +34,16 @@ def has_spare(plan: Plan | None) -> bool:
 def spares(plan: Plan | None) -> Iterator[int]:
     """The places of the alternatives that are left, in order."""
     for place, one in enumerate(plan["attempts"] if plan else []):
-        if one["status"] == SPARE:
+        if "columns" in one:
             yield place
+
+
+def without_columns(plan: Plan | None) -> Plan | None:
+    """The plan of a job that needs no alternative any more, without what they would have been sent."""
+    if plan is None:
+        return None
+    bare = [{name: value for name, value in one.items() if name != "columns"} for one in plan["attempts"]]
+    return {**plan, "attempts": bare}
 
 
 def choose(plan: Plan, place: int, *, why: Reason, passed: Mapping[int, Reason]) -> Plan:
@@ -56,10 +64,8 @@ def choose(plan: Plan, place: int, *, why: Reason, passed: Mapping[int, Reason])
 
 def render_attempts(plan: Plan | None) -> list[dict[str, Any]]:
     """The attempts as clients see them; none of a job without alternatives."""
-    return [
-        {name: one[name] for name in ("model", "provider", "status", "code", "message")}
-        for one in (plan["attempts"] if plan else [])
-    ]
+    bare = without_columns(plan)
+    return bare["attempts"] if bare else []
 
 
 def away(provider: str) -> Reason:

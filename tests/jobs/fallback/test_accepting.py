@@ -174,7 +174,8 @@ def test_a_stored_result_of_a_model_whose_provider_is_away_will_do() -> None:
 
     job = make(SECOND, caller=caller, cache="any_seed")
 
-    assert (job.is_cached, job.endpoint_id) == (True, FIRST)
+    assert (job.is_cached, job.endpoint_id, job.has_spare) == (True, FIRST, False)
+    assert tried(job) == [(FIRST, "chosen", None), (SECOND, "spare", None)]
 
 
 def test_an_input_with_fields_in_common_alone_is_put_to_an_alternative_as_it_is() -> None:
