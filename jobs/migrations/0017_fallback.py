@@ -5,8 +5,6 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0007_upstreams"),
-        ("clients", "0009_own_provider_keys"),
         ("jobs", "0016_runs_as"),
     ]
 

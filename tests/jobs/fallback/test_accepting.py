@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from catalog.models import AIModel
+from catalog.providers.queue import NotAcceptedError
 from genfeed.clients.errors import ApiError
 from jobs.fallback.accepting import Alternative
 from jobs.models import Job
 from pricing.models import Equivalence, Hold
-from tests.jobs.doubles import make_caller, money, set_job
+from tests.jobs.doubles import Provider, make_caller, money, set_job, submit
 from tests.jobs.fallback.conftest import FIRST, PRICES, SECOND, THIRD, make, set_model, shut, tried
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
@@ -183,3 +184,18 @@ def test_an_input_with_fields_in_common_alone_is_put_to_an_alternative_as_it_is(
     shut("fal")
 
     assert make("makers/plain").input == {"prompt": "a fox"}
+
+
+def test_a_secret_in_an_alternatives_input_is_kept_sealed_and_sent_in_clear() -> None:
+    key = field("api_key", format="password")
+    make_sold("makers/keyed", "0.02", inputs=[PROMPT, key], outputs=IMAGES_OUT, provider="second")
+    job = make(Alternative("makers/keyed", {"prompt": "a fox", "api_key": "somebody-elses"}))
+    assert "somebody-elses" not in repr(Job.objects.filter(pk=job.pk).values())
+    provider = Provider()
+    provider.on_submit = NotAcceptedError("could not be reached")
+    submit(provider, job)
+
+    provider.on_submit = None
+    submit(provider, job)
+
+    assert provider.sent[-1] == {"prompt": "a fox", "api_key": "somebody-elses"}
