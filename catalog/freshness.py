@@ -19,8 +19,11 @@ def provider_state(provider: Provider) -> dict[str, Any]:
     good = runs.filter(status=SyncRun.Status.SUCCEEDED).first()
     configured, source, needs_key = _connection(provider)
     # Without the key that it needs, nothing is expected of it.
+    # Where the whole catalog comes from elsewhere, a look that found nothing new makes sure of it too.
+    moments = [at for at in (good.finished_at if good else None, upstreams.synced_at()) if at]
+    sure_at = max(moments, default=None)
     late = (configured or not needs_key) and (
-        good is None or (good.finished_at is not None and timezone.now() - good.finished_at > LATE_AFTER)
+        good is None or (sure_at is not None and timezone.now() - sure_at > LATE_AFTER)
     )
     return {
         "row": provider,

@@ -46,10 +46,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How an upstream that is offline is asked for, and what is done when it is back."""
+    """How an upstream that is offline is asked for, and what is done when it is back.
+
+    `is_used`: whether anything depends on it as things are set. `synced_at`: when it last made sure of the catalog, of
+    one that the whole catalog comes from.
+    """
 
     address: Callable[[], str]
     catch_up: Callable[[], None]
+    is_used: Callable[[], bool]
+    synced_at: Callable[[], datetime | None]
 
 
 _others: dict[str, Kind] = {}
@@ -57,9 +63,16 @@ _written: dict[str, float] = {}
 _remembered: tuple[float, list[Standing], datetime | None] | None = None
 
 
-def register(name: str, *, address: Callable[[], str], catch_up: Callable[[], None]) -> None:
-    """Makes something known that is no provider; providers are by themselves."""
-    _others[name] = Kind(address, catch_up)
+def register(
+    name: str,
+    *,
+    address: Callable[[], str],
+    catch_up: Callable[[], None],
+    is_used: Callable[[], bool] = lambda: True,
+    synced_at: Callable[[], datetime | None] = lambda: None,
+) -> None:
+    """Makes something known that is no provider; providers are by themselves. As `Kind`."""
+    _others[name] = Kind(address, catch_up, is_used, synced_at)
 
 
 def note_reached(name: str) -> None:
@@ -118,7 +131,8 @@ def is_online(name: str) -> bool:
 
 
 def synced_at() -> datetime | None:
-    """When the catalog was last made sure of: the oldest of the providers' newest good syncs; None: never."""
+    """When the catalog was last made sure of: by where all of it comes from, else the oldest of the providers' newest
+    good syncs; None: never."""
     return _look()[2]
 
 
@@ -158,7 +172,8 @@ def catch_up() -> list[str]:
         if not Upstream.objects.filter(name=row.name, sync_at=row.sync_at).update(sync_at=None):
             continue
         if row.name in _others:
-            _others[row.name].catch_up()
+            if _others[row.name].is_used():
+                _others[row.name].catch_up()
         elif base.is_registered(row.name) and _is_behind(row.name, now):
             discovery.request_sync(row.name, trigger="online")
         done.append(row.name)
@@ -191,10 +206,13 @@ def _look() -> tuple[float, list[Standing], datetime | None]:
     now = time.monotonic()
     if _remembered is None or now - _remembered[0] >= _REMEMBERED_SECONDS:
         rows = {row.name: row for row in Upstream.objects.all()}
-        names = sorted({*rows, *_others, *(one.slug for one in base.registered())})
+        used = {name: kind for name, kind in _others.items() if kind.is_used()}
+        names = sorted({*(rows.keys() - _others.keys()), *used, *(one.slug for one in base.registered())})
         good = Max("sync_runs__finished_at", filter=Q(sync_runs__status=SyncRun.Status.SUCCEEDED))
         synced = [at for at in Provider.objects.annotate(at=good).values_list("at", flat=True) if at]
-        _remembered = (now, [_standing(name, rows.get(name)) for name in names], min(synced, default=None))
+        made_sure = [min(synced)] if synced else []
+        made_sure += [at for kind in used.values() if (at := kind.synced_at())]
+        _remembered = (now, [_standing(name, rows.get(name)) for name in names], max(made_sure, default=None))
     return _remembered
 
 

@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig
 
 
@@ -9,6 +9,11 @@ class GenFeedConfig(AppConfig):
 
     def ready(self) -> None:
         from genfeed import checks  # noqa: F401
+        from genfeed.cloud import standing
+
+        standing.register()
+        if apps.is_installed("django.contrib.admin"):
+            from genfeed.cloud import admin  # noqa: F401
 
 
 class GenFeedAdminConfig(AdminConfig):

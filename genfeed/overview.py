@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from catalog import revisions
+from catalog import revisions, upstreams
 from catalog.availability import HELD_WORDS
 from catalog.freshness import provider_state
 from catalog.models import AIModel
@@ -48,6 +48,7 @@ def overview() -> dict[str, Any]:
         "jobs": _jobs(),
         "money": money_today(),
         "providers": [provider_state(provider) for provider in ensure_providers().values()],
+        "cloud": next((one for one in upstreams.standings() if one.name == "cloud"), None),
         "alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None)[:8],
         "open_alerts": Alert.objects.filter(acknowledged_at=None, resolved_at=None).count(),
     }

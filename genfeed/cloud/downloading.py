@@ -170,7 +170,7 @@ class Cloud:
             case 401 | 403:
                 return CloudError(f"{words} Set CLOUD_API_KEY to a key of that installation with scope models:read.")
             case 429 | 500 | 502 | 503 | 504:
-                return _Again(CloudError(f"{words} It is tried again with the next sync.", is_offline=True))
+                return _Again(CloudError(f"{words} It is tried again with the next sync."))
             case _ if 300 <= status < 400:
                 return CloudError(f"{words} Set CLOUD_URL to the address that it leads to.")
             case _:

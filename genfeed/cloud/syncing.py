@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
+from django.urls import reverse
 
-from catalog import sync_runs
+from catalog import sync_runs, upstreams
 from catalog.exchange import file_format
 from catalog.exchange.file_format import BadExportError
 from catalog.models import SyncRun
 from genfeed.cloud import taking
 from genfeed.cloud.downloading import Asked, Cloud, CloudError, Progress
+from genfeed.cloud.standing import NAME
 from genfeed.cloud.taking import LacksBaseError, Taken, Trust
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
@@ -50,14 +52,16 @@ def sync_from_cloud(
         outcome = str(error)
         raise
     except (CloudError, BadExportError) as error:
+        _note(error)
         outcome = str(error)
         raise_alert(
             ALERT, "cloud", "The catalog could not be brought from the cloud; the one that is here stays in use",
-            outcome, level=Alert.Level.WARNING,
+            outcome, level=Alert.Level.WARNING, url=reverse("admin:pricing_cloudcatalog_changelist"),
         )  # fmt: skip
         raise
     finally:
         _close(waiting, outcome)
+    upstreams.note_reached(NAME)
     resolve(ALERT, "cloud")
     return taken
 
@@ -166,6 +170,14 @@ def _close(waiting: Mapping[str, SyncRun], error: str) -> None:
             lease.finish(SyncRun.Status.FAILED, error=error)
         else:
             lease.finish(SyncRun.Status.SUCCEEDED, report={"cloud": {"news": False}})
+
+
+def _note(error: CloudError | BadExportError) -> None:
+    """Tells all processes whether the cloud can be reached. All attempts of one sync in vain are enough to say no."""
+    if isinstance(error, BadExportError):
+        upstreams.note_reached(NAME)
+    elif error.is_offline:
+        upstreams.note_unreachable(NAME, str(error), times=upstreams.OFFLINE_AFTER)
 
 
 def _silent(_phase: str, _done: int, _total: int) -> None:

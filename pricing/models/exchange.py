@@ -62,5 +62,8 @@ class CloudCatalog(models.Model):
     imported_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True, help_text="When the cloud last answered.")
 
+    class Meta:
+        verbose_name = verbose_name_plural = "catalog from the cloud"
+
     def __str__(self) -> str:
         return f"catalog {self.revision} of {self.origin or self.public_key}"

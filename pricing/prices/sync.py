@@ -124,7 +124,8 @@ class _Memory:
     """A provider's models that may have a price, and what is remembered of each."""
 
     def __init__(self, provider: Provider, instead: Instead | None) -> None:
-        rows = AIModel.objects.filter(provider=provider).exclude(status=AIModel.Status.RETIRED)
+        # What is built on another model is none that the provider knows.
+        rows = AIModel.objects.filter(provider=provider, runs_as="").exclude(status=AIModel.Status.RETIRED)
         self.keys: dict[str, int] = dict(rows.order_by("pk").values_list("endpoint_id", "pk"))
         self.untold = set(instead.untold) if instead else set()
         if instead:

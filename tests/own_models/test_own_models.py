@@ -306,3 +306,20 @@ def test_a_dry_run_of_the_command_changes_nothing(tmp_path: Any) -> None:
 def test_the_command_refuses_a_client_that_is_not_there() -> None:
     with pytest.raises(CommandError, match="no client 'Acme'"):
         call_command("add_model", "fal", "acme/x", name="X", category="y", client="Acme", schema="", stdout=StringIO())
+
+
+def test_a_price_sync_leaves_its_price_and_asks_nobody_for_one_that_is_built_on_another(
+    small_fal: RunningSandbox,
+) -> None:
+    call_command("sync_models", stdout=StringIO())
+    base = AIModel.objects.get(endpoint_id="fal-ai/flux/dev")
+    save(own(provider=base.provider), PRICE, actor=SYSTEM)
+    built = own(provider=base.provider, endpoint_id="acme/built", base=base, document=None)
+    save(built, OwnPrice(unit="images", unit_price="0.5"), actor=SYSTEM)
+    small_fal.clear_requests()
+
+    call_command("sync_models", stdout=StringIO())
+
+    current = PricePoint.objects.filter(model__origin="manual", standing="current").order_by("model__endpoint_id")
+    assert [point.unit_price for point in current] == ["0.5", "0.02"]
+    assert not any("acme/built" in str(call) for call in small_fal.requests())
