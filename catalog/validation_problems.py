@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -50,12 +50,14 @@ class Problem:
     too_many, multiple_of, pattern, format, duplicates, not_allowed, ambiguous, not_an_object, not_a_number, not_json,
     not_text, too_deep, invalid.
     message, hint: for people; the hint says what to do.
+    place: of an unknown field, its way from the top, name by name.
     """
 
     path: str
     code: str
     message: str
     hint: str
+    place: tuple[str | int, ...] = field(default=(), compare=False)
 
 
 class Explainer:
@@ -92,7 +94,9 @@ class Explainer:
             hint = f"leave it out; known fields: {_choices(known)}" if known else "leave it out"
             if nearest is not None:
                 hint = f"did you mean {shown(nearest)}?"
-            problems.append(Problem(field_path([*path, name]), "unknown_field", f"unknown field {shown(name)}", hint))
+            place = (*path, name)
+            words = f"unknown field {shown(name)}"
+            problems.append(Problem(field_path(place), "unknown_field", words, hint, place))
         return problems
 
     def _missing(self, error: jsonschema_rs.ValidationError, path: list[str | int]) -> Problem:

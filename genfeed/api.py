@@ -26,6 +26,7 @@ from jobs.assets.api_resumable import resumable_router
 from jobs.assets.api_uploads import uploads_router
 from jobs.batches.api import batches_router
 from jobs.events.api import events_router
+from jobs.protocols.browser_tokens import browser_tokens_router
 from jobs.webhooks.api import webhooks_router
 from pricing.api import estimates_router
 from pricing.api_money import money_router
@@ -92,6 +93,7 @@ api.add_router("", export_router)
 api.add_router("", estimates_router)
 api.add_router("", models_router)
 api.add_router("", keys_router)
+api.add_router("", browser_tokens_router)
 api.add_router("", own_keys_router)
 api.add_router("", status_router)
 api.add_router("", money_router)

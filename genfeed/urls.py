@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from genfeed import health
@@ -15,6 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
+    path("fal/", include("jobs.protocols.fal.views")),
     path("assets/<str:asset_id>/<str:name>", serving.serve),
     path("webhooks/<slug:provider>/<str:job_id>/<str:token>", webhooks_in.receive),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),

@@ -65,6 +65,7 @@ class Wanted:
 
     `cache`: whether a stored result will do: "" no, "seed" where the seed is fixed, "any_seed" always.
     `provider_key`: a key of the client's own for this request alone, in clear; "" for the one that is set.
+    `protocol`: whose protocol it came by, which the webhook speaks too; "" for our own.
     """
 
     model: str
@@ -78,6 +79,7 @@ class Wanted:
     idempotency_key: str = ""
     body_digest: str = ""
     provider_key: str = field(default="", repr=False)
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,7 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         priority=Job.Priority.LOW if wanted.low_priority else Job.Priority.NORMAL,
         metadata=dict(wanted.metadata),
         webhook_url=wanted.webhook_url,
+        protocol=wanted.protocol,
         may_cache=bool(wanted.cache),
         idempotency_key=wanted.idempotency_key,
         body_digest=wanted.body_digest,

@@ -67,6 +67,9 @@ class Job(models.Model):
     priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
     metadata = models.JSONField(default=dict)
     webhook_url = models.CharField(max_length=2000, blank=True)
+    protocol = models.CharField(
+        max_length=10, blank=True, help_text="By which it came, and its webhook goes; empty: our own."
+    )
     may_cache = models.BooleanField(default=False)
     idempotency_key = models.CharField(max_length=255, blank=True)
     body_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the body that came with the key.")

@@ -117,6 +117,7 @@ def presented_key(request: HttpRequest) -> str:
     """The key of the request, "" where there is none."""
     header = request.headers.get("Authorization", "")
     scheme, _, token = header.partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
+    # fal's clients write Key.
+    if scheme.lower() in ("bearer", "key") and token.strip():
         return token.strip()
     return request.headers.get("X-API-Key", "").strip()

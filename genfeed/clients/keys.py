@@ -25,6 +25,21 @@ class UnknownScopeError(ValueError):
     """A scope that does not exist; the message names those that do."""
 
 
+@dataclass(frozen=True, slots=True)
+class BrowserToken:
+    """What narrows a caller that is a page of the client: `expires_at` seconds since 1970, `max_price` nano-USD a job.
+
+    It sees and cancels only jobs that carry its `id`.
+    """
+
+    id: str
+    key_id: int
+    expires_at: int
+    origin: str
+    models: tuple[str, ...] = ()
+    max_price: int | None = None
+
+
 @dataclass(frozen=True)
 class Caller:
     """Whom an API key speaks for, and what bounds it: limits of the key, else of its client, else of the settings.
@@ -51,6 +66,7 @@ class Caller:
     caps: dict[str, int] = field(default_factory=dict)
     may_disable_safety_checker: bool = False
     may_use_stored: bool = True
+    token: BrowserToken | None = None
 
     def may(self, scope: str) -> bool:
         """Scope `admin` includes all others."""

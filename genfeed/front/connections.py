@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from genfeed.front.answering import Answer
@@ -25,6 +25,13 @@ class Connection:
         """Sends bytes. Raises OSError or TimeoutError where the client takes none."""
         await self._answer.write(data)
 
+    def decide(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """The whole answer of a stream that answers late; headers are laid over those of the view."""
+        own = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+        own[b"content-length"] = str(len(body)).encode()
+        kept = [header for header in self._answer.headers if header[0] not in own]
+        self._answer.status, self._answer.headers, self._answer.body = status, [*kept, *own.items()], body
+
     def on_end(self, call: Callable[[str], None]) -> None:
         """Calls with `gone` or `stopping` when the stream has to end, at once where that was before."""
         self._on_end = call
@@ -40,7 +47,10 @@ class Connection:
 
 
 class Stream(Protocol):
-    """What a view hands over: `run` writes until there is nothing more, `close` is called in any case, once."""
+    """What a view hands over: `run` writes until there is nothing more, `close` is called in any case, once.
+
+    One with a true `answers_late` writes nothing: it waits, and `decide`s on status, headers and body at its end.
+    """
 
     async def run(self, connection: Connection) -> None: ...
 
@@ -61,10 +71,11 @@ async def hold(stream: Stream, answer: Answer, receive: Receive) -> None:
         connection.end("stopping")
     watch = asyncio.ensure_future(_watch(connection, receive))
     try:
-        await answer.start()
-        if answer.body:
-            await connection.write(answer.body)
-            answer.body = b""
+        if not getattr(stream, "answers_late", False):
+            await answer.start()
+            if answer.body:
+                await connection.write(answer.body)
+                answer.body = b""
         await stream.run(connection)
         if connection.end_reason != "gone":
             await answer.finish()

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.utils import timezone
 
 from genfeed.clients.errors import ApiError
@@ -27,8 +28,11 @@ from jobs.ids import new_id
 logger = logging.getLogger(__name__)
 
 
-def store_upload(file: UploadedFile, client_id: int) -> Asset:
-    """Stores a file that was sent; raises ApiError for one that is too large, empty, of no use, or found bad."""
+def store_upload(file: UploadedFile, client_id: int, *, asset_id: str = "") -> Asset:
+    """Stores a file that was sent; raises ApiError for one that is too large, empty, of no use, or found bad.
+
+    `asset_id` where its address was given out before it came; raises IntegrityError where it came already.
+    """
     if (file.size or 0) > settings.UPLOAD_MAX_BYTES:
         raise too_large()
     if not file.size:
@@ -51,7 +55,7 @@ def store_upload(file: UploadedFile, client_id: int) -> Asset:
         raise ApiError("content_refused", f"The scanner found {finding}.", "Send another file.")
     now = timezone.now()
     asset = Asset(
-        id=new_id("ast"),
+        id=asset_id or new_id("ast"),
         client_id=client_id,
         origin=Asset.Origin.UPLOAD,
         state=Asset.State.STORED,
@@ -73,7 +77,8 @@ def store_upload(file: UploadedFile, client_id: int) -> Asset:
     except OSError as error:
         raise storage_failed(error) from None
     try:
-        asset.save(force_insert=True)
+        with transaction.atomic():
+            asset.save(force_insert=True)
     except Exception:
         delete(asset.storage_name)
         raise

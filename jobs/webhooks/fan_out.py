@@ -20,6 +20,7 @@ from genfeed.journal.models import OutboxEvent
 from jobs.batches.rendering import render_batch
 from jobs.ids import new_id
 from jobs.models import Batch, Job
+from jobs.protocols.fal import webhooks as fal
 from jobs.webhooks.kinds import OF_A_BATCH, OF_A_JOB, is_chosen
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from jobs.webhooks.ordering import line_up
@@ -88,6 +89,9 @@ class _Maker:
             self._endpoints[endpoint.client_id].append(endpoint)
         jobs = {event.payload["job"] for event in events if event.kind.startswith("job.")}
         self._urls = _urls(Job.objects.filter(pk__in=jobs))
+        # Told in the form of the protocol that the job came by.
+        others = Job.objects.filter(pk__in=list(self._urls)).exclude(protocol="") if self._urls else Job.objects.none()
+        self._protocols: dict[str, str] = dict(others.values_list("pk", "protocol"))
         if batches := {event.payload["batch"] for event in events if event.kind in OF_A_BATCH}:
             self._urls |= _urls(Batch.objects.filter(pk__in=batches))
         self._jobs: dict[str, Job] = {}
@@ -99,6 +103,8 @@ class _Maker:
                 chosen = [one for one in addresses if one.endpoint is None or is_chosen(kind, one.endpoint.events)]
                 if chosen:
                     self._add(event, client_id, kind, data, chosen)
+        if event.subject in self._protocols and event.kind in fal.KINDS:
+            self._add_fal(event)
 
     def _addresses(self, event: OutboxEvent) -> dict[int, list[Address]]:
         """Every address that may want this event, by client."""
@@ -110,7 +116,7 @@ class _Maker:
                 if is_chosen(event.kind, one.events) or (is_of_model and "model.added" in one.events):
                     found[client_id].append(Address(client_id, one.url, one))
         url = self._urls.get(event.subject) if event.kind in OF_A_JOB | OF_A_BATCH else None
-        if url and event.client_id is not None:
+        if url and event.subject not in self._protocols and event.client_id is not None:
             found[event.client_id].append(Address(event.client_id, url))
         return found
 
@@ -173,6 +179,20 @@ class _Maker:
         )
         self.messages.append(message)
         self.deliveries += [delivery_of(message, one, self._now) for one in addresses]
+
+    def _add_fal(self, event: OutboxEvent) -> None:
+        job = self._job(event.subject)
+        message = WebhookMessage(
+            id=new_id("msg"),
+            client_id=job.client_id,
+            kind=event.kind,
+            subject=job.pk,
+            body=fal.message_body(job),
+            protocol=job.protocol,
+            created_at=self._now,
+        )
+        self.messages.append(message)
+        self.deliveries.append(delivery_of(message, Address(job.client_id, job.webhook_url), self._now))
 
 
 def _is_forecast(said: dict[str, Any]) -> bool:

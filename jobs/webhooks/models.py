@@ -64,6 +64,9 @@ class WebhookMessage(models.Model):
     kind = models.CharField(max_length=60)
     subject = models.CharField(max_length=300)
     body = models.TextField()
+    protocol = models.CharField(
+        max_length=10, blank=True, help_text="Whose form it has and how it is signed; empty: our own."
+    )
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from genfeed.clients.sealing import CannotUnsealError
 from genfeed.net.addresses import GuardError
 from genfeed.net.guarded import GuardedClient
 from genfeed.net.signing import signed_headers
+from jobs.protocols.fal import webhooks as fal
 from jobs.webhooks import endpoints, ordering
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.secrets import secret_of_jobs, secrets_of
@@ -103,14 +104,21 @@ def _claim(row: WebhookDelivery, now: datetime) -> Attempt | None:
         # Another sender got there first.
         return None
     row.attempts += 1
+    body = row.message.body.encode()
     try:
-        own = secrets_of(row.endpoint or secret_of_jobs(row.client_id), now)
+        headers = _signed(row, body, now)
     except CannotUnsealError as error:
         apply(row, Outcome(error=str(error)))
         return None
-    body = row.message.body.encode()
-    headers = signed_headers(own, message_id=row.message_id, at=int(now.timestamp()), body=body)
     return Attempt(row, body, {"Content-Type": "application/json", "User-Agent": USER_AGENT, **headers})
+
+
+def _signed(row: WebhookDelivery, body: bytes, now: datetime) -> dict[str, str]:
+    at = int(now.timestamp())
+    if row.message.protocol == fal.PROTOCOL:
+        return fal.signed_headers(row.message.subject, row.client_id, at=at, body=body)
+    own = secrets_of(row.endpoint or secret_of_jobs(row.client_id), now)
+    return signed_headers(own, message_id=row.message_id, at=at, body=body)
 
 
 def send(attempt: Attempt) -> Outcome:

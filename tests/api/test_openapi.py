@@ -91,6 +91,7 @@ def test_it_describes_every_operation_there_is(document: dict[str, Any]) -> None
         ("patch", "/api/v1/uploads/resumable/{asset_id}"),
         ("delete", "/api/v1/uploads/resumable/{asset_id}"),
         ("post", "/api/v1/admin/erasures"),
+        ("post", "/api/v1/browser-tokens"),
         ("get", "/api/v1/keys"),
         ("post", "/api/v1/keys"),
         ("get", "/api/v1/keys/{key_id}"),

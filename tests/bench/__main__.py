@@ -20,6 +20,7 @@ from tests.bench import (
     ledger,
     margins,
     prices,
+    protocols,
     reports,
     sandbox,
     serving,
@@ -46,6 +47,7 @@ def main() -> int:
             *deliveries.measure(),
             *assets.measure(),
             *streams.measure(),
+            *protocols.measure(),
         ]
     table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in ("what", "measured", "bar", ""):

@@ -419,6 +419,22 @@ def test_an_error_is_answered_in_place_of_a_stream() -> None:
     assert (client.sent[0]["status"], client.body, stream.closed) == (500, b"first ", 1)
 
 
+class Late(Words):
+    answers_late = True
+
+    async def run(self, connection: Connection) -> None:
+        connection.decide(422, {"Content-Type": "text/late", "X-Made": "later"}, b"no")
+
+
+def test_an_answer_that_comes_late_decides_on_status_headers_and_body() -> None:
+    stream = Late()
+    client = ask(handing(stream))
+
+    headers = [(b"x-made", b"later"), (b"content-type", b"text/late"), (b"content-length", b"2")]
+    assert (client.sent[0]["status"], sorted(client.sent[0]["headers"])) == (422, sorted(headers))
+    assert (client.body, client.sent[-1]["more_body"], stream.closed) == (b"no", False, 1)
+
+
 def test_a_stream_ends_when_its_client_leaves() -> None:
     stream = Words()
 

@@ -1,0 +1,98 @@
+"""Tokens for pages over HTTP: a client's own server asks for one, and hands it to its page."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+from pydantic import ConfigDict, Field
+
+from catalog.api_shapes import ErrorShape
+from genfeed.clients import browser_tokens
+from genfeed.clients.auth import Identity, RequireScope
+from genfeed.clients.errors import ApiError
+from genfeed.clients.restrictions import BadListError, check_list
+from genfeed.journal.times import rfc3339
+from jobs.asking import read_price
+from pricing.money import format_usd
+
+browser_tokens_router = Router(tags=["Keys"])
+
+_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
+
+
+class BrowserTokenBody(Schema):
+    """What the pages of one site may do, for some minutes."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"origin": "https://app.example.com"}})
+    origin: str = Field(max_length=300, description="Of your pages, e.g. https://app.example.com.")
+    seconds: int = Field(600, ge=60, le=3600, description="How long it is good for.")
+    models: list[str] = Field(
+        default_factory=list, max_length=100, description="Only these, a * at the end stands for anything; empty: all."
+    )
+    max_price: str | None = Field(None, max_length=40, description="USD a job at most, as a decimal string.")
+
+
+class BrowserTokenShape(Schema):
+    token: str = Field(description="The token itself. It is stored nowhere and never shown again.")
+    id: str = Field(description="bt_…; the metadata of its jobs carry it as browser_token.")
+    origin: str
+    expires_at: datetime
+    models: list[str]
+    max_price: str | None
+
+
+@browser_tokens_router.post(
+    "/browser-tokens",
+    auth=RequireScope("jobs:write"),
+    response={201: BrowserTokenShape, **_ERRORS},
+    summary="Make a token for a page",
+    operation_id="create_browser_token",
+)
+def create_browser_token(request: HttpRequest, body: BrowserTokenBody) -> HttpResponse:
+    """A short-lived token with which a page of `origin` runs models through `/fal/proxy`, and sees its own jobs alone.
+
+    It may never do more than the calling key, counts against its limits, and ends with it.
+    """
+    identity: Identity = request.auth  # type: ignore[attr-defined]
+    try:
+        models = tuple(check_list(body.models))
+    except BadListError as error:
+        raise ApiError("invalid_request", f"models: {error}", "Correct it; nothing was made.") from None
+    text, token = browser_tokens.make(
+        identity.require_client(),
+        origin=_origin(body.origin),
+        seconds=body.seconds,
+        models=models,
+        max_price=read_price(body.max_price, what="max_price"),
+    )
+    shown: dict[str, Any] = {
+        "token": text,
+        "id": token.id,
+        "origin": token.origin,
+        "expires_at": rfc3339(datetime.fromtimestamp(token.expires_at, UTC)),
+        "models": list(token.models),
+        "max_price": None if token.max_price is None else format_usd(token.max_price),
+    }
+    answer = HttpResponse(orjson.dumps(shown), content_type="application/json", status=201)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _origin(text: str) -> str:
+    """The origin as browsers write it. Raises ApiError."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    plain = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username or parts.password)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not plain or not text.isascii():
+        raise ApiError(
+            "invalid_request", f"origin: {text[:100]!r} is no origin.", "Send it as https://app.example.com."
+        )
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")

@@ -1,0 +1,1 @@
+"""Software written for others, unchanged but for host and key."""
