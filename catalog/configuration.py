@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from catalog.models import Provider
+from catalog.models import DefaultModel, Provider
 from genfeed.clients.models import ProviderKey
 from genfeed.clients.provider_keys import hint_of
 
@@ -49,7 +49,9 @@ def configuration_of(slug: str) -> list[Row]:
     if settings.GENFEED_MODE == "core":
         count = ProviderKey.objects.filter(provider=slug).count()
         rows.append(Row("Clients with a key of their own", str(count), ""))
-    rows.append(Row("Default model", "none: requests name theirs, or ask POST /api/v1/models/select", ""))
+    chosen = DefaultModel.objects.filter(model__provider__slug=slug).values_list("category", "model__endpoint_id")
+    said = ", ".join(f"{endpoint_id} for {category}" for category, endpoint_id in chosen)
+    rows.append(Row("Default models", said or "none: chosen on a model's page; requests name theirs", ""))
     stored = Provider.objects.filter(slug=slug, enable_caching=True).exists()
     rows.append(Row("Answers from stored results", "for requests that allow it" if stored else "never", ""))
     return rows

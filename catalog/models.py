@@ -152,6 +152,19 @@ class AIModel(models.Model):
         return self.endpoint_id
 
 
+class DefaultModel(models.Model):
+    """The model that runs where a request names `default:<category>`; a person's choice."""
+
+    category = models.CharField(max_length=80, unique=True)
+    model = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="default_of")
+
+    class Meta:
+        ordering = ["category"]
+
+    def __str__(self) -> str:
+        return f"{self.model} for {self.category}"
+
+
 class SchemaVersion(models.Model):
     """One immutable version of a model's input and output schema, with what changed since the one before."""
 

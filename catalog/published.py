@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from catalog import revisions
+from catalog import defaults, revisions
 from catalog.legacy import convert_to_existing_schema
 from catalog.models import AIModel
 from catalog.reporting import held_words
@@ -77,6 +77,8 @@ class Published:
     scope: str = ""
     own_prices: Mapping[int, "OwnPrice"] = field(default_factory=dict)
     rendered_at_most: int = _RENDERED_AT_MOST
+    # Category -> the full address of its default model.
+    defaults: Mapping[str, str] = field(default_factory=dict)
     _rendered: "OrderedDict[Any, bytes]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -155,7 +157,9 @@ def for_client(client_id: int | None) -> Published:
             _scoped.move_to_end(scope)
             return held[1]
     own = _own_prices(scope)
-    made = Published(catalog.revision, catalog.published_at, (), {}, scope=scope, own_prices=own)
+    made = Published(
+        catalog.revision, catalog.published_at, (), {}, scope=scope, own_prices=own, defaults=catalog.defaults
+    )
     made.entries = tuple(_repriced(entry, own[entry.pk]) if entry.pk in own else entry for entry in catalog.entries)
     made.by_id = by_id(made.entries)
     with _lock:
@@ -204,7 +208,8 @@ def forget() -> None:
 
 
 def find(address: str, *, offered_only: bool = True, within: Published | None = None) -> Entry:
-    """The model at `provider:endpoint_id`, or at a bare endpoint id that only one provider has.
+    """The model at `provider:endpoint_id`, or at a bare endpoint id that only one provider has, or the default of a
+    category at `default:category`.
 
     Raises ModelNotFoundError with the nearest known ids, ModelAmbiguousError with the candidates.
     With `offered_only`, models that clients are not offered count as unknown; with `within`, all that are not in it.
@@ -212,7 +217,10 @@ def find(address: str, *, offered_only: bool = True, within: Published | None = 
     catalog = within or current()
     entries = catalog.by_id.get(address, ())
     if not entries:
-        provider, separator, endpoint_id = address.partition(":")
+        wanted = address
+        if address.startswith(defaults.PREFIX):
+            wanted = catalog.defaults.get(address.removeprefix(defaults.PREFIX), address)
+        provider, separator, endpoint_id = wanted.partition(":")
         if separator:
             entries = tuple(entry for entry in catalog.by_id.get(endpoint_id, ()) if entry.provider == provider)
     if offered_only:
@@ -228,7 +236,7 @@ def find(address: str, *, offered_only: bool = True, within: Published | None = 
 def _build(number: int, at: datetime | None) -> Published:
     # Sorted here, as cursors compare: a database's collation may see letters and punctuation otherwise.
     entries = tuple(sorted(_entries(), key=lambda entry: (entry.id, entry.provider)))
-    return Published(number, at, entries, by_id(entries))
+    return Published(number, at, entries, by_id(entries), defaults=defaults.by_category())
 
 
 def by_id(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:

@@ -21,10 +21,11 @@ from catalog.admin.filters import MODEL_FILTERS
 from catalog.admin.input_check import check_input
 from catalog.availability import SwitchResult, switch_models
 from catalog.changes import readable_diff
-from catalog.models import AIModel, SchemaVersion
+from catalog.defaults import drop_default, set_default
+from catalog.models import AIModel, DefaultModel, SchemaVersion
 from catalog.reporting import held_words
 from genfeed.journal.audit import Actor
-from genfeed.journal.pages import ReadOnlyAdmin, badge
+from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 
 
 @admin.register(AIModel)
@@ -128,6 +129,7 @@ class AIModelAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         own = [
             path("<int:pk>/toggle/", view(require_POST(self.toggle)), name="catalog_aimodel_toggle"),
+            path("<int:pk>/default/", view(require_POST(self.default)), name="catalog_aimodel_default"),
             path("<int:pk>/schema/<int:number>/", view(self.raw_schema), name="catalog_aimodel_schema"),
         ]
         return own + super().get_urls()
@@ -142,6 +144,20 @@ class AIModelAdmin(ReadOnlyAdmin):
         if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
             back = reverse("admin:catalog_aimodel_change", args=[pk])
         return HttpResponseRedirect(back)
+
+    def default(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Makes a model the default of its category, or no longer."""
+        if not self.has_switch_permission(request):
+            raise PermissionDenied
+        row, actor = get_object_or_404(AIModel.objects.select_related("provider"), pk=pk), Actor.of(request.user)
+        if request.POST.get("on") == "1":
+            set_default(row, actor=actor, reason=posted_text(request))
+            self.message_user(request, f"Requests for default:{row.category} are run by {row} now.", messages.SUCCESS)
+        else:
+            drop_default(row, actor=actor, reason=posted_text(request))
+            self.message_user(request, f"{row} is the default of no category.", messages.SUCCESS)
+        published.forget()
+        return HttpResponseRedirect(reverse("admin:catalog_aimodel_change", args=[pk]))
 
     def raw_schema(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
         """The provider's own document of one version, verbatim."""
@@ -170,6 +186,7 @@ class AIModelAdmin(ReadOnlyAdmin):
             "thumbnail_url": _web_address(row.thumbnail_url),
             "held_words": held_words(row),
             "may_switch": self.has_switch_permission(request),
+            "default_of": list(DefaultModel.objects.filter(model=row).values_list("category", flat=True)),
             "inputs": field_rows(content.get("inputs", [])),
             "outputs": field_rows(content.get("outputs", [])),
             "versions": [{"row": version, "words": words} for version, words in shown],

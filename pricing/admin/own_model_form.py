@@ -12,12 +12,14 @@ from catalog import sync_runs
 from catalog.models import AIModel, Provider, SchemaVersion
 from catalog.own_models import OwnModel
 from catalog.own_schemas import SchemaRefusedError, fetch, read_document
+from catalog.providers import base as providers
 from genfeed.clients.models import Client
 from pricing.admin.moving import Confirmed
 from pricing.prices.own_models import OwnPrice
 
 # Laid out for reading up to this size; what is larger stays as it came.
 _READABLE_BYTES = 200_000
+_WIDE = {"endpoint_id": 50, "name": 50, "category": 30, "base": 50, "schema_url": 80, "reason": 60}
 PRICE_FIELDS = ("as_base", "unit", "unit_price", "is_free", "rule")
 _CODE = {"rows": 6, "spellcheck": "false", "class": "gf-code"}
 
@@ -74,7 +76,10 @@ class OwnModelForm(Confirmed):
     def __init__(self, *args: Any, row: AIModel | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.row = row
+        for name, size in _WIDE.items():
+            self.fields[name].widget.attrs["size"] = size
         slugs = list(sync_runs.ensure_providers())
+        self.fields["provider"].initial = Provider.objects.filter(slug=providers.usual()).first()
         self.fields["provider"].queryset = Provider.objects.filter(slug__in=slugs)  # type: ignore[attr-defined]
         self.fields["client"].queryset = Client.objects.filter(is_active=True).order_by("name")  # type: ignore[attr-defined]
         if row:

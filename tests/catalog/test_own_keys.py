@@ -221,7 +221,7 @@ def test_admn_09_the_providers_page_shows_its_configuration_with_the_names_that_
 
     for shown in (
         "FAL_MAX_CONCURRENT", ">17<", "set, ends in 0042", "https://media.example.com/webhooks/fal/…",
-        "Default model", "none: requests name theirs", "Answers from stored results", "for requests that allow it",
+        "Default models", "none: chosen on a model", "Answers from stored results", "for requests that allow it",
     ):  # fmt: skip
         assert shown in page
     assert "secret-of-the-operator" not in page
