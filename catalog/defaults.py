@@ -8,8 +8,6 @@ from catalog.models import AIModel, DefaultModel
 from catalog.revisions import publish
 from genfeed.journal.audit import Actor, Change, record
 
-PREFIX = "default:"
-
 
 def set_default(row: AIModel, *, actor: Actor, reason: str = "") -> None:
     """Makes the model the default of its category, in place of another one; audited and published."""
@@ -18,6 +16,8 @@ def set_default(row: AIModel, *, actor: Actor, reason: str = "") -> None:
         before = held.filter(category=row.category).first()
         if before and before.model_id == row.pk:
             return
+        # One that it was of another category, before its provider called it otherwise.
+        DefaultModel.objects.filter(model=row).delete()
         DefaultModel.objects.update_or_create(category=row.category, defaults={"model": row})
         was = {"default": str(before.model)} if before else {}
         change = Change(row, was, {"default": str(row), "category": row.category})
@@ -35,9 +35,3 @@ def drop_default(row: AIModel, *, actor: Actor, reason: str = "") -> None:
         held.delete()
         record("model.no_default", [Change(row, before={"categories": categories})], actor=actor, reason=reason)
         publish(f"{row} is no default any more, by {actor.name}")
-
-
-def by_category() -> dict[str, str]:
-    """The full address of each category's default model."""
-    rows = DefaultModel.objects.values_list("category", "model__provider__slug", "model__endpoint_id")
-    return {category: f"{provider}:{endpoint_id}" for category, provider, endpoint_id in rows}

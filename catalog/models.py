@@ -156,7 +156,7 @@ class DefaultModel(models.Model):
     """The model that runs where a request names `default:<category>`; a person's choice."""
 
     category = models.CharField(max_length=80, unique=True)
-    model = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="default_of")
+    model = models.OneToOneField(AIModel, on_delete=models.CASCADE, related_name="default")
 
     class Meta:
         ordering = ["category"]

@@ -44,7 +44,6 @@ def narrowed(catalog: Published, caller: Caller | None) -> Published:
         published.by_id(entries),
         scope=f"{catalog.scope}{barred}{'' if owner is None else f'.o{owner}'}",
         own_prices=catalog.own_prices,
-        defaults=catalog.defaults,
         rendered_at_most=_RENDERED_AT_MOST,
     )
     with _lock:

@@ -17,13 +17,15 @@ from typing import Any
 
 import orjson
 
-from catalog import defaults, revisions
+from catalog import revisions
 from catalog.legacy import convert_to_existing_schema
 from catalog.models import AIModel
 from catalog.reporting import held_words
 from genfeed.journal.times import rfc3339 as rfc3339
 
 CHECK_EVERY_SECONDS = 1.0
+# In place of a provider: the default model of the category that follows.
+DEFAULT = "default"
 # Rendered answers kept a revision: the pages that clients really ask for, over and over.
 _RENDERED_AT_MOST = 256
 # Clients with prices of their own whose lists are kept at a time.
@@ -52,6 +54,7 @@ class Entry:
     body: bytes
     legacy: bytes
     client_id: int | None = None  # whom alone it is offered
+    default_for: str = ""  # the category that it is the default of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,13 @@ class Published:
     scope: str = ""
     own_prices: Mapping[int, "OwnPrice"] = field(default_factory=dict)
     rendered_at_most: int = _RENDERED_AT_MOST
-    # Category -> the full address of its default model.
-    defaults: Mapping[str, str] = field(default_factory=dict)
     _rendered: "OrderedDict[Any, bytes]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def defaults(self) -> dict[str, Entry]:
+        """The default model of each category that has one."""
+        return {entry.default_for: entry for entry in self.entries if entry.default_for}
 
     @cached_property
     def owners(self) -> frozenset[int]:
@@ -157,9 +163,7 @@ def for_client(client_id: int | None) -> Published:
             _scoped.move_to_end(scope)
             return held[1]
     own = _own_prices(scope)
-    made = Published(
-        catalog.revision, catalog.published_at, (), {}, scope=scope, own_prices=own, defaults=catalog.defaults
-    )
+    made = Published(catalog.revision, catalog.published_at, (), {}, scope=scope, own_prices=own)
     made.entries = tuple(_repriced(entry, own[entry.pk]) if entry.pk in own else entry for entry in catalog.entries)
     made.by_id = by_id(made.entries)
     with _lock:
@@ -217,11 +221,10 @@ def find(address: str, *, offered_only: bool = True, within: Published | None = 
     catalog = within or current()
     entries = catalog.by_id.get(address, ())
     if not entries:
-        wanted = address
-        if address.startswith(defaults.PREFIX):
-            wanted = catalog.defaults.get(address.removeprefix(defaults.PREFIX), address)
-        provider, separator, endpoint_id = wanted.partition(":")
-        if separator:
+        provider, separator, endpoint_id = address.partition(":")
+        if provider == DEFAULT and endpoint_id in catalog.defaults:
+            entries = (catalog.defaults[endpoint_id],)
+        elif separator:
             entries = tuple(entry for entry in catalog.by_id.get(endpoint_id, ()) if entry.provider == provider)
     if offered_only:
         entries = tuple(entry for entry in entries if entry.enabled)
@@ -236,7 +239,7 @@ def find(address: str, *, offered_only: bool = True, within: Published | None = 
 def _build(number: int, at: datetime | None) -> Published:
     # Sorted here, as cursors compare: a database's collation may see letters and punctuation otherwise.
     entries = tuple(sorted(_entries(), key=lambda entry: (entry.id, entry.provider)))
-    return Published(number, at, entries, by_id(entries), defaults=defaults.by_category())
+    return Published(number, at, entries, by_id(entries))
 
 
 def by_id(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
@@ -248,7 +251,7 @@ def by_id(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
 
 
 def _entries() -> Iterator[Entry]:
-    rows = AIModel.objects.select_related("provider").defer("metadata", "limits").order_by()
+    rows = AIModel.objects.select_related("provider", "default").defer("metadata", "limits").order_by()
     for row in rows.iterator(chunk_size=2000):
         yield Entry(
             pk=row.pk,
@@ -269,6 +272,7 @@ def _entries() -> Iterator[Entry]:
             body=orjson.dumps(render_model(row)),
             legacy=orjson.dumps(convert_to_existing_schema(row)),
             client_id=row.client_id,
+            default_for=row.default.category if hasattr(row, "default") else "",
         )
 
 

@@ -15,9 +15,9 @@ class Migration(migrations.Migration):
                 ("category", models.CharField(max_length=80, unique=True)),
                 (
                     "model",
-                    models.ForeignKey(
+                    models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="default_of",
+                        related_name="default",
                         to="catalog.aimodel",
                     ),
                 ),
