@@ -268,3 +268,4 @@ class ProviderErasure(models.Model):
 # Django finds models by this module.
 from jobs.assets.models import Asset as Asset  # noqa: E402
 from jobs.assets.models import Handover as Handover  # noqa: E402
+from jobs.protocols.models import BrowserTokenLimit as BrowserTokenLimit  # noqa: E402

@@ -29,11 +29,18 @@ _AGAIN = "Have your server ask for a new one at /api/v1/browser-tokens."
 
 
 def make(
-    caller: Caller, *, origin: str, seconds: int, models: tuple[str, ...] = (), max_price: int | None = None
+    caller: Caller,
+    *,
+    origin: str,
+    seconds: int,
+    models: tuple[str, ...] = (),
+    max_price: int | None = None,
+    has_ceiling: bool = False,
 ) -> tuple[str, BrowserToken]:
     """A token for pages of `origin`, and what it allows. `models` as in a key's list; `max_price` nano-USD a job."""
     expires_at = int(time.time()) + seconds
-    token = BrowserToken(f"bt_{secrets.token_hex(12)}", caller.key_id, expires_at, origin, models, max_price)
+    id = f"bt_{secrets.token_hex(12)}"
+    token = BrowserToken(id, caller.key_id, expires_at, origin, models, max_price, has_ceiling)
     return PREFIX + seal(orjson.dumps(asdict(token)).decode()), token
 
 

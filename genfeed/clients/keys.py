@@ -29,7 +29,7 @@ class UnknownScopeError(ValueError):
 class BrowserToken:
     """What narrows a caller that is a page of the client: `expires_at` seconds since 1970, `max_price` nano-USD a job.
 
-    It sees and cancels only jobs that carry its `id`.
+    It sees and cancels only jobs that carry its `id`. `has_ceiling`: whether they may take only so much in all.
     """
 
     id: str
@@ -38,6 +38,7 @@ class BrowserToken:
     origin: str
     models: tuple[str, ...] = ()
     max_price: int | None = None
+    has_ceiling: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.restrictions import BadListError, check_list
 from genfeed.journal.times import rfc3339
 from jobs.asking import read_price
+from jobs.protocols.ceilings import set_ceiling
 from pricing.money import format_usd
 
 browser_tokens_router = Router(tags=["Keys"])
@@ -33,6 +34,7 @@ class BrowserTokenBody(Schema):
         default_factory=list, max_length=100, description="Only these, a * at the end stands for anything; empty: all."
     )
     max_price: str | None = Field(None, max_length=40, description="USD a job at most, as a decimal string.")
+    max_total: str | None = Field(None, max_length=40, description="USD that all its jobs together may cost at most.")
 
 
 class BrowserTokenShape(Schema):
@@ -42,6 +44,7 @@ class BrowserTokenShape(Schema):
     expires_at: datetime
     models: list[str]
     max_price: str | None
+    max_total: str | None
 
 
 @browser_tokens_router.post(
@@ -61,13 +64,18 @@ def create_browser_token(request: HttpRequest, body: BrowserTokenBody) -> HttpRe
         models = tuple(check_list(body.models))
     except BadListError as error:
         raise ApiError("invalid_request", f"models: {error}", "Correct it; nothing was made.") from None
+    origin = _origin(body.origin)
+    max_total = read_price(body.max_total, what="max_total")
     text, token = browser_tokens.make(
         identity.require_client(),
-        origin=_origin(body.origin),
+        origin=origin,
         seconds=body.seconds,
         models=models,
         max_price=read_price(body.max_price, what="max_price"),
+        has_ceiling=max_total is not None,
     )
+    if max_total is not None:
+        set_ceiling(token, max_total)
     shown: dict[str, Any] = {
         "token": text,
         "id": token.id,
@@ -75,6 +83,7 @@ def create_browser_token(request: HttpRequest, body: BrowserTokenBody) -> HttpRe
         "expires_at": rfc3339(datetime.fromtimestamp(token.expires_at, UTC)),
         "models": list(token.models),
         "max_price": None if token.max_price is None else format_usd(token.max_price),
+        "max_total": None if max_total is None else format_usd(max_total),
     }
     answer = HttpResponse(orjson.dumps(shown), content_type="application/json", status=201)
     answer.headers["Cache-Control"] = "no-store"

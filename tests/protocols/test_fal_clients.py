@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
 import sys
@@ -20,13 +19,13 @@ import pytest
 
 from tests.fleet import Fleet, fleet
 from tests.media.files import png
+from tests.protocols.npm import install_client
 from tests.protocols.pages import blocks
 from tests.protocols.tls import make_certificates, tls_before
 from tests.sandbox_server import ROOT, free_port
 
 SECONDS = 120
 PATIENCE_SECONDS = 30
-JS_CLIENT = "@fal-ai/client@1.10.1"
 HERE = Path(__file__).parent
 # What the sandbox does with the requests of the scripts, by their prompts.
 RULES = [
@@ -179,15 +178,8 @@ def test_every_request_was_charged_as_a_job(here: Installation, seen: dict[str, 
 @pytest.fixture(scope="module")
 def page(here: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page of the example and a few lines more saw."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("node and npm are not installed here")
     folder = tmp_path_factory.mktemp("page")
-    packed = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", JS_CLIENT],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS,
-    )  # fmt: skip
-    if packed.returncode:
-        pytest.skip(f"npm can't install {JS_CLIENT} here: {packed.stderr[-200:]}")
+    install_client(folder)
     (asking,) = [text for text in blocks("bash") if "browser-tokens" in text]
     body = json.loads(re.findall(r"-d '(.*)'", asking)[0])
     made = httpx.post(

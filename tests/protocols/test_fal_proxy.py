@@ -1,18 +1,23 @@
 """The proxy for pages: a token of minutes, our own models alone, and never a way to anywhere else."""
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from django.test import Client as HttpClient
+from django.utils import timezone
 
 from genfeed.clients import browser_tokens
 from genfeed.clients.keys import revoke_key
 from genfeed.clients.models import ApiKey
 from genfeed.journal.audit import SYSTEM
 from jobs.assets.models import Asset
-from jobs.models import Job
+from jobs.clean_up import clean_up
+from jobs.models import BrowserTokenLimit, Job
+from pricing.models import Hold
 from tests.jobs.assets.conftest import media  # noqa: F401
+from tests.jobs.doubles import PRICE
 from tests.media.files import png
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 from tests.protocols.conftest import MODEL, post, speaking
@@ -114,6 +119,22 @@ def test_a_token_pays_no_more_than_it_may(acme: HttpClient) -> None:
     page = speaking(token_of(acme, max_price="0.05")["token"])
     assert ask(page, f"https://queue.fal.run/{MODEL}").status_code == 403
     assert not Job.objects.exists()
+
+
+def test_all_requests_of_a_token_together_take_no_more_than_it_may(acme: HttpClient) -> None:
+    page = speaking(token_of(acme, max_total="0.20")["token"])
+    answers = [ask(page, f"https://queue.fal.run/{MODEL}").status_code for _ in range(3)]
+
+    # Each may cost 0.083333333.
+    assert answers == [200, 200, 403]
+    assert (Job.objects.count(), Hold.objects.count()) == (2, 2)
+    assert BrowserTokenLimit.objects.get().taken == 2 * PRICE
+
+
+def test_ceilings_of_tokens_that_have_ended_are_forgotten(acme: HttpClient) -> None:
+    token_of(acme, max_total="1")
+    assert clean_up(now=timezone.now() + timedelta(hours=24))["browser_token_limits"] == 0
+    assert clean_up(now=timezone.now() + timedelta(hours=25))["browser_token_limits"] == 1
 
 
 def test_a_token_of_another_site_is_refused(page: HttpClient) -> None:

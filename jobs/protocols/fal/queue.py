@@ -19,6 +19,7 @@ from jobs.events.rendering import CONTENT_TYPE
 from jobs.events.slots import Slot
 from jobs.idempotency import once
 from jobs.models import Job
+from jobs.protocols.ceilings import take
 from jobs.protocols.fal.asking import MADE_BY, read_submit, start_seconds
 from jobs.protocols.fal.errors import replayed_error
 from jobs.protocols.fal.names import is_of, read_path
@@ -57,6 +58,8 @@ def submit(request: HttpRequest, endpoint_id: str, caller: Caller) -> HttpRespon
         rendered: list[bytes] = []
 
         def beside(job: Job) -> None:
+            if caller.token:
+                take(job, caller.token)
             rendered.append(orjson.dumps(accepted(job, queue_url_of(request))))
             keep(200, rendered[0])
 
