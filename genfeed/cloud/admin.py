@@ -41,10 +41,12 @@ class CloudCatalogAdmin(ReadOnlyAdmin):
             path("", view(self.page), name="pricing_cloudcatalog_changelist"),
             path("sync/", view(require_POST(self.sync)), name="cloud_sync"),
             path("key/", view(require_POST(self.key)), name="cloud_key"),
+            # Where the audit and searches lead to.
+            path("<path:object_id>/change/", view(self.page), name="pricing_cloudcatalog_change"),
         ]
 
-    def page(self, request: HttpRequest) -> HttpResponse:
-        """What is known of the catalog from the cloud."""
+    def page(self, request: HttpRequest, object_id: str = "") -> HttpResponse:
+        """What is known of the catalog from the cloud, of which there is one."""
         return self._page(request)
 
     def sync(self, request: HttpRequest) -> HttpResponse:

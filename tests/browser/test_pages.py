@@ -139,6 +139,8 @@ ADDRESSES = {
     "providers": "catalog/provider/",
     "models": "catalog/aimodel/",
     "model": "catalog/aimodel/{model}/change/",
+    "own model": "catalog/aimodel/own/add/",
+    "catalog from the cloud": "pricing/cloudcatalog/",
     "provider": "catalog/provider/{provider}/change/",
     "sync run": "catalog/syncrun/{sync}/change/",
     "clients": "clients/client/",

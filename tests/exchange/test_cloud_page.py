@@ -109,6 +109,12 @@ def test_the_page_without_a_cloud_says_how_to_get_one(staff: Callable[[str], Htt
     assert "Set CLOUD_URL and restart" in read(staff("superuser"), reverse(PAGE)).text
 
 
+def test_the_address_of_its_row_leads_to_the_page_too(taken: CloudCatalog, staff: Callable[[str], HttpClient]) -> None:
+    url = reverse("admin:pricing_cloudcatalog_change", args=[1])
+
+    assert read(staff("viewer"), url).one("h1").text == "Catalog from the cloud"
+
+
 def test_sync_now_asks_the_worker_and_is_audited(taken: CloudCatalog, staff: Callable[[str], HttpClient]) -> None:
     staff("catalog manager").post(reverse("admin:cloud_sync"), {"full": "on"})
 
