@@ -251,7 +251,7 @@ def _ambiguous(error: published.ModelAmbiguousError) -> ApiError:
 def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
     # A model that may be seen looks the same under all lists.
     key = _identity(request).key
-    catalog = published.for_client(key.client_id if key else None)
+    catalog = published.for_client(key.live_id if key else None)
 
     def render() -> bytes:
         row = AIModel.objects.select_related("provider").get(pk=entry.pk)

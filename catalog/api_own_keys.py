@@ -92,7 +92,14 @@ def _own(request: HttpRequest, provider: str) -> ProviderKey:
 
 
 def _client_id(request: HttpRequest) -> int:
-    return _identity(request).require_client().client_id
+    caller = _identity(request).require_client()
+    if caller.is_test:
+        raise ApiError(
+            "forbidden_scope",
+            "This is a test key: test jobs run on the built-in sandbox and need no key of a provider.",
+            "Use a live key.",
+        )
+    return caller.client_id
 
 
 def _identity(request: HttpRequest) -> Identity:

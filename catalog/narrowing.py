@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 def seen_by(caller: Caller | None) -> Published:
     """The catalog with the prices and the models of one caller; None: all models at everybody's prices."""
-    return narrowed(published.for_client(caller.client_id if caller else None), caller)
+    return narrowed(published.for_client(caller.live_id if caller else None), caller)
 
 
 def narrowed(catalog: Published, caller: Caller | None) -> Published:
@@ -57,7 +57,7 @@ def _owner(catalog: Published, caller: Caller) -> int | None:
     """Whose own models are seen beside everybody's: 0 nobody's, None all. Clients without any share one view."""
     if not catalog.owners or caller.may("admin"):
         return None
-    return caller.client_id if caller.client_id in catalog.owners else 0
+    return caller.live_id if caller.live_id in catalog.owners else 0
 
 
 def _is_seen(entry: Entry, caller: Caller, owner: int | None) -> bool:

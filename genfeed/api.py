@@ -108,7 +108,7 @@ def _api_error(request: HttpRequest, error: ApiError) -> HttpResponse:
     if error.status == 429:
         metrics.observe_refusal(error)
         identity = getattr(request, "identity", None)
-        if identity is not None and identity.key is not None:
+        if identity is not None and identity.key is not None and not identity.key.is_test:
             count_throttled_client(identity.key.client_id, error.code)
     return error_response(error)
 

@@ -53,6 +53,13 @@ if SANDBOX_ACTIVE:
     FAL_REST_URL, FAL_CDN_URL = f"{SANDBOX_URL}/rest", f"{SANDBOX_URL}/cdn"
     FAL_WEB_URL = SANDBOX_URL if FAL_WEB_URL == "https://fal.ai" else FAL_WEB_URL
 
+# Where test jobs run (jobs.testmode): the sandbox that `manage.py up` starts for them, or one that runs elsewhere.
+TEST_SANDBOX_FILE = VAR_DIR / "test_sandbox_url"
+_test_sandbox = TEST_SANDBOX_FILE.read_text().strip() if TEST_SANDBOX_FILE.exists() else ""
+TEST_SANDBOX_URL = env.base_url("TEST_SANDBOX_URL", SANDBOX_URL if SANDBOX_ACTIVE else _test_sandbox)
+# Days that test jobs and their files are kept.
+TEST_DATA_DAYS = env.integer("TEST_DATA_DAYS", 7, minimum=1, maximum=3650)
+
 # Replicate tells nothing without a key: without one it is left alone, but for the sandbox's.
 REPLICATE_API_TOKEN = env.secret("REPLICATE_API_TOKEN")
 REPLICATE_ITSELF = "https://api.replicate.com/v1"

@@ -30,8 +30,19 @@ class CannotStartError(Exception):
     """Why nothing was started, in a sentence that says what to do."""
 
 
-def run(*, host: str, port: int, use_sandbox: bool, sandbox_port: int, say: Callable[[str], None]) -> None:
-    """Runs until SIGINT or SIGTERM. Raises CannotStartError or ChildFailedError."""
+def run(
+    *,
+    host: str,
+    port: int,
+    use_sandbox: bool,
+    sandbox_port: int,
+    say: Callable[[str], None],
+    for_tests: bool = False,
+) -> None:
+    """Runs until SIGINT or SIGTERM. Raises CannotStartError or ChildFailedError.
+
+    `use_sandbox`: it stands in for fal, and runs test jobs too. `for_tests`: else one is started for test jobs alone.
+    """
     _check_port(host, port, "--port")
     if use_sandbox:
         _check_port("127.0.0.1", sandbox_port, "--sandbox-port")
@@ -39,7 +50,15 @@ def run(*, host: str, port: int, use_sandbox: bool, sandbox_port: int, say: Call
     try:
         _prepare(say)
         _choose_provider(use_sandbox, sandbox_port, say)
-        _start_all(supervisor, host=host, port=port, sandbox_port=sandbox_port if use_sandbox else None, say=say)
+        test_port = _choose_test_sandbox(wanted=for_tests and not use_sandbox, port=sandbox_port)
+        _start_all(
+            supervisor,
+            host=host,
+            port=port,
+            sandbox_port=sandbox_port if use_sandbox else None,
+            test_port=test_port,
+            say=say,
+        )
         if not supervisor.stopping:
             _first_sync(_platform_url(sandbox_port if use_sandbox else None), say)
         if not supervisor.stopping:
@@ -90,8 +109,45 @@ def _choose_provider(use_sandbox: bool, sandbox_port: int, say: Callable[[str], 
     say("No FAL_KEY is set: the sandbox stands in for fal.ai. Nothing leaves this machine, nothing costs money.")
 
 
+def wants_test_sandbox() -> bool:
+    """Whether test jobs have no sandbox elsewhere."""
+    return settings.TEST_SANDBOX_URL in ("", _left_address())
+
+
+def _left_address() -> str:
+    """The test sandbox that an earlier start has left the address of."""
+    file: Path = settings.TEST_SANDBOX_FILE
+    return file.read_text().strip() if file.exists() else ""
+
+
+def _choose_test_sandbox(*, wanted: bool, port: int) -> int | None:
+    """Leaves the test sandbox's address for all commands of this installation, or removes it; its port.
+
+    Any port will do: where the usual one is taken, another is.
+    """
+    file: Path = settings.TEST_SANDBOX_FILE
+    if not wanted:
+        file.unlink(missing_ok=True)
+        return None
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        chosen: int = probe.getsockname()[1]
+    file.write_text(f"http://127.0.0.1:{chosen}")
+    return chosen
+
+
 def _start_all(
-    supervisor: Supervisor, *, host: str, port: int, sandbox_port: int | None, say: Callable[[str], None]
+    supervisor: Supervisor,
+    *,
+    host: str,
+    port: int,
+    sandbox_port: int | None,
+    test_port: int | None,
+    say: Callable[[str], None],
 ) -> None:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     if sys.stderr.isatty():
@@ -101,6 +157,10 @@ def _start_all(
         sandbox = Child("sandbox", [*manage, "sandbox", "--port", str(sandbox_port)])
         supervisor.start(sandbox)
         supervisor.wait_until(lambda: _answers(f"http://127.0.0.1:{sandbox_port}/v1/meta"), sandbox, seconds=30)
+    if test_port is not None:
+        # It needs no models of its own: each request brings its model along.
+        command = [*manage, "sandbox", "--port", str(test_port), "--catalog", os.devnull]
+        supervisor.start(Child("test sandbox", command))
     web = Child("web", web_command(host, port))
     supervisor.start(web)
     supervisor.start(Child("worker", [*manage, "qcluster"]))
@@ -182,4 +242,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-__all__ = ["CannotStartError", "ChildFailedError", "is_known", "run", "wants_sandbox", "web_command"]
+__all__ = [
+    "CannotStartError",
+    "ChildFailedError",
+    "is_known",
+    "run",
+    "wants_sandbox",
+    "wants_test_sandbox",
+    "web_command",
+]

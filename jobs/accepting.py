@@ -39,6 +39,8 @@ from jobs.stored_results import (
     observe_answered,
     result_digest,
 )
+from jobs.testmode.mode import NO_KEY, require_sandbox
+from jobs.testmode.triggers import check_triggers
 from jobs.transitions import tell_queued
 from pricing import sql
 from pricing.counting.requests import make_request
@@ -116,7 +118,7 @@ def accept_prepared(
     """Accepts what `prepare` has checked, as `accept` does."""
     if stored := find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None:
         return _answer_from(stored, prepared, caller, beside, now=now or timezone.now())
-    refuse_offline(prepared.facts.provider)
+    refuse_offline(prepared.facts.provider, caller)
     sent = {"outgoing": prepared.outgoing, "fallback": prepared.fallback}
     with inline.kept(sent, caller.client_id) as named, transaction.atomic(durable=True):
         prepared = replace(prepared, **named)
@@ -135,7 +137,7 @@ def _answer_from(
 ) -> Job:
     """A job that has ended already, with the output of another one."""
     prepared = replace(prepared, fallback=without_columns(prepared.fallback))
-    job = make_job(prepared, caller, account_of(caller.client_id), now=now)
+    job = make_job(prepared, caller, account_of(caller.live_id), now=now)
     with transaction.atomic(durable=True):
         finish_from(job, stored)
         if beside:
@@ -148,22 +150,21 @@ def _answer_from(
 
 def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     """Checks and quotes a request. Raises ApiError: unknown, off, unpriced, input, caps, dearer than allowed."""
-    if caller.is_test:
-        raise ApiError(
-            "forbidden_scope",
-            "This is a test key: it never spends money, and running a model does.",
-            "Use a live key to run jobs; a test key asks for models and estimates.",
-        )
     refuse_null_characters({"input": wanted.input, "metadata": wanted.metadata})
+    if caller.is_test:
+        require_sandbox()
+        check_triggers(wanted.metadata, wanted.input)
     catalog = narrowing.narrowed(published.current(), caller)
-    entry = find_model(wanted.model, is_admin=False, within=catalog, client_id=caller.client_id)
+    entry = find_model(
+        wanted.model, is_admin=False, within=catalog, client_id=caller.live_id, counts=not caller.is_test
+    )
     if not queue.is_runnable(entry.provider):
         raise ApiError(
             "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."
         )
     if not wanted.cache:
-        refuse_offline(entry.provider)
-    own_key = choose_key(entry.provider, caller.client_id, wanted.provider_key)
+        refuse_offline(entry.provider, caller)
+    own_key = NO_KEY if caller.is_test else choose_key(entry.provider, caller.client_id, wanted.provider_key)
     facts = facts_of(entry.pk)
     try:
         own = own_files.look_up(wanted.input, caller.client_id)
@@ -174,7 +175,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     request = make_request(facts.inputs, filled, media)
     if problems := over_caps(request, caller.caps) + _unsafe(own.input, caller):
         raise problems_error(problems, where="input")
-    quote = quote_checked(facts, filled, media=media, client_id=caller.client_id)
+    quote = quote_checked(facts, filled, media=media, client_id=caller.live_id)
     outgoing = outgoing_input(dict(own.references) | facts.fixed_input, facts.inputs)
     digest = None
     if wanted.cache:
@@ -194,12 +195,13 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     )
 
 
-def refuse_offline(provider: str) -> None:
+def refuse_offline(provider: str, caller: Caller) -> None:
     """Raises ApiError for what must be asked of a provider that can't be reached; stored results are given anyway.
 
-    In core mode nothing waits for a connection that is not there; in cloud mode short outages are waited out.
+    In core mode nothing waits for a connection that is not there; in cloud mode short outages are waited out. Test jobs
+    ask no provider.
     """
-    if settings.GENFEED_MODE != "core" or upstreams.is_online(provider):
+    if caller.is_test or settings.GENFEED_MODE != "core" or upstreams.is_online(provider):
         return
     raise ApiError(
         "offline",
@@ -221,14 +223,14 @@ def hold(job: Job, prepared: Prepared, caller: Caller) -> None:
 
 
 def reservation(job: Job, prepared: Prepared, caller: Caller) -> Reservation:
-    """What must be reserved for the job."""
-    facts = prepared.facts
-    return Reservation(caller.client_id, caller.key_id or None, job.pk, facts.pk, facts.category, prepared.hold)
+    """What must be reserved for the job: a place among the caller's jobs, and money for all but test jobs."""
+    facts, amount = prepared.facts, 0 if caller.is_test else prepared.hold
+    return Reservation(caller.client_id, caller.key_id or None, job.pk, facts.pk, facts.category, amount)
 
 
 def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
     """Writes job, event and outbox in the caller's transaction, which `hold` must follow."""
-    job = make_job(prepared, caller, account_of(caller.client_id), now=now)
+    job = make_job(prepared, caller, account_of(caller.live_id), now=now)
     sql.insert(job)
     if job.next_at > now:
         Handover.objects.create(job=job, next_at=now)

@@ -99,6 +99,9 @@ class AttemptShape(Schema):
 
 class JobShape(Schema):
     id: str
+    livemode: bool = Field(
+        description="false: a test key's job. It ran on the sandbox, and `charge` is what it would be."
+    )
     status: StatusName
     model: str = Field(description="Which runs it: with a fallback it may be another than requested_model.")
     provider: str
@@ -134,6 +137,7 @@ class JobEventShape(Schema):
     number: int = Field(description="Rises with every event of the job.")
     type: Literal["job_queued", "job_started", "job_progress", "job_succeeded", "job_failed", "job_canceled"]
     at: datetime
+    livemode: bool = Field(description="false: of a test key's doing.")
     data: dict[str, Any]
 
 
@@ -148,6 +152,7 @@ class ClientEventShape(Schema):
     number: int | None = None
     type: str = Field(description="`job_…` as in the job's own events; others as webhooks name them: `balance_low`.")
     at: datetime
+    livemode: bool = Field(description="false: of a test key's doing.")
     data: dict[str, Any]
 
 

@@ -10,17 +10,19 @@ from django.utils import timezone
 from jobs import idempotency
 from jobs.models import ProviderAnswer, ProviderGate
 from jobs.protocols import ceilings
+from jobs.testmode.clean_up import forget_tests
 
 _AT_ONCE = 1000
 
 
 def clean_up(*, now: datetime | None = None) -> dict[str, int]:
-    """Deletes what is past its time, of answers, gates of clients' own keys and ceilings of tokens; counts."""
+    """Deletes what is past its time, of answers, gates of clients' own keys, ceilings of tokens and tests; counts."""
     return {
         "idempotent_answers": idempotency.forget_old(),
         "provider_answers": forget_answers(now=now),
         "gates": forget_gates(now=now),
         "browser_token_limits": ceilings.forget_old(now=now),
+        "test_jobs": forget_tests(now=now),
     }
 
 

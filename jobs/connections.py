@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from catalog.providers import queue
 from catalog.providers.queue import QueueInterface
 from jobs.models import Job
-from jobs.own_keys import key_of
+from jobs.testmode.running import open_for, with_model
 
 # Connections of clients' own keys that are kept open although no call uses them.
 IDLE_AT_MOST = 32
@@ -39,11 +39,11 @@ class Connections:
         """The connection for a call about the job; `give_back` must follow. Raises KeyRefusedError."""
         name = (job.provider, job.account)
         if name not in self._open:
-            self._open[name] = _Open(queue.open_queue(job.provider, key_of(job)))
+            self._open[name] = _Open(open_for(job))
         self._open.move_to_end(name)
         self._open[name].users += 1
         self._close_idle()
-        return self._open[name].provider
+        return with_model(self._open[name].provider, job)
 
     def give_back(self, job: Job) -> None:
         """Says that a call is over."""

@@ -12,6 +12,7 @@ from typing import Any
 from jobs.models import Job, Status
 from jobs.redaction import prompt_marks
 from jobs.rendering import moment
+from jobs.testmode.mode import is_test
 from pricing.money import format_usd
 
 logger = logging.getLogger("genfeed.jobs.ended")
@@ -39,6 +40,7 @@ def record_of(job: Job) -> dict[str, Any]:
         "client": job.client_id,
         "model": f"{job.provider}:{job.endpoint_id}",
         "operation": "generate",
+        "livemode": not is_test(job),
         "provider_request": job.request_id,
         "status": job.status,
         "success": job.status == Status.SUCCEEDED,

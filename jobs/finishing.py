@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,12 +23,13 @@ from jobs.metrics import observe_ended
 from jobs.models import Job, Status
 from jobs.outputs import has_expected_media, warnings_of, with_whole_texts
 from jobs.quarantine import tell_quarantine
+from jobs.testmode.mode import is_test
 from jobs.transitions import move
 from pricing import sql
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import at_most, release, settle
 from pricing.money import format_decimal
-from pricing.settling.amounts import amounts_at_end
+from pricing.settling.amounts import Amounts, amounts_at_end
 from pricing.settling.frozen import read_frozen
 from pricing.usage.recording import Outcome, Usage, record_usage
 
@@ -65,7 +67,7 @@ def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
         return canceled(job, units=units, answer=result.answer, first=first)
     failure = failures.failure_of(result)
-    if failure is failures.OUR_ACCOUNT and job.account:
+    if failure is failures.OUR_ACCOUNT and job.key_source:
         failure = own_keys.failure_of(job, KeyRefusedError("refused with the result"))
     return fail(job, failure, units=units, answer=result.answer, first=first)
 
@@ -133,9 +135,9 @@ def _end(
     )
     # What the ledger will charge at most; it is told the whole, so that it books what is above as our loss.
     charge = at_most(amounts.charge, job.hold_amount)
-    # Runs of a calibration are to find out what is right: no bill of theirs is strange.
-    ours = calibrating.is_ours(job)
-    quarantine = "" if ours else amounts.quarantine[:300]
+    # Runs of a calibration are to find out what is right: no bill of theirs is strange. That of a test is no bill.
+    ours, test = calibrating.is_ours(job), is_test(job)
+    quarantine = "" if ours or test else amounts.quarantine[:300]
     now = timezone.now()
     assets = make_assets(job, files, now=now)
     with transaction.atomic(durable=True):
@@ -164,33 +166,15 @@ def _end(
             beside()
         for asset in assets:
             sql.insert(asset)
-        begun = job.submitted_at or job.sent_at
-        record_usage(
-            Usage(
-                job=job.pk,
-                client_id=job.client_id,
-                key_id=job.key_id,
-                model_id=job.model_id,
-                outcome=OUTCOMES[status],
-                cost=amounts.cost,
-                charge=charge,
-                cost_source=amounts.source,
-                unit=job.quote["unit"],
-                units=units,
-                quoted_cost=quoted_cost,
-                quoted_price=quoted_price,
-                terms=job.terms,
-                features=job.features,
-                error_code=failure.code if failure else "",
-                request_id=job.request_id,
-                seconds=(now - begun).total_seconds() if begun else None,
-            ),
-            now=now,
-        )
+        if not test:
+            _record(job, status, amounts, charge=charge, units=units, failure=failure, now=now)
         if ours:
             calibrating.observe_end(job)
         # Last: other jobs of the client wait for these rows until this transaction ends.
-        if succeeded or amounts.charge:
+        if test:
+            # What is shown as charged was never held: only the job's place is given back.
+            release(job.pk, reason="test")
+        elif succeeded or amounts.charge:
             settle(job.pk, charge=amounts.charge, cost=amounts.cost, tells_loss=not ours)
         else:
             release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
@@ -201,6 +185,42 @@ def _end(
     if quarantine:
         tell_quarantine(job)
     return True
+
+
+def _record(
+    job: Job,
+    status: Status,
+    amounts: Amounts,
+    *,
+    charge: int,
+    units: Decimal | None,
+    failure: Failure | None,
+    now: datetime,
+) -> None:
+    """Writes what reports and learned prices read of the job, in the caller's transaction."""
+    begun = job.submitted_at or job.sent_at
+    record_usage(
+        Usage(
+            job=job.pk,
+            client_id=job.client_id,
+            key_id=job.key_id,
+            model_id=job.model_id,
+            outcome=OUTCOMES[status],
+            cost=amounts.cost,
+            charge=charge,
+            cost_source=amounts.source,
+            unit=job.quote["unit"],
+            units=units,
+            quoted_cost=job.quote["cost"],
+            quoted_price=job.quote["price"],
+            terms=job.terms,
+            features=job.features,
+            error_code=failure.code if failure else "",
+            request_id=job.request_id,
+            seconds=(now - begun).total_seconds() if begun else None,
+        ),
+        now=now,
+    )
 
 
 def _delivered(job: Job, output: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from jobs.events.links import events_url
 from jobs.fallback.attempts import render_attempts
 from jobs.models import Job
 from jobs.outputs import warnings_of
+from jobs.testmode.mode import is_test
 from pricing.estimates.quotes import Quote
 from pricing.estimates.rendering import render_quote, usd
 
@@ -28,6 +29,7 @@ def render_job(
         assets = assets_of([job]).get(job.pk, [])
     body: dict[str, Any] = {
         "id": job.pk,
+        "livemode": not is_test(job),
         "status": job.status,
         "model": job.endpoint_id,
         "provider": job.provider,

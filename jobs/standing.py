@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from catalog.providers import queue
 from jobs.gate import FAILURES
 from jobs.ids import first_id
 from jobs.models import IN_FLIGHT, OPEN, Job, ProviderGate, Status
+from jobs.testmode.mode import GATE, TEST
 
 _CLIENTS = 50
 
@@ -31,21 +32,27 @@ class Gate:
     opens_in: int | None
 
 
+def _live() -> QuerySet[Job]:
+    """All jobs but test jobs, which no figure here counts."""
+    return Job.objects.exclude(account=TEST)
+
+
 def open_counts() -> dict[str, int]:
     """Open jobs by status, each status named."""
-    found = dict(Job.objects.filter(status__in=OPEN).order_by().values_list("status").annotate(n=Count("pk")))
+    found = dict(_live().filter(status__in=OPEN).order_by().values_list("status").annotate(n=Count("pk")))
     return {str(status): found.get(str(status), 0) for status in OPEN}
 
 
 def oldest_queued() -> datetime | None:
     """When the job that waits longest was accepted."""
-    return Job.objects.filter(status=Status.QUEUED).aggregate(at=Min("created_at"))["at"]
+    return _live().filter(status=Status.QUEUED).aggregate(at=Min("created_at"))["at"]
 
 
 def by_client() -> list[dict[str, Any]]:
     """The clients with the most open jobs: name, how many wait and are in flight, and since when the oldest waits."""
     rows = (
-        Job.objects.filter(status__in=OPEN)
+        _live()
+        .filter(status__in=OPEN)
         .order_by()
         .values("client_id", "client__name")
         .annotate(
@@ -61,7 +68,7 @@ def by_client() -> list[dict[str, Any]]:
 def gates(*, now: datetime | None = None) -> list[Gate]:
     """The gate of every provider that can be run, closed where nothing ever failed."""
     now = now or timezone.now()
-    rows = {row.name: row for row in ProviderGate.objects.all()}
+    rows = {row.name: row for row in ProviderGate.objects.exclude(name=GATE)}
     names = sorted({*rows, *queue.runnable()})
     return [_gate(name, rows.get(name), now) for name in names]
 
@@ -83,7 +90,7 @@ def places() -> int:
 def today(*, now: datetime | None = None) -> dict[str, int]:
     """Jobs accepted since midnight UTC: `all`, and those of them that have `failed`."""
     day = (now or timezone.now()).date()
-    since = Job.objects.filter(pk__gte=first_id("job", day))
+    since = _live().filter(pk__gte=first_id("job", day))
     return since.aggregate(all=Count("pk"), failed=Count("pk", filter=Q(status=Status.FAILED)))
 
 

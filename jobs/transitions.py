@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
 from jobs.models import ENDED, Job, JobEvent, Status
+from jobs.testmode.mode import is_test, mark_of
 from pricing import sql
 
 FOLLOWS: dict[str, frozenset[str]] = {
@@ -94,7 +95,7 @@ def _tell(job: Job, kind: str, data: dict[str, Any], *, number: int) -> None:
 
 
 def _event(job: Job, kind: str, data: dict[str, Any], number: int, now: datetime) -> JobEvent:
-    return JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data)
+    return JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data | mark_of(is_test=is_test(job)))
 
 
 def _news(job: Job, kind: str, number: int, now: datetime) -> OutboxEvent:
@@ -102,7 +103,7 @@ def _news(job: Job, kind: str, number: int, now: datetime) -> OutboxEvent:
         kind=kind.replace("_", ".", 1),
         subject=job.pk,
         client_id=job.client_id,
-        payload={"job": job.pk, "number": number},
+        payload={"job": job.pk, "number": number} | mark_of(is_test=is_test(job)),
         created_at=now,
         # Progress is for whoever watches; no webhook tells it.
         delivered_at=now if kind == "job_progress" else None,

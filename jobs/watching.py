@@ -120,7 +120,7 @@ def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
     if isinstance(error, KeyRefusedError):
         # Whatever was sent goes on there; we see it again with a key that is right.
         gate.block_for(gate_of(job), error)
-        if job.account:
+        if job.key_source:
             note_refusal(job, error)
         wait = timedelta(seconds=30)
     with transaction.atomic(durable=True):

@@ -23,7 +23,7 @@ class BalanceShape(Schema):
     funded: Usd = Field(description="Paid in so far: available + held + spent, always.")
     credit_line: Usd = Field(description="How far below 0 `available` may fall.")
     usable: Usd = Field(description="available + credit_line, at least 0: a job that needs more reserved is refused.")
-    enforced: bool = Field(description="False in core mode: no job is refused for want of balance; budgets count.")
+    enforced: bool = Field(description="False in core mode and for test keys: no job is refused for want of balance.")
     open_jobs: int = Field(description="Jobs that money is held for.")
     funding: Literal["prepaid", "postpaid"]
     billing: Literal["metered", "quoted"] = Field(

@@ -61,7 +61,7 @@ def get_price_history(request: HttpRequest, model_id: ModelId, page: Query[Histo
     identity: Identity = request.auth  # type: ignore[attr-defined]
     entry = find_model(model_id, identity, offered_only=not identity.is_admin)
     row = AIModel.objects.get(pk=entry.pk)
-    periods = periods_of(row, identity.key.client_id if identity.key else None)
+    periods = periods_of(row, identity.key.live_id if identity.key else None)
     before = _decode(page.cursor) if page.cursor is not None else None
     older = [period for period in periods if before is None or _microseconds(period.starts_at) < before]
     shown = older[: page.limit]

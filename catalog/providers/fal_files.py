@@ -6,7 +6,7 @@ an answer, so it is held to the public internet as every foreign address is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
 import httpx
@@ -27,17 +27,28 @@ _LONGEST_ANSWER = 256 * 1024
 _KEPT_HEADERS = ("content-type", "retry-after")
 
 
-def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
+def upload(
+    client: httpx.Client,
+    file: BinaryIO,
+    *,
+    name: str,
+    content_type: str,
+    size: int,
+    rest_url: str | None = None,
+    allow: Collection[str] | None = None,
+) -> str:
     """The address of a file at fal, which lives for FAL_OBJECT_SECONDS. `client` carries our key.
 
-    The file is read onwards from where it stands: it may be a stream.
+    The file is read onwards from where it stands: it may be a stream. `rest_url` and `allow` are the settings' where
+    they are None.
 
     Raises UnreachableError (may be tried again), RefusedError, KeyRefusedError.
     """
     in_parts = size > _IN_PARTS
+    rest_url = settings.FAL_REST_URL if rest_url is None else rest_url
     try:
         asked = client.post(
-            f"{settings.FAL_REST_URL}/storage/upload/initiate{'-multipart' if in_parts else ''}",
+            f"{rest_url}/storage/upload/initiate{'-multipart' if in_parts else ''}",
             params={"storage_type": _STORAGE},
             content=orjson.dumps({"content_type": content_type, "file_name": name}),
             headers={
@@ -55,7 +66,8 @@ def upload(client: httpx.Client, file: BinaryIO, *, name: str, content_type: str
         raise UnreachableError(f"fal's storage could not be reached: {type(error).__name__}") from error
     try:
         # No longer than the lease of whoever hands a file over.
-        with GuardedClient(seconds=settings.ASSET_DOWNLOAD_SECONDS, allow=settings.SSRF_ALLOW) as bare:
+        allowed = settings.SSRF_ALLOW if allow is None else allow
+        with GuardedClient(seconds=settings.ASSET_DOWNLOAD_SECONDS, allow=allowed) as bare:
             if in_parts:
                 _send_parts(bare, upload_url, file, size)
             else:

@@ -6,6 +6,7 @@ result decides; the billed units stand only in the header of the result; all but
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -56,9 +57,21 @@ class FalQueue:
 
     slug = "fal"
 
-    def __init__(self, *, queue_url: str, platform_url: str, key: str, retrying: Retrying) -> None:
+    def __init__(
+        self,
+        *,
+        queue_url: str,
+        platform_url: str,
+        rest_url: str,
+        key: str,
+        retrying: Retrying,
+        allow: Sequence[str] | None = None,
+    ) -> None:
+        """`allow`: hosts and ports that files may be sent to though they are not public; None: those of SSRF_ALLOW."""
         self._queue_url = queue_url
         self._platform_url = platform_url
+        self._rest_url = rest_url
+        self._allow = allow
         self._key = key
         self._retrying = retrying
         self._connections = Connections(
@@ -184,7 +197,15 @@ class FalQueue:
 
     def upload(self, file: BinaryIO, *, name: str, content_type: str, size: int) -> str:
         with self._connections.one() as client:
-            return upload(client, file, name=name, content_type=content_type, size=size)
+            return upload(
+                client,
+                file,
+                name=name,
+                content_type=content_type,
+                size=size,
+                rest_url=self._rest_url,
+                allow=self._allow,
+            )
 
     def erase(self, request_id: str) -> None:
         # fal lets only a key of scope ADMIN delete; the one that runs requests may be one.
@@ -252,6 +273,7 @@ def open_fal_queue(key: str | None) -> FalQueue:
     return FalQueue(
         queue_url=settings.FAL_QUEUE_URL,
         platform_url=settings.FAL_PLATFORM_URL,
+        rest_url=settings.FAL_REST_URL,
         key=settings.FAL_KEY if key is None else key,
         retrying=Retrying(Backoff(settings.FAL_MAX_RETRIES, settings.FAL_RETRY_DELAY)),
     )

@@ -28,7 +28,7 @@ def list_keys(request: HttpRequest, page: Query[shapes.KeyPage]) -> HttpResponse
     """Your keys, the newest first, those that ended too."""
     refuse_unknown_parameters(request, shapes.KeyPage)
     caller = _identity(request).require_client()
-    rows = ApiKey.objects.filter(client_id=caller.client_id).select_related("replaced_by").order_by("-pk")
+    rows = ApiKey.objects.filter(client_id=caller.live_id).select_related("replaced_by").order_by("-pk")
     if page.cursor is not None:
         rows = rows.filter(pk__lt=decode_cursor(page.cursor))
     found = list(rows[: page.limit + 1])

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from genfeed.clients.models import SCOPES, ApiKey, Client
 from genfeed.clients.restrictions import Restriction, check_list, restriction_of
+from genfeed.clients.sides import side_for_tests
 from genfeed.journal import alerts
 from genfeed.journal.audit import Actor, Change, record
 
@@ -46,7 +47,7 @@ class Caller:
     """Whom an API key speaks for, and what bounds it: limits of the key, else of its client, else of the settings.
 
     Limits that begin with `client_` are for all keys of the client together. `key_id` 0: no key, but work of
-    ours.
+    ours. `client_id` of a test key is its client's test side, and `test_of` the client itself.
     """
 
     key_id: int
@@ -68,6 +69,12 @@ class Caller:
     may_disable_safety_checker: bool = False
     may_use_stored: bool = True
     token: BrowserToken | None = None
+    test_of: int | None = None
+
+    @property
+    def live_id(self) -> int:
+        """The client itself: whose prices, terms and keys they are. `client_id` is whose jobs and files they are."""
+        return self.test_of or self.client_id
 
     def may(self, scope: str) -> bool:
         """Scope `admin` includes all others."""
@@ -124,6 +131,8 @@ def create_key(
 
     Raises UnknownScopeError, and BadListError for lists that make no sense.
     """
+    if client.is_test:
+        raise ValueError(f"{client} is the test side of {client.test_of}: make a test key of that.")
     text = f"gf_{'test_' if is_test else ''}{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
         client=client,
@@ -198,12 +207,13 @@ def _look_up(digest: str) -> Caller | None:
 def caller_of(key: ApiKey) -> Caller:
     """Whom a key speaks for, whether it may still be used or not."""
     client = key.client
+    side = side_for_tests(client) if key.is_test else client
     client_jobs = _first(client.jobs_per_minute, settings.JOBS_PER_MINUTE)
     client_reads = _first(client.reads_per_minute, settings.READS_PER_MINUTE)
     return Caller(
         key_id=key.pk,
         key_name=key.name,
-        client_id=key.client_id,
+        client_id=side.pk,
         client_name=client.name,
         scopes=frozenset(key.scopes),
         is_test=key.is_test,
@@ -221,6 +231,7 @@ def caller_of(key: ApiKey) -> Caller:
         caps=client.caps,
         may_disable_safety_checker=client.may_disable_safety_checker,
         may_use_stored=client.enable_caching,
+        test_of=client.pk if key.is_test else None,
     )
 
 

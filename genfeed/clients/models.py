@@ -1,5 +1,6 @@
 """Customers of the API and their keys."""
 
+from typing import Any
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
@@ -26,6 +27,20 @@ def check_timezone(name: str) -> None:
     """Refuses what is no IANA time zone, e.g. Europe/Berlin."""
     if name not in available_timezones():
         raise ValidationError(f"{name} is no time zone; use an IANA name such as UTC or Europe/Berlin.")
+
+
+# What a client's test side has of the client itself.
+OF_BOTH_SIDES = (
+    "is_active", "timezone", "allowed_models", "denied_models", "caps", "may_disable_safety_checker", "enable_caching",
+    "withholds_nsfw", "jobs_per_minute", "reads_per_minute", "max_in_flight", "max_queued", "max_open_in_batches",
+)  # fmt: skip
+
+
+class CustomerManager(models.Manager):
+    """Clients themselves, without their test sides: for lists and choices of people."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().filter(test_of=None)
 
 
 class Client(models.Model):
@@ -66,12 +81,31 @@ class Client(models.Model):
         null=True, blank=True, help_text="Jobs of batches that may wait or run at once."
     )
 
+    # A client's test side (genfeed.clients.sides): what its test keys do is kept as another client's, and never mixes.
+    test_of = models.OneToOneField(
+        "self", null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="test_side"
+    )
+
+    objects = models.Manager()
+    customers = CustomerManager()
+
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(Lower("name"), name="client_name_is_unique")]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        if not self.is_test:
+            # The same terms and limits hold for both sides.
+            Client.objects.filter(test_of=self).update(**{name: getattr(self, name) for name in OF_BOTH_SIDES})
+
+    @property
+    def is_test(self) -> bool:
+        """Whether this is the test side of a client."""
+        return self.test_of_id is not None
 
 
 class ApiKey(models.Model):

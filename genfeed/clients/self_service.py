@@ -22,7 +22,7 @@ _LONGEST_LIFE = timedelta(days=36_525)
 
 def find_own_key(caller: Caller, address: str) -> ApiKey:
     """The key of the caller's client with this id or prefix. Raises ApiError; another client's is not there."""
-    own = ApiKey.objects.filter(client_id=caller.client_id).select_related("replaced_by")
+    own = ApiKey.objects.filter(client_id=caller.live_id).select_related("replaced_by")
     digest = address.removeprefix("key_")
     if digest != address:
         found = list(own.filter(digest__startswith=digest)[:2]) if len(digest) == 16 and digest.isalnum() else []
@@ -109,7 +109,7 @@ def _lock_client_of(caller: Caller) -> ApiKey:
 
     The caller is remembered for two seconds: a key that was revoked meanwhile must leave no other behind.
     """
-    client = Client.objects.select_for_update().get(pk=caller.client_id)
+    client = Client.objects.select_for_update().get(pk=caller.live_id)
     maker = ApiKey.objects.get(pk=caller.key_id)
     if maker.state != "active" or not client.is_active:
         raise ApiError("unauthorized", "The API key is unknown, expired or revoked.", "Check the key.")
@@ -168,6 +168,6 @@ def _more(field: str, words: str, hint: str) -> ApiError:
 
 def _refuse_too_many(caller: Caller, hint: str = "Revoke one that is not needed.") -> None:
     lives = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    active = ApiKey.objects.filter(lives, client_id=caller.client_id, revoked_at=None).count()
+    active = ApiKey.objects.filter(lives, client_id=caller.live_id, revoked_at=None).count()
     if active >= settings.MAX_KEYS:
         raise ApiError("conflict", f"You have {active} active keys, and {settings.MAX_KEYS} is the most.", hint)

@@ -17,7 +17,7 @@ ERROR_TYPES = {
     501: "not_implemented",
 }
 # The other hosts answer errors as `{"detail": …}`.
-MODEL_HOSTS = ("/queue/", "/run/", "/rest/", "/cdn/")
+MODEL_HOSTS = ("/queue/", "/given/", "/run/", "/rest/", "/cdn/")
 
 
 class PlatformError(Exception):

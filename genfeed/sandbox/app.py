@@ -12,7 +12,7 @@ from genfeed.sandbox.answers import MODEL_HOSTS, PlatformError, error_answer
 from genfeed.sandbox.files import storage
 from genfeed.sandbox.middleware import Hardships
 from genfeed.sandbox.money import routes as money
-from genfeed.sandbox.queue import analytics, direct, history
+from genfeed.sandbox.queue import analytics, direct, given, history
 from genfeed.sandbox.queue import routes as queue
 from genfeed.sandbox.queue.errors import DetailError, detail_answer
 from genfeed.sandbox.replicate import routes as replicate
@@ -20,7 +20,7 @@ from genfeed.sandbox.state import Sandbox
 
 MESSAGES = {404: "Resource not found", 405: "Method not allowed"}
 # The queue is called most, so it comes first.
-ROOMS = (queue, direct, platform, storage, money, history, analytics, replicate, gallery, thumbnails, control)
+ROOMS = (queue, given, direct, platform, storage, money, history, analytics, replicate, gallery, thumbnails, control)
 MODEL_MESSAGES = {404: "Not Found", 405: "Method Not Allowed"}
 
 

@@ -34,11 +34,13 @@ class Effects(TypedDict, total=False):
     """What happens to one request. Times are seconds."""
 
     seconds: float
+    waits: float
     stuck: str
     requeue: int
     error: ErrorEnding
     nsfw: bool
     images: int
+    files: int
     no_media: bool
     units_times: float
     no_units_header: bool
@@ -94,11 +96,13 @@ def _correction(name: str, value: Any) -> Correction:
 
 EFFECTS: dict[str, Callable[[str, Any], Any]] = {
     "seconds": reading.number,
+    "waits": reading.number,
     "stuck": reading.one_of("IN_QUEUE", "IN_PROGRESS"),
     "requeue": reading.integer,
     "error": _error,
     "nsfw": reading.flag,
     "images": reading.integer,
+    "files": reading.integer,
     "no_media": reading.flag,
     "units_times": reading.number,
     "no_units_header": reading.flag,

@@ -55,7 +55,8 @@ class BatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description="status")
     def standing(self, batch: Batch) -> SafeString:
-        return badge(batch.status, LOOKS.get(batch.status, ""))
+        shown = badge(batch.status, LOOKS.get(batch.status, ""))
+        return format_html("{} {}", shown, badge("test", "warn")) if batch.client.is_test else shown
 
     @admin.display(description="batch")
     def linked(self, batch: Batch) -> SafeString:

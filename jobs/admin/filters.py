@@ -16,6 +16,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.long_lists import newest
 from jobs.ids import first_id, first_id_at
 from jobs.models import IN_FLIGHT, OPEN, Status
+from jobs.testmode.mode import TEST
 
 MOST_COUNTED = 10_000
 _MOST_NAMED = 500
@@ -118,6 +119,19 @@ class StatusFilter(admin.SimpleListFilter):
             return queryset
         several = {"open": OPEN, "in_flight": IN_FLIGHT}
         return queryset.filter(status__in=several.get(self.value() or "", [self.value()]))
+
+
+class ModeFilter(admin.SimpleListFilter):
+    title = "mode"
+    parameter_name = "mode"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "live"), ("test", "test")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() == "live":
+            return queryset.exclude(account=TEST)
+        return queryset.filter(account=TEST) if self.value() == "test" else queryset
 
 
 class QuarantineFilter(admin.SimpleListFilter):

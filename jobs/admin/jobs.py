@@ -24,6 +24,7 @@ from jobs.admin.filters import (
     ClientFilter,
     DayFilter,
     JobsOfBatchFilter,
+    ModeFilter,
     ModelFilter,
     QuarantineFilter,
     StatusFilter,
@@ -34,6 +35,7 @@ from jobs.canceling import cancel
 from jobs.models import Job, Status
 from jobs.quarantine import DecisionError, decide
 from jobs.retrying import retry
+from jobs.testmode.mode import is_test
 from pricing.ledger.accounts import MoneyRefusedError
 from pricing.ledger.afterwards import charged_for, refund
 from pricing.money import format_usd
@@ -50,7 +52,7 @@ _MOST_FOUND = 50
 class JobAdmin(ReadOnlyAdmin):
     list_display = ["standing", "linked", "of_client", "created", "shown_charge", "shown_cost"]
     list_display_links = None
-    list_filter = [StatusFilter, QuarantineFilter, ClientFilter, ModelFilter, DayFilter, JobsOfBatchFilter]
+    list_filter = [StatusFilter, ModeFilter, QuarantineFilter, ClientFilter, ModelFilter, DayFilter, JobsOfBatchFilter]
     list_select_related = ["client"]
     list_per_page = 50
     paginator = BoundedPaginator
@@ -69,6 +71,8 @@ class JobAdmin(ReadOnlyAdmin):
     @admin.display(description="status")
     def standing(self, job: Job) -> SafeString:
         shown = badge(job.status, LOOKS.get(Status(job.status), ""))
+        if is_test(job):
+            shown = format_html("{} {}", shown, badge("test", "warn", "A test key's job: it cost and charged nothing."))
         return format_html("{} {}", shown, badge("bill waits", "bad", job.quarantine)) if job.quarantine else shown
 
     @admin.display(description="job")

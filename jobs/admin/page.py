@@ -16,6 +16,7 @@ from jobs.models import Job, ProviderAnswer, Status
 from jobs.quarantine import bill_of, billed_charge
 from jobs.redaction import redacted
 from jobs.secret_inputs import with_hidden
+from jobs.testmode.mode import is_test
 from jobs.trained import is_training
 from jobs.webhooks.models import WebhookDelivery
 from pricing.estimates.quotes import Quote
@@ -36,6 +37,7 @@ def page_of(job: Job, *, shows_input: bool) -> dict[str, Any]:
     return {
         "look": LOOKS.get(Status(job.status), ""),
         "duration": duration(job),
+        "is_test": is_test(job),
         "shows_input": shows_input,
         "input": _text(with_hidden(job.input)) if shows_input else "",
         "output": _text(job.output) if shows_input and job.output is not None else "",

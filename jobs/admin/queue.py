@@ -17,6 +17,7 @@ from genfeed.journal.pages import posted_text
 from jobs import standing
 from jobs.gate import reopen
 from jobs.models import IN_FLIGHT, Job, Status
+from jobs.testmode.mode import TEST
 
 _WAITING = 20
 
@@ -48,7 +49,9 @@ def reopen_gate(request: HttpRequest) -> HttpResponse:
 
 def _figures(request: HttpRequest) -> dict[str, Any]:
     counts = standing.open_counts()
-    waiting = Job.objects.filter(status=Status.QUEUED).order_by("created_at").select_related("client")
+    waiting = (
+        Job.objects.exclude(account=TEST).filter(status=Status.QUEUED).order_by("created_at").select_related("client")
+    )
     return {
         "now": timezone.now(),
         "queued": counts[Status.QUEUED],

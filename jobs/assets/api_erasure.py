@@ -1,6 +1,7 @@
 """Erasing a client over HTTP, for the operator's own systems."""
 
 import orjson
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import Field
@@ -43,12 +44,13 @@ def erase(request: HttpRequest, body: ErasureBody) -> HttpResponse:
 
     It can't be undone, and is refused while the client has open jobs.
     """
-    client = Client.objects.filter(name__iexact=body.client.replace("\x00", "")).first()
+    client = Client.customers.filter(name__iexact=body.client.replace("\x00", "")).first()
     if client is None:
         raise ApiError("not_found", f"There is no client {body.client[:60]!r}.", "Give its name as the admin shows it.")
+    both = Q(client=client) | Q(client__test_of=client)
     told = {
-        "jobs": Job.objects.filter(client=client).count(),
-        "files": Asset.objects.filter(client=client).exclude(state=Asset.State.EXPIRED).count(),
+        "jobs": Job.objects.filter(both).count(),
+        "files": Asset.objects.filter(both).exclude(state=Asset.State.EXPIRED).count(),
         "left": 0,
         "at_provider": 0,
     }

@@ -12,6 +12,7 @@ StateName = Literal["partial", "pending", "stored", "failed", "refused", "expire
 
 class AssetShape(Schema):
     id: str
+    livemode: bool = Field(description="false: brought or made by a test key.")
     kind: KindName
     name: str
     content_type: str | None = Field(description="By its bytes; null until it is stored.")

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.providers import queue
 from catalog.providers.queue import KeyRefusedError, QueueError, RefusedError, UnreachableError
 from jobs import failures
 from jobs.assets.models import Asset, Handover
@@ -22,8 +21,9 @@ from jobs.fallback.attempts import away
 from jobs.fallback.switching import switch
 from jobs.finishing import fail
 from jobs.models import Job, Status
-from jobs.own_keys import failure_of, key_of, note_refusal
+from jobs.own_keys import failure_of, note_refusal
 from jobs.secret_inputs import digest_without, names_of
+from jobs.testmode.running import open_for
 from jobs.transitions import touch
 from pricing import sql
 
@@ -63,7 +63,7 @@ def ask(one: Handover) -> dict[str, str] | QueueError:
     """Sends the files to the provider's storage; their addresses there, by `asset:…`. Touches no rows."""
     addresses: dict[str, str] = {}
     try:
-        provider = queue.open_queue(one.job.provider, key_of(one.job))
+        provider = open_for(one.job)
     except QueueError as error:
         return error
     try:
@@ -91,7 +91,7 @@ def apply(one: Handover, outcome: dict[str, str] | QueueError) -> None:
         return
     if isinstance(outcome, KeyRefusedError | UnreachableError) and switch(job, away(job.provider)):
         return
-    if isinstance(outcome, KeyRefusedError) and job.account and job.status == Status.QUEUED:
+    if isinstance(outcome, KeyRefusedError) and job.key_source and job.status == Status.QUEUED:
         # Waiting helps nobody: the key is the client's own.
         note_refusal(job, outcome)
         if fail(job, failure_of(job, outcome), answer=outcome.answer):

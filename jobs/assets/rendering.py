@@ -31,6 +31,7 @@ def render_asset(asset: Asset, *, base_url: str | None = None) -> dict[str, Any]
     """A file as JSON values; `url` is signed, and null where there is nothing to hand out."""
     return {
         "id": asset.pk,
+        "livemode": not asset.client.is_test,
         "kind": asset.kind,
         "name": asset.name,
         "content_type": asset.content_type or None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog.own_models import erase_models_of
@@ -97,8 +98,16 @@ def erase_client(client: Client, *, actor: Actor) -> dict[str, int]:
     Its keys are revoked. What was charged stays on record: amounts, models and times. Raises OpenJobsError while jobs
     are open. Can be run again where a job came in between, or a file could not be deleted. Returns what was erased, by
     name; `left` are files that could not be deleted, `at_provider` requests that the provider is asked to delete in the
-    background.
+    background. Its test side goes with it.
     """
+    counts = _erase(client, actor=actor)
+    for side in Client.objects.filter(test_of=client):
+        for name, count in _erase(side, actor=actor).items():
+            counts[name] += count
+    return counts
+
+
+def _erase(client: Client, *, actor: Actor) -> dict[str, int]:
     _switch_off(client, actor=actor)
     for key in ApiKey.objects.filter(client=client, revoked_at=None):
         revoke_key(key, actor=actor)
@@ -152,5 +161,5 @@ def _switch_off(client: Client, *, actor: Actor) -> None:
 def _refuse_open(client: Client) -> None:
     """Raises OpenJobsError; in the caller's transaction, until whose end no job of the client is accepted."""
     lock_account(client.pk)
-    if Job.objects.filter(client=client, status__in=OPEN).exists():
+    if Job.objects.filter(Q(client=client) | Q(client__test_of=client), status__in=OPEN).exists():
         raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")

@@ -116,7 +116,7 @@ def _prepared(wanted: WantedBatch, caller: Caller, done: Mapping[int | None, int
             prepared = prepare(item, caller)
             stored = find_stored(prepared.cache_digest, caller) if prepared.may_reuse else None
             if not stored:
-                refuse_offline(prepared.facts.provider)
+                refuse_offline(prepared.facts.provider, caller)
         except ApiError as error:
             refused.append(Refused(index, error))
             continue
@@ -221,7 +221,7 @@ def _renewed(batch: Batch) -> bool:
 def _take(batch: Batch, ready: Sequence[Ready], caller: Caller) -> tuple[list[Job], list[Refused]]:
     """Writes jobs, holds and events of what can be paid; in the caller's transaction."""
     now = timezone.now()
-    account = account_of(caller.client_id)
+    account = account_of(caller.live_id)
     answered, refused = _take_stored(batch, [one for one in ready if one.stored], caller, account, now)
     ready = [one for one in ready if not one.stored]
     if not ready:

@@ -74,7 +74,8 @@ def create_batch(request: HttpRequest, body: shapes.BatchBody) -> HttpResponse:
 def list_batches(request: HttpRequest, filters: Query[shapes.BatchFilters]) -> HttpResponse:
     """Your batches without their items, newest first."""
     refuse_unknown_parameters(request, shapes.BatchFilters)
-    batches = Batch.objects.filter(client_id=_identity(request).require_client().client_id).order_by("-id")
+    batches = Batch.objects.filter(client_id=_identity(request).require_client().client_id)
+    batches = batches.select_related("client").order_by("-id")
     if filters.status:
         batches = batches.filter(STATUSES[filters.status])
     if filters.cursor:
@@ -124,10 +125,14 @@ def _with_items(request: HttpRequest, batch: Batch, *, first: int = 0, limit: in
 def _find(request: HttpRequest, batch_id: str) -> Batch:
     """The caller's own batch; another client's is as unknown as one that does not exist."""
     client_id = _identity(request).require_client().client_id
-    batch = Batch.objects.filter(pk=batch_id.replace("\x00", "")[:40], client_id=client_id).first()
+    batch = Batch.objects.select_related("client").filter(pk=_text(batch_id), client_id=client_id).first()
     if batch is None:
         raise ApiError("not_found", f"There is no batch {batch_id[:60]!r}.", "List your batches at /api/v1/batches.")
     return batch
+
+
+def _text(batch_id: str) -> str:
+    return batch_id.replace("\x00", "")[:40]
 
 
 def _identity(request: HttpRequest) -> Identity:

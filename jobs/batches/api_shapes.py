@@ -103,6 +103,7 @@ class BatchCountsShape(Schema):
 
 class BatchSummaryShape(Schema):
     id: str
+    livemode: bool = Field(description="false: a test key's batch.")
     status: BatchStatus
     mode: Literal["best_effort", "all_or_nothing"]
     created_at: datetime

@@ -8,6 +8,7 @@ from django.utils import timezone
 from genfeed.journal.models import OutboxEvent
 from jobs.batches.models import Batch
 from jobs.models import OPEN, Job
+from jobs.testmode.mode import mark_of
 
 
 def end_if_last(batch_id: str) -> bool:
@@ -21,7 +22,7 @@ def end_if_last(batch_id: str) -> bool:
     ending = Batch.objects.filter(~Exists(is_open), pk=batch_id, closed_at__isnull=False, finished_at=None)
     if not ending.update(finished_at=now):
         return False
-    batch = Batch.objects.get(pk=batch_id)
+    batch = Batch.objects.select_related("client").get(pk=batch_id)
     tell(batch, batch.status)
     return True
 
@@ -32,6 +33,6 @@ def tell(batch: Batch, what: str) -> None:
         kind=f"batch.{what}",
         subject=batch.pk,
         client_id=batch.client_id,
-        payload={"batch": batch.pk},
+        payload={"batch": batch.pk} | mark_of(is_test=batch.client.is_test),
         created_at=timezone.now(),
     )

@@ -42,6 +42,7 @@ def _rendered(batch: Batch, counts: dict[str, int], charge: int) -> dict[str, An
     ended = sum(counts.get(status, 0) for status in (*ENDED, REFUSED))
     return {
         "id": batch.pk,
+        "livemode": not batch.client.is_test,
         "status": batch.status,
         "mode": batch.mode,
         "created_at": moment(batch.created_at),

@@ -12,6 +12,7 @@ from genfeed.journal.positions import Position
 from jobs.assets.models import Asset
 from jobs.models import JobEvent
 from jobs.rendering import moment
+from jobs.testmode.mode import livemode_in, without_mark
 
 CONTENT_TYPE = "text/event-stream"
 # How long a client waits before it comes back, in milliseconds.
@@ -24,11 +25,12 @@ LAST = frozenset({"job_succeeded", "job_failed", "job_canceled"})
 
 def render_event(event: JobEvent, assets: Iterable[Asset] = ()) -> dict[str, Any]:
     """One event of a job as JSON values; `assets`: its files as they are now, which know more than at its end."""
-    data = event.data
+    data = without_mark(event.data)
     if named := data.get("assets"):
         stored = {asset.pk: asset for asset in assets if asset.state == Asset.State.STORED}
         data = {**data, "assets": [_facts(one, stored.get(one["id"])) for one in named]}
-    return {"number": event.number, "type": event.kind, "at": moment(event.at), "data": data}
+    livemode = livemode_in(event.data)
+    return {"number": event.number, "type": event.kind, "at": moment(event.at), "livemode": livemode, "data": data}
 
 
 def _facts(named: dict[str, Any], asset: Asset | None) -> dict[str, Any]:
@@ -41,10 +43,11 @@ def _facts(named: dict[str, Any], asset: Asset | None) -> dict[str, Any]:
 def render_client_event(row: OutboxEvent, of_job: dict[str, Any] | None) -> dict[str, Any]:
     """One event of a client as JSON values: that of a job with its job, others with what webhooks tell of them."""
     position = {"id": str(Position(row.txid, row.pk))}
+    told = {"type": type_of(row), "at": moment(row.created_at), "livemode": livemode_in(row.payload)}
     if row.kind.startswith("job."):
-        empty = {"number": row.payload["number"], "type": type_of(row), "at": moment(row.created_at), "data": {}}
+        empty = {"number": row.payload["number"], **told, "data": {}}
         return position | {"job": row.payload["job"]} | (of_job or empty)
-    return position | {"type": type_of(row), "at": moment(row.created_at), "data": row.payload}
+    return position | told | {"data": without_mark(row.payload)}
 
 
 def type_of(row: OutboxEvent) -> str:

@@ -146,11 +146,13 @@ def _is_away(found: Prepared, caller: Caller) -> bool:
         return False
     provider = found.facts.provider
     name = gate_name(provider, found.own_key.fingerprint if found.own_key else "")
-    return gate.is_shut(name) or (settings.GENFEED_MODE == "core" and not upstreams.is_online(provider))
+    if gate.is_shut(name):
+        return True
+    return settings.GENFEED_MODE == "core" and not caller.is_test and not upstreams.is_online(provider)
 
 
 def _plan(candidates: Sequence[_Candidate], chosen: int, caller: Caller) -> Plan:
-    account = account_of(caller.client_id)
+    account = account_of(caller.live_id)
     attempts = []
     for place, one in enumerate(candidates):
         if one.prepared is None:

@@ -22,6 +22,7 @@ from genfeed.journal.models import OutboxEvent
 from genfeed.journal.times import rfc3339
 from genfeed.net.signing import new_secret
 from jobs.ids import new_id
+from jobs.testmode.mode import mark_of
 from jobs.webhook_urls import check_webhook_url
 from jobs.webhooks.fan_out import KEEPS_TRYING, Address, delivery_of
 from jobs.webhooks.kinds import TEST, UnknownEventError, check_events
@@ -116,7 +117,7 @@ def send_test(endpoint: WebhookEndpoint) -> WebhookDelivery:
     data = {"endpoint": endpoint.pk, "message": "This is a test: your endpoint can be reached."}
     message = WebhookMessage(
         id=new_id("msg"), client_id=endpoint.client_id, kind=TEST, subject=endpoint.pk,
-        body=message_body(TEST, now, data), created_at=now,
+        body=message_body(TEST, now, data, livemode=not endpoint.client.is_test), created_at=now,
     )  # fmt: skip
     delivery = delivery_of(message, Address(endpoint.client_id, endpoint.url, endpoint), now)
     with transaction.atomic():
@@ -180,7 +181,8 @@ def _disable(row: WebhookEndpoint, since: Any) -> None:
             kind="webhook.disabled",
             subject=row.pk,
             client_id=row.client_id,
-            payload={"id": row.pk, "url": row.url, "failing_since": rfc3339(since), "error": row.error},
+            payload={"id": row.pk, "url": row.url, "failing_since": rfc3339(since), "error": row.error}
+            | mark_of(is_test=row.client.is_test),
         )
         raise_alert(
             ALERT,

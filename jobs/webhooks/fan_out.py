@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,8 @@ from jobs.batches.rendering import render_batch
 from jobs.ids import new_id
 from jobs.models import Batch, Job
 from jobs.protocols.fal import webhooks as fal
+from jobs.testmode.mode import livemode_in, without_mark
+from jobs.testmode.triggers import triggers_of
 from jobs.webhooks.kinds import OF_A_BATCH, OF_A_JOB, is_chosen
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from jobs.webhooks.ordering import line_up
@@ -82,7 +84,8 @@ class _Maker:
         self.deliveries: list[WebhookDelivery] = []
         self._endpoints: dict[int, list[WebhookEndpoint]] = defaultdict(list)
         events = list(events)
-        endpoints = WebhookEndpoint.objects.filter(is_active=True, client__is_active=True).select_related("client")
+        endpoints = WebhookEndpoint.objects.filter(is_active=True, client__is_active=True)
+        endpoints = endpoints.select_related("client__test_of")
         if all(event.client_id is not None for event in events):
             endpoints = endpoints.filter(client_id__in={event.client_id for event in events})
         for endpoint in endpoints:
@@ -98,6 +101,8 @@ class _Maker:
         self._book: RuleBook | None = None
 
     def make(self, event: OutboxEvent) -> None:
+        if self._is_lost(event):
+            return
         for client_id, addresses in self._addresses(event).items():
             for kind, data in self._told(event, client_id, addresses[0]):
                 chosen = [one for one in addresses if one.endpoint is None or is_chosen(kind, one.endpoint.events)]
@@ -105,6 +110,13 @@ class _Maker:
                     self._add(event, client_id, kind, data, chosen)
         if event.subject in self._protocols and event.kind in fal.KINDS:
             self._add_fal(event)
+
+    def _is_lost(self, event: OutboxEvent) -> bool:
+        """Whether the event is of a test job that is to lose its webhooks."""
+        if not event.kind.startswith("job.") or livemode_in(event.payload):
+            return False
+        job = self._job(event.payload["job"])
+        return triggers_of(job.metadata, job.input).loses_webhooks
 
     def _addresses(self, event: OutboxEvent) -> dict[int, list[Address]]:
         """Every address that may want this event, by client."""
@@ -126,17 +138,18 @@ class _Maker:
             job = self._job(event.payload["job"])
             yield event.kind, job_data(job, event.kind, event.payload["number"])
         elif event.kind.startswith("batch."):
-            yield event.kind, render_batch(Batch.objects.get(pk=event.payload["batch"]))
+            yield event.kind, render_batch(Batch.objects.select_related("client").get(pk=event.payload["batch"]))
         elif event.kind.startswith("model."):
             yield from self._model(event, one)
         else:
-            yield event.kind, event.payload
+            yield event.kind, without_mark(event.payload)
 
     def _model(self, event: OutboxEvent, one: Address) -> Iterator[tuple[str, dict[str, Any]]]:
         """Models that the client may use and that are offered; prices are its own."""
         said = {name: value for name, value in event.payload.items() if name not in _NOT_FOR_CLIENTS}
         assert one.endpoint is not None  # noqa: S101 - events of models go to endpoints alone
-        client = one.endpoint.client
+        # Test sides have no terms of their own.
+        client = one.endpoint.client.test_of or one.endpoint.client
         may = restriction_of([client.allowed_models], [client.denied_models])
         if may is not None and not may.permits(said["provider"], said["id"]):
             return
@@ -167,14 +180,16 @@ class _Maker:
         return self._jobs[job_id]
 
     def _add(
-        self, event: OutboxEvent, client_id: int, kind: str, data: dict[str, Any], addresses: Iterable[Address]
+        self, event: OutboxEvent, client_id: int, kind: str, data: dict[str, Any], addresses: Sequence[Address]
     ) -> None:
+        endpoint = addresses[0].endpoint
+        livemode = livemode_in(event.payload) and not (endpoint and endpoint.client.is_test)
         message = WebhookMessage(
             id=new_id("msg"),
             client_id=client_id,
             kind=kind,
             subject=event.subject,
-            body=message_body(kind, event.created_at, data),
+            body=message_body(kind, event.created_at, data, livemode=livemode),
             created_at=self._now,
         )
         self.messages.append(message)

@@ -19,13 +19,13 @@ _STATUS = {"job.queued": "queued", "job.started": "running"}
 _AT_THE_END = ("finished_at", "charge", "cost", "cost_source", "output", "error")
 
 
-def message_body(kind: str, at: datetime, data: dict[str, Any]) -> str:
+def message_body(kind: str, at: datetime, data: dict[str, Any], *, livemode: bool = True) -> str:
     """The JSON text of a message."""
-    body = orjson.dumps({"type": kind, "timestamp": rfc3339(at), "data": data})
+    body = orjson.dumps({"type": kind, "timestamp": rfc3339(at), "livemode": livemode, "data": data})
     if len(body) > LONGEST_BODY and "output" in data:
-        return message_body(kind, at, {**data, "output": None, "output_omitted": True} if data["output"] else {
-            "id": data["id"], "status": data["status"],
-        })  # fmt: skip
+        short = {"id": data["id"], "status": data["status"]}
+        less = {**data, "output": None, "output_omitted": True} if data["output"] else short
+        return message_body(kind, at, less, livemode=livemode)
     return body.decode()
 
 

@@ -55,6 +55,10 @@ class AccountAdmin(ReadOnlyAdmin):
     search_help_text = "Words in the client's name."
     ordering = ["client__name"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        # Nothing is ever paid into those of test sides, or out of them.
+        return super().get_queryset(request).filter(client__test_of=None)
+
     @admin.display(description="available, USD", ordering="available")
     def shown_available(self, account: Account) -> str:
         return format_usd(account.available)

@@ -46,7 +46,7 @@ class LimitForm(forms.Form):
 class BudgetForm(LimitForm):
     """A new budget."""
 
-    client = forms.ModelChoiceField(Client.objects.all())
+    client = forms.ModelChoiceField(Client.customers.all())
     period = forms.ChoiceField(choices=Budget.Period.choices)
     key = forms.CharField(required=False, max_length=100, help_text="A key's prefix or key_…; empty: all keys.")
     model = forms.CharField(required=False, max_length=300, help_text="A model's id, or provider:id; empty: all.")

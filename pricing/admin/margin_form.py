@@ -22,7 +22,7 @@ class MarginForm(forms.Form):
     """What a person types; `draft` turns it into what `margin_rules` takes."""
 
     scope = forms.ChoiceField(choices=MarginRule.Scope.choices, initial="global", label="Applies to")
-    client = forms.ModelChoiceField(Client.objects.all(), required=False)
+    client = forms.ModelChoiceField(Client.customers.all(), required=False)
     model = forms.CharField(
         required=False, max_length=300, help_text="The model's id, e.g. fal-ai/flux/dev, or provider:id."
     )

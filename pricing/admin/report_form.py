@@ -33,7 +33,7 @@ class ReportForm(forms.Form):
     order = forms.ChoiceField(label="sorted by", choices=[(name, name) for name in ORDERS], required=False)
     provider = forms.ChoiceField(required=False)
     category = forms.ChoiceField(required=False)
-    client = forms.ModelChoiceField(Client.objects.all(), required=False, empty_label="all")
+    client = forms.ModelChoiceField(Client.customers.all(), required=False, empty_label="all")
     model = forms.CharField(max_length=255, required=False, widget=forms.TextInput(attrs={"placeholder": "all"}))
     bin = forms.TypedChoiceField(
         coerce=int, choices=[(n, n) for n in range(len(BINS))], required=False, widget=forms.HiddenInput

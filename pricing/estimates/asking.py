@@ -33,10 +33,15 @@ class Asked:
 
 @dataclass
 class Asking:
-    """Who asks, by which margin rules, and what looking at files may still spend in this request."""
+    """Who asks, by which margin rules, and what looking at files may still spend in this request.
+
+    `client_id`: whose prices are asked for. `files_of`: whose files may be named; those of a test key are others.
+    """
 
     is_admin: bool
     client_id: int | None
+    files_of: int | None = None
+    is_test: bool = False
     book: RuleBook = field(default_factory=current_book)
     budget: Budget = field(default_factory=Budget.start)
     # The models that there are for whoever asks.
@@ -47,7 +52,9 @@ class Asking:
         """The caller of an API request."""
         return cls(
             identity.is_admin,
+            identity.key.live_id if identity.key else None,
             identity.key.client_id if identity.key else None,
+            identity.key is not None and identity.key.is_test,
             catalog=narrowing.narrowed(published.current(), identity.key),
         )
 
@@ -59,8 +66,18 @@ class Asking:
 
 def estimate(asked: Asked, asking: Asking) -> dict[str, Any]:
     """One estimate as JSON. Raises ApiError."""
-    entry = find_model(asked.model, within=asking.catalog, is_admin=asking.is_admin, client_id=asking.client_id)
-    return _estimate(asked, facts_of(entry.pk), asking)
+    return _estimate(asked, facts_of(find_asked(asked.model, asking).pk), asking)
+
+
+def find_asked(address: str, asking: Asking) -> published.Entry:
+    """The model that somebody asks about. Raises ApiError."""
+    return find_model(
+        address,
+        within=asking.catalog,
+        is_admin=asking.is_admin,
+        client_id=asking.client_id,
+        counts=not asking.is_test,
+    )
 
 
 def estimate_many(items: list[Asked | ApiError], asking: Asking) -> list[dict[str, Any]]:
@@ -88,13 +105,13 @@ def _found(item: Asked | ApiError, asking: Asking) -> published.Entry | ApiError
     if isinstance(item, ApiError):
         return item
     try:
-        return find_model(item.model, within=asking.catalog, is_admin=asking.is_admin, client_id=asking.client_id)
+        return find_asked(item.model, asking)
     except ApiError as error:
         return error
 
 
 def _estimate(asked: Asked, facts: Facts, asking: Asking) -> dict[str, Any]:
-    own = own_files.look_up(asked.input, asking.client_id)
+    own = own_files.look_up(asked.input, asking.files_of)
     try:
         filled = check_request(facts, own.input, asked.media)
     except InputRefusedError as error:

@@ -71,7 +71,7 @@ def _by_fixed_price() -> Iterator[tuple[int, str]]:
         return
     book = load_book()
     kept = set(ExistingModel.objects.filter(keeps_price=True).values_list("model_id", flat=True))
-    clients = Client.objects.filter(Exists(fixed.filter(client=OuterRef("pk"))), is_active=True)
+    clients = Client.customers.filter(Exists(fixed.filter(client=OuterRef("pk"))), is_active=True)
     for client in (None, *clients):
         for key, row in default_prices(book, client.pk if client else None).items():
             applied = book.applied(row, client.pk if client else None)

@@ -10,8 +10,7 @@ from catalog.validation_problems import Problem, field_path
 from genfeed.clients.errors import ApiError
 from pricing.choosing.alternatives import Alternatives
 from pricing.counting.requests import Request, make_request
-from pricing.estimates.addressing import find_model
-from pricing.estimates.asking import Asking
+from pricing.estimates.asking import Asking, find_asked
 from pricing.estimates.costs import CONFIDENCES
 from pricing.estimates.facts import Facts, facts_of_many
 from pricing.estimates.history import look_up
@@ -82,7 +81,7 @@ def _facts_of_steps(steps: Sequence[Step], asking: Asking) -> dict[str, Facts]:
     keys: dict[str, int] = {}
     for step in steps:
         try:
-            entry = find_model(step.model, within=asking.catalog, is_admin=asking.is_admin, client_id=asking.client_id)
+            entry = find_asked(step.model, asking)
             keys[step.name] = entry.pk
         except ApiError as error:
             details = {**(error.details or {}), "step": step.name}

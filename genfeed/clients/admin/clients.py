@@ -59,6 +59,10 @@ class ClientAdmin(admin.ModelAdmin):
     search_fields = ["name", "email"]
     change_form_template = "admin/clients/client/page.html"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
+        # Their test sides follow them.
+        return super().get_queryset(request).filter(test_of=None)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # What a client did stays on record; an inactive client's keys are refused.
         return False

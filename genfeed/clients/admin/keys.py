@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from genfeed.clients.admin.fields import ModelListField
 from genfeed.clients.keys import Bounds, create_key, revoke_key
-from genfeed.clients.models import SCOPES, ApiKey
+from genfeed.clients.models import SCOPES, ApiKey, Client
 from genfeed.clients.rotation import CannotRotateError, rotate_key
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import badge
@@ -32,6 +32,7 @@ def state_badge(key: ApiKey) -> SafeString:
 
 
 class NewKeyForm(forms.ModelForm):
+    client = forms.ModelChoiceField(Client.customers.all())
     scopes = forms.MultipleChoiceField(
         choices=[(scope, f"{scope}: {words}") for scope, words in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,

@@ -17,7 +17,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="The address to listen on; 127.0.0.1 by default.")
         parser.add_argument("--port", type=int, default=8000, help="The port to listen on; 8000 by default.")
-        parser.add_argument("--no-sandbox", action="store_true", help="Talk to fal.ai itself even without a key.")
+        parser.add_argument(
+            "--no-sandbox",
+            action="store_true",
+            help="Talk to fal.ai itself even without a key, and start none for test jobs.",
+        )
         parser.add_argument(
             "--sandbox-port",
             type=int,
@@ -32,6 +36,7 @@ class Command(BaseCommand):
                 port=options["port"],
                 use_sandbox=up.wants_sandbox() and not options["no_sandbox"],
                 sandbox_port=options["sandbox_port"],
+                for_tests=up.wants_test_sandbox() and not options["no_sandbox"],
                 say=self._say,
             )
         except (up.CannotStartError, up.ChildFailedError) as error:

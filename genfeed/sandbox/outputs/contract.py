@@ -44,9 +44,10 @@ class Contract:
 
 def read_contract(model: Model) -> Contract:
     """The contract of a model."""
-    category = model.metadata["category"] if model.metadata else "unknown"
-    contract = Contract(model.endpoint_id, category)
     document = orjson.loads(model.openapi) if model.openapi else {}
+    told = (document.get("info") or {}).get("x-fal-metadata") or {}
+    category = model.metadata["category"] if model.metadata else str(told.get("category") or "unknown")
+    contract = Contract(model.endpoint_id, category)
     contract.components = (document.get("components") or {}).get("schemas") or {}
     for path, methods in (document.get("paths") or {}).items():
         if "post" in methods:

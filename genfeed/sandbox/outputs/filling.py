@@ -26,6 +26,7 @@ class Filling:
     keep: Callable[[Wish], str]
     is_nsfw: bool = False
     most_files: int | None = None
+    file_count: int | None = None
     without_files: bool = False
     inference_time: float = 0.0
     files: list[Wish] = field(default_factory=list)
@@ -79,7 +80,7 @@ class Filling:
         if "default" in schema:
             return schema["default"]
         if kind == "string":
-            return self._text(name)
+            return self._keep(self._wish(name, "")) if schema.get("format") == "uri" else self._text(name)
         return {"integer": 1, "number": 1.0, "boolean": False}.get(str(kind))
 
     @property
@@ -108,6 +109,8 @@ class Filling:
         return [self.is_nsfw] * self._count(self.measures.count)
 
     def _count(self, wished: int) -> int:
+        if self.file_count is not None:
+            return self.file_count
         return wished if self.most_files is None else min(wished, self.most_files)
 
     def _text(self, name: str) -> str:
@@ -139,7 +142,7 @@ class Filling:
         schema = self.contract.resolve(_not_null(schema))
         if schema.get("type") == "array":
             return self._wants_files(schema.get("items") or {})
-        return _is_file(schema)
+        return _is_file(schema) or (schema.get("type") == "string" and schema.get("format") == "uri")
 
     def _wish(self, name: str, component: str) -> Wish:
         kind = kind_of(name, component, self.contract.category, self.given)

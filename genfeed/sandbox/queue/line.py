@@ -52,10 +52,10 @@ class Line:
         return self.first.index(request)
 
     def take_next(self) -> QueuedRequest | None:
-        """The next request that may start, out of the line. Those that are stuck in it are passed over."""
+        """The next request that may start, out of the line. Those that are stuck in it, or wait, are passed over."""
         for queue in (self.first, self.later):
             for at, request in enumerate(queue):
-                if request.effects.get("stuck") != "IN_QUEUE":
+                if request.effects.get("stuck") != "IN_QUEUE" and not request.effects.get("waits"):
                     del queue[at]
                     return request
         return None

@@ -81,6 +81,7 @@ def _fill(
         keep=keep,
         is_nsfw=is_nsfw,
         most_files=request.effects.get("images"),
+        file_count=request.effects.get("files"),
         without_files=request.effects.get("no_media", False),
         inference_time=request.machine_seconds,
     )
@@ -180,7 +181,7 @@ def _bill(sandbox: Sandbox, request: QueuedRequest, model: Model, units: Decimal
         correction=effects.get("correction"),
         account=request.account,
     )
-    owner = next((one for one in sandbox.keys.others.values() if one.name == request.account), faults)
+    owner = sandbox.keys.named(request.account) or faults
     owner.balance = max(0.0, owner.balance - float(bill.total(now)))
     if not effects.get("event_missing"):
         sandbox.bills.add(bill)

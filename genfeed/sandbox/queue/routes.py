@@ -62,6 +62,11 @@ async def _submit(sandbox: Sandbox, request: Request, endpoint_id: str) -> Respo
     taken = accept(
         sandbox, endpoint_id=endpoint_id, given=given, body=body, options=options, account=account_name(request)
     )
+    return submitted_answer(sandbox, taken)
+
+
+def submitted_answer(sandbox: Sandbox, taken: QueuedRequest) -> Response:
+    """The answer to a submission that was taken in."""
     answer: dict[str, Any] = {
         "status": taken.status,
         "request_id": taken.request_id,

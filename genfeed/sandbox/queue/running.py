@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from genfeed.sandbox.effects import effects_of
+from genfeed.sandbox.effects import Effects, effects_of
 from genfeed.sandbox.queue.errors import platform_outcome
 from genfeed.sandbox.queue.making import make_outcome
 from genfeed.sandbox.queue.names import app_of
@@ -29,8 +29,9 @@ def accept(
     options: Options,
     is_direct: bool = False,
     account: str = "",
+    effects: Effects | None = None,
 ) -> QueuedRequest:
-    """Take a request in. It starts once this turn of the event loop is over."""
+    """Take a request in. It starts once this turn of the event loop is over. `effects` go before those of rules."""
     request = QueuedRequest(
         request_id=str(uuid4()),
         gateway_id=str(uuid4()),
@@ -39,7 +40,7 @@ def accept(
         given=given,
         body_size=len(body),
         options=options,
-        effects=effects_of(sandbox.faults.jobs, endpoint_id, body),
+        effects=effects_of(sandbox.faults.jobs, endpoint_id, body) | (effects or {}),
         sent_at=time.time(),
         is_direct=is_direct,
         account=account,
@@ -48,8 +49,15 @@ def accept(
     loop = asyncio.get_running_loop()
     if options.start_timeout is not None:
         request.start_timer = loop.call_later(options.start_timeout, expire, sandbox, request)
+    if waits := request.effects.get("waits"):
+        loop.call_later(waits, _let_start, sandbox, request)
     loop.call_soon(fill, sandbox)
     return request
+
+
+def _let_start(sandbox: Sandbox, request: QueuedRequest) -> None:
+    request.effects.pop("waits", None)
+    fill(sandbox)
 
 
 def fill(sandbox: Sandbox) -> None:

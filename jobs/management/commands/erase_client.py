@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="Do it; without this, only say what would be erased.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        client = Client.objects.filter(name__iexact=options["name"]).first()
+        client = Client.customers.filter(name__iexact=options["name"]).first()
         if client is None:
             raise CommandError(f"There is no client {options['name']!r}.")
         if not options["yes"]:

@@ -35,7 +35,8 @@ def read_submit(request: HttpRequest, endpoint_id: str, caller: Caller) -> tuple
         endpoint_id,
         is_admin=False,
         within=narrowing.narrowed(published.current(), caller),
-        client_id=caller.client_id,
+        client_id=caller.live_id,
+        counts=not caller.is_test,
     )
     _refuse_long_queue(request, entry.id)
     kept, dropped = without_unknown(facts_of(entry.pk).validator, body)

@@ -36,7 +36,7 @@ def _fal(view: View) -> View:
         except Exception as error:
             told = _told(request, error)
             caller = _caller_of(request)
-            if told.status == 429 and caller is not None:
+            if told.status == 429 and caller is not None and not caller.is_test:
                 count_throttled_client(caller.client_id, told.code)
             answer = error_answer(told)
         return pages.allow(answer, _caller_of(request))

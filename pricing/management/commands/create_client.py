@@ -55,7 +55,7 @@ class Command(BaseCommand):
             raise CommandError(f"A key without any scope may do nothing. Scopes are: {', '.join(SCOPES)}.")
         balance, terms = _amount(options["balance"], "--balance"), _terms(options)
         with transaction.atomic():
-            client = Client.objects.filter(name__iexact=name).first()
+            client = Client.customers.filter(name__iexact=name).first()
             if client is None:
                 client = Client.objects.create(name=name)
                 record("client.added", [Change(client)], actor=SYSTEM)

@@ -1,0 +1,1 @@
+"""Test jobs: what test keys run, on the sandbox of this installation, free and apart from everything else."""
