@@ -78,7 +78,8 @@ def test_a_job_is_accepted_with_its_money(acme: HttpClient) -> None:
     assert answer.status_code == 201
     body = answer.json()
     assert set(body) == {
-        "id", "livemode", "status", "model", "provider", "created_at", "queued_at", "started_at", "finished_at", "queue_position",
+        "id", "livemode", "status", "model", "provider", "created_at", "queued_at", "started_at", "finished_at",
+        "queue_position",
         "quote", "charge", "cost_source", "output", "assets", "error", "cached", "metadata", "events_url", "batch",
         "warnings", "requested_model", "attempts",
     }  # fmt: skip
