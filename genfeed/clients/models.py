@@ -36,6 +36,9 @@ OF_BOTH_SIDES = (
 )  # fmt: skip
 
 
+_LONGEST_BEFORE_MARK = 170
+
+
 class CustomerManager(models.Manager):
     """Clients themselves, without their test sides: for lists and choices of people."""
 
@@ -100,12 +103,20 @@ class Client(models.Model):
         super().save(*args, **kwargs)
         if not self.is_test:
             # The same terms and limits hold for both sides.
-            Client.objects.filter(test_of=self).update(**{name: getattr(self, name) for name in OF_BOTH_SIDES})
+            side = Client.objects.filter(test_of=self)
+            if side.exists():
+                side.update(name=self.name_of_test_side(), **{name: getattr(self, name) for name in OF_BOTH_SIDES})
 
     @property
     def is_test(self) -> bool:
         """Whether this is the test side of a client."""
         return self.test_of_id is not None
+
+    def name_of_test_side(self) -> str:
+        """How its test side is called: after it, and as nobody else is."""
+        name = f"{self.name[:_LONGEST_BEFORE_MARK]} (test)"
+        is_taken = Client.objects.filter(name__iexact=name).exclude(test_of=self).exists()
+        return f"{self.name[:_LONGEST_BEFORE_MARK]} (test {self.pk})" if is_taken else name
 
 
 class ApiKey(models.Model):

@@ -11,21 +11,16 @@ from django.db import IntegrityError, transaction
 
 from genfeed.clients.models import OF_BOTH_SIDES, Client
 
-_LONGEST_NAME = 180
-
 
 def side_for_tests(client: Client) -> Client:
     """The test side of a client; made at first need, with the same terms and limits, and without an address."""
     found = Client.objects.filter(test_of=client).first()
     if found is not None:
         return found
-    name = f"{client.name[:_LONGEST_NAME]} (test)"
-    if Client.objects.filter(name__iexact=name).exists():
-        name = f"{client.name[:_LONGEST_NAME]} (test {client.pk})"
     terms = {column: getattr(client, column) for column in OF_BOTH_SIDES}
     try:
         with transaction.atomic():
-            return Client.objects.create(test_of=client, name=name, **terms)
+            return Client.objects.create(test_of=client, name=client.name_of_test_side(), **terms)
     except IntegrityError:
         # Another request was faster.
         return Client.objects.get(test_of=client)

@@ -11,7 +11,15 @@ def main() -> NoReturn:
     parser = argparse.ArgumentParser(prog="sandbox", description=DESCRIPTION)
     add_options(parser)
     options = parser.parse_args()
-    leave(run(host=options.host, port=options.port, latency_ms=options.latency, catalog=options.catalog))
+    leave(
+        run(
+            host=options.host,
+            port=options.port,
+            latency_ms=options.latency,
+            catalog=options.catalog,
+            base_url=options.base_url,
+        )
+    )
 
 
 if __name__ == "__main__":

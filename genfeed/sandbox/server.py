@@ -43,6 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=DEFAULT_PORT, help=f"The port to listen on. The default is {DEFAULT_PORT}."
     )
     parser.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="The address under which others reach it, which its answers name, e.g. http://sandbox:8484. "
+        "The default is made of --host and --port.",
+    )
+    parser.add_argument(
         "--latency",
         type=float,
         default=0.0,
@@ -58,7 +64,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(*, host: str, port: int, latency_ms: float = 0.0, catalog: Path | None = None) -> int:
+def run(
+    *, host: str, port: int, latency_ms: float = 0.0, catalog: Path | None = None, base_url: str | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code, for `leave`: 0, or 1 with a sentence on stderr."""
     problem = _why_not_bindable(host, port)
     if problem:
@@ -67,7 +75,7 @@ def run(*, host: str, port: int, latency_ms: float = 0.0, catalog: Path | None =
     named = os.environ.get("SANDBOX_CATALOG")
     shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     sandbox = Sandbox(
-        base_url=f"http://{shown_host}:{port}",
+        base_url=base_url.rstrip("/") if base_url else f"http://{shown_host}:{port}",
         keys=keys_from_environment(),
         start_catalog=catalog or (Path(named) if named else None),
         base_latency_ms=latency_ms,

@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from genfeed.sandbox import server
 from tests.sandbox_server import ROOT, free_port, running_sandbox
 
 BY_MODULE = [sys.executable, "-m", "genfeed.sandbox"]
@@ -107,3 +109,13 @@ def test_the_package_imports_nothing_of_django_or_of_the_apps() -> None:
     foreign = "('django', 'catalog', 'pricing', 'jobs', 'genfeed.settings', 'genfeed.clients')"
     code = f"import sys, genfeed.sandbox.server; print([name for name in sys.modules if name.startswith({foreign})])"
     assert run([sys.executable, "-c", code]).stdout.strip() == "[]"
+
+
+def test_its_answers_name_the_address_that_others_reach_it_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(server, "_serve", lambda sandbox, *_: sandbox)
+    monkeypatch.setattr(server.asyncio, "run", served.append)
+
+    server.run(host="127.0.0.1", port=free_port(), base_url="http://sandbox:8484/")
+
+    assert served[0].base_url == "http://sandbox:8484"

@@ -21,6 +21,10 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Serve, and end with the sandbox's exit code."""
         code = run(
-            host=options["host"], port=options["port"], latency_ms=options["latency"], catalog=options["catalog"]
+            host=options["host"],
+            port=options["port"],
+            latency_ms=options["latency"],
+            catalog=options["catalog"],
+            base_url=options["base_url"],
         )
         leave(code)

@@ -1,5 +1,6 @@
 """What a test key runs is free, runs on the sandbox, and is seen by nobody but test keys."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
@@ -36,7 +37,7 @@ from tests.jobs.doubles import PRICE, USD, Provider, submit
 from tests.jobs.testmode.conftest import MODEL, with_document
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, make_sold
 from tests.pricing.selling.priced import add_rule
-from tests.sandbox_server import RunningSandbox
+from tests.sandbox_server import ROOT, RunningSandbox
 
 pytestmark = pytest.mark.django_db
 Api = Callable[[bool], HttpClient]
@@ -77,6 +78,15 @@ def get(client: HttpClient, path: str, status: int = 200) -> Any:
     answer = client.get(f"/api/v1{path}")
     assert answer.status_code == status, answer.content
     return orjson.loads(answer.content)
+
+
+def test_the_example_of_the_documentation_works(api: Api, finish: Any) -> None:
+    text = (ROOT / "docs" / "test-mode.md").read_text()
+    ((path, body),) = re.findall(r"curl -X POST \S+/api/v1(\S+) .*?-d '(.*?)'", text, re.DOTALL)
+
+    job = finish(post(api(True), path, orjson.loads(body))["id"])
+
+    assert job.error["code"] == "content_refused"
 
 
 def test_a_test_job_runs_on_the_sandbox_and_its_file_is_stored(api: Api, finish: Any) -> None:
@@ -375,12 +385,18 @@ def test_the_test_side_has_the_clients_terms_and_stands_in_no_list_of_clients(
     acme: Client, staff: Callable[[str], HttpClient]
 ) -> None:
     side = side_for_tests(acme)
-    acme.denied_models, acme.is_active = ["a/*"], False
+    acme.name, acme.denied_models, acme.is_active = "Ajax", ["a/*"], False
     acme.save()
 
     side.refresh_from_db()
-    assert (side.denied_models, side.is_active, str(side)) == (["a/*"], False, "Acme (test)")
-    assert "Acme (test)" not in staff("superuser").get("/admin/clients/client/").content.decode()
+    assert (side.denied_models, side.is_active, str(side)) == (["a/*"], False, "Ajax (test)")
+    assert "Ajax (test)" not in staff("superuser").get("/admin/clients/client/").content.decode()
+
+
+def test_a_test_side_takes_no_name_that_a_client_has(acme: Client) -> None:
+    Client.objects.create(name="acme (TEST)")
+
+    assert str(side_for_tests(acme)) == f"Acme (test {acme.pk})"
 
 
 def test_a_key_is_never_made_for_a_test_side(acme: Client) -> None:
