@@ -34,6 +34,7 @@ CLAIMED = [
     *numbered("BTCH", 1, 2, 3, 4), *numbered("CACH", 4, 5),
     *numbered("CORE", 3),
     *numbered("IDEM", 1, 2), *numbered("VALD", 1, 2, 3), *numbered("SECU", 3, 5, 6, 7), *numbered("OBSV", 1, 2, 3, 6),
+    *numbered("TEST", 6),
 ]  # fmt: skip
 
 
