@@ -365,6 +365,8 @@ WEB_THREADS = env.integer("WEB_THREADS", 4, minimum=1, maximum=256)
 # Event streams that one web process holds at once: of all clients, and of one.
 MAX_STREAMS = env.integer("MAX_STREAMS", 2_000, minimum=0, maximum=100_000)
 MAX_CLIENT_STREAMS = env.integer("MAX_CLIENT_STREAMS", 100, minimum=0, maximum=100_000)
+# How long a request may wait for its job (OpenAI's images, agents' tools); the job goes on after that.
+SYNC_WAIT_SECONDS = env.integer("SYNC_WAIT_SECONDS", 300, minimum=1, maximum=3_600)
 
 # --- Background work -------------------------------------------------------------------------------------------------
 Q_CLUSTER = {

@@ -16,6 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("fal/", include("jobs.protocols.fal.views")),
+    path("v1/", include("jobs.protocols.openai.views")),
     path("assets/<str:asset_id>/<str:name>", serving.serve),
     path("webhooks/<slug:provider>/<str:job_id>/<str:token>", webhooks_in.receive),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),

@@ -51,15 +51,18 @@ def digest_of_request(request: HttpRequest) -> str:
     return hashlib.sha256(head + request.body).hexdigest()
 
 
-def once(request: HttpRequest, client_id: int, work: Callable[[Keep], HttpResponse]) -> HttpResponse:
+def once(
+    request: HttpRequest, client_id: int, work: Callable[[Keep], HttpResponse], *, digest: str = ""
+) -> HttpResponse:
     """Does `work` once for the request's key, and answers repetitions with what it answered.
 
     `work` is given `keep(status, body)`, which it calls in its own transaction. Without a key it is simply done.
+    `digest`: of what must be the same for a repetition, where the body itself may be written otherwise.
     """
     key = key_of(request)
     if not key:
         return work(lambda status, body: None)
-    digest = digest_of_request(request)
+    digest = digest or digest_of_request(request)
     if answer := _replay(client_id, key, digest):
         return answer
     try:

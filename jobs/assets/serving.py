@@ -48,10 +48,12 @@ def _serve(request: HttpRequest, asset_id: str, name: str) -> HttpResponseBase:
         raise ApiError("not_found", "The file is not here.", _AGAIN)
     if is_withheld(asset):
         raise ApiError("content_refused", "The file is withheld: it is flagged as NSFW.", "", status=403)
-    return _answer(request, asset, asset.size)
+    return answer_with(request, asset)
 
 
-def _answer(request: HttpRequest, asset: Asset, size: int) -> HttpResponseBase:
+def answer_with(request: HttpRequest, asset: Asset) -> HttpResponseBase:
+    """GET or HEAD of a stored file that whoever asks may have: whole, in part, or unchanged. Raises ApiError."""
+    size = asset.size or 0
     etag = f'"{asset.sha256}"'
     if etag in _tags(request.headers.get("If-None-Match", "")):
         return _with_headers(HttpResponse(status=304), asset, etag)

@@ -26,6 +26,7 @@ from jobs.protocols.fal.names import is_of, read_path
 from jobs.protocols.fal.results import ending_of
 from jobs.protocols.fal.states import accepted, is_over, state_of
 from jobs.protocols.fal.waiting import OutputStream, ResultAnswer, StatusStream
+from jobs.protocols.waiting import require_event_loop
 
 DROPPED = "X-GenFeed-Dropped-Fields"
 _LONGEST_HEADER = 2_000
@@ -105,12 +106,7 @@ def look(request: HttpRequest, path: str, caller: Caller) -> HttpResponse:
 
 def run(request: HttpRequest, endpoint_id: str, caller: Caller, *, is_stream: bool) -> HttpResponse:
     """Accepts a request and answers with its result, or with a stream that ends with it."""
-    if HANDED_OVER not in getattr(request, "environ", {}):
-        raise ApiError(
-            "not_configured",
-            "This server runs without the event loop, so that no request can wait for its result.",
-            "Nothing was accepted. Submit it to the queue (/fal/queue) and ask for the result.",
-        )
+    require_event_loop(request, "Submit it to the queue (/fal/queue) and ask for the result.")
     seconds = start_seconds(request)
     slot = Slot(caller.client_id)
     try:

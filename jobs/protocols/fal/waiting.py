@@ -2,71 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 
-from genfeed.clients.errors import ApiError
 from genfeed.front.connections import Connection
-from jobs.canceling import cancel
-from jobs.events.hub import Watcher, hub
+from jobs.events.hub import hub
 from jobs.events.rendering import HEARTBEAT
 from jobs.events.slots import Slot
 from jobs.models import Job
 from jobs.protocols.fal.results import Ending, ending_of
 from jobs.protocols.fal.states import is_over, state_of
-
-logger = logging.getLogger(__name__)
-
-_LOOK_SECONDS = 15.0
+from jobs.protocols.waiting import Waiting, cancel_quietly, load
 
 
-class Waiting:
-    """Watches one job for one answer; the kinds of answers are below."""
+class _ByQueue(Waiting):
+    """Knows where our queue is, which its answers name."""
 
     def __init__(self, slot: Slot, job: Job, *, base_url: str | None, queue_url: str) -> None:
-        self._slot = slot
-        self._id, self._client = job.pk, job.client_id
-        self._base_url, self._queue_url = base_url, queue_url
-        self._watcher = Watcher(self._client, self._id)
-
-    async def run(self, connection: Connection) -> None:
-        """Answers until the job, the client or this process ends it."""
-        connection.on_end(self._watcher.end)
-        try:
-            await hub.add(self._watcher)
-            await self._answer(connection)
-        finally:
-            hub.remove(self._watcher)
-
-    def close(self) -> None:
-        """Gives back what it holds; called once, whether it ran or not."""
-        self._slot.give_back()
-
-    async def _answer(self, connection: Connection) -> None:
-        raise NotImplementedError
-
-    async def _looks(self, until: float | None = None) -> AsyncIterator[Job | None]:
-        """The job as it is whenever something has happened to it, and None while nothing does; ends with it.
-
-        Ends with nothing where the client left or the process stops. `until`: when to look at the latest, by
-        `time.monotonic`.
-        """
-        job = await hub.read(_load, self._id)
-        while True:
-            yield job
-            if (job is not None and job.has_ended) or self._watcher.end_reason:
-                return
-            left = _LOOK_SECONDS if until is None else min(_LOOK_SECONDS, max(0.05, until - time.monotonic()))
-            came = await self._watcher.take(left)
-            job = await hub.read(_load, self._id) if came or until is not None else None
-            until = None if until is not None and time.monotonic() >= until else until
+        super().__init__(slot, job, base_url=base_url)
+        self._queue_url = queue_url
 
 
-class ResultAnswer(Waiting):
+class ResultAnswer(_ByQueue):
     """The answer of a direct run: the result with its own status. A client that leaves has its job canceled."""
 
     answers_late = True
@@ -96,7 +55,7 @@ class ResultAnswer(Waiting):
         return self._started_by is not None and job.started_at is None and time.monotonic() >= self._started_by
 
 
-class StatusStream(Waiting):
+class StatusStream(_ByQueue):
     """The states of a request as server-sent events, to the last."""
 
     def __init__(self, *given: Any, with_logs: bool, **more: Any) -> None:
@@ -105,7 +64,7 @@ class StatusStream(Waiting):
 
     def so_far(self) -> bytes:
         """The state of now, for servers that can hold no stream open."""
-        job = _load(self._id)
+        job = load(self._id)
         return _event(self._state(job)) if job else b""
 
     async def _answer(self, connection: Connection) -> None:
@@ -126,7 +85,7 @@ class StatusStream(Waiting):
         return state_of(job, self._queue_url, with_logs=self._with_logs)
 
 
-class OutputStream(Waiting):
+class OutputStream(_ByQueue):
     """A model's `/stream`: the output as its only event, or what went wrong."""
 
     def so_far(self) -> bytes:
@@ -154,21 +113,6 @@ def decide(connection: Connection, ending: Ending) -> None:
     """Answers with an ending."""
     headers = {"Content-Type": "application/json", **ending.headers}
     connection.decide(ending.status, headers, orjson.dumps(ending.body))
-
-
-def cancel_quietly(job_id: str) -> None:
-    """Cancels a job that nobody waits for any more, where that can still be."""
-    job = _load(job_id)
-    if job is None or job.has_ended:
-        return
-    try:
-        cancel(job)
-    except ApiError as error:
-        logger.info("job %s goes on: %s", job_id, error.message)
-
-
-def _load(job_id: str) -> Job | None:
-    return Job.objects.filter(pk=job_id).first()
 
 
 def _event(body: Any) -> bytes:

@@ -1,0 +1,134 @@
+"""OpenAI's addresses under /v1: who calls, which call it is, and every error in its form."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponseBase, RawPostDataException, UnreadablePostError
+from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from genfeed.clients.auth import RequireScope
+from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import Caller
+from jobs.protocols.openai import images, listing, videos
+from jobs.protocols.openai.errors import error_answer
+from pricing.reports.refusals import count_throttled_client
+
+logger = logging.getLogger(__name__)
+
+View = Callable[..., HttpResponseBase]
+
+
+def _openai(view: View) -> View:
+    """A view in OpenAI's manners: its errors are told in its form."""
+
+    @csrf_exempt
+    def answered(request: HttpRequest, **rest: str) -> HttpResponseBase:
+        try:
+            return view(request, **rest)
+        except Exception as error:
+            told = _told(request, error)
+        identity = getattr(request, "identity", None)
+        if told.status == 429 and identity is not None and identity.key is not None:
+            count_throttled_client(identity.key.client_id, told.code)
+        return error_answer(told)
+
+    answered.__name__ = view.__name__
+    return answered
+
+
+@_openai
+def models(request: HttpRequest) -> HttpResponseBase:
+    """GET: the models."""
+    _allow(request, "GET")
+    return listing.list_models(_caller(request, "models:read"))
+
+
+@_openai
+def model(request: HttpRequest, model_id: str) -> HttpResponseBase:
+    """GET: one model; its id contains slashes."""
+    _allow(request, "GET")
+    return listing.retrieve_model(model_id, _caller(request, "models:read"))
+
+
+@_openai
+def generations(request: HttpRequest) -> HttpResponseBase:
+    """POST: images out of a prompt."""
+    _allow(request, "POST")
+    return images.answer_images(request, _caller(request, "jobs:write"), edits=False)
+
+
+@_openai
+def edits(request: HttpRequest) -> HttpResponseBase:
+    """POST: images out of images."""
+    _allow(request, "POST")
+    return images.answer_images(request, _caller(request, "jobs:write"), edits=True)
+
+
+@_openai
+def all_videos(request: HttpRequest) -> HttpResponseBase:
+    """POST: a new video. GET: those that there are."""
+    _allow(request, "GET", "POST")
+    if request.method == "POST":
+        return videos.create(request, _caller(request, "jobs:write"))
+    return videos.list_videos(request, _caller(request, "jobs:read"))
+
+
+@_openai
+def one_video(request: HttpRequest, video_id: str) -> HttpResponseBase:
+    """GET: the video as it is. DELETE: its end."""
+    _allow(request, "GET", "DELETE")
+    if request.method == "DELETE":
+        return videos.delete(video_id, _caller(request, "jobs:write"))
+    return videos.retrieve(video_id, _caller(request, "jobs:read"))
+
+
+@_openai
+def video_content(request: HttpRequest, video_id: str) -> HttpResponseBase:
+    """GET: the file of a video."""
+    _allow(request, "GET", "HEAD")
+    return videos.content(request, video_id, _caller(request, "jobs:read"))
+
+
+@_openai
+def nothing(request: HttpRequest) -> HttpResponseBase:
+    """Every other address below /v1."""
+    raise ApiError("not_found", f"There is nothing at {request.path[:200]}.", "Images and videos are made here.")
+
+
+def _caller(request: HttpRequest, scope: str) -> Caller:
+    """The client that calls, by its key. Raises ApiError."""
+    caller: Caller = RequireScope(scope)(request).require_client()
+    return caller
+
+
+def _allow(request: HttpRequest, *methods: str) -> None:
+    if request.method not in methods:
+        hint = f"Send {' or '.join(methods)}."
+        raise ApiError("invalid_request", "This method is not allowed here.", hint, status=405)
+
+
+def _told(request: HttpRequest, error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestDataTooBig):
+        return ApiError("payload_too_large", "The body is too large.", "Send files in a form.")
+    if isinstance(error, SuspiciousOperation | RawPostDataException | UnreadablePostError):
+        return ApiError("invalid_request", "The body of the request could not be read.", "Send JSON, or a form.")
+    logger.exception("unhandled error in %s %s", request.method, request.path)
+    return ApiError("internal_error", "Something went wrong on our side.", "If it stays, report the request's id.")
+
+
+urlpatterns = [
+    path("models", models),
+    path("models/<path:model_id>", model),
+    path("images/generations", generations),
+    path("images/edits", edits),
+    path("videos", all_videos),
+    path("videos/<str:video_id>", one_video),
+    path("videos/<str:video_id>/content", video_content),
+    re_path("", nothing),
+]

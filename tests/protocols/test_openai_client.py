@@ -1,0 +1,276 @@
+"""OpenAI's own Python client against a started installation: only host and key are other ones."""
+
+import base64
+import concurrent.futures
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import orjson
+import pytest
+from openai import OpenAI
+
+from genfeed.media.sniffing import sniff
+from tests.fleet import Fleet, fleet
+from tests.media.files import png
+from tests.media.test_png_alpha import rgba
+from tests.protocols.openai_pages import program
+
+IMAGE, EDIT, RATIO, VIDEO = (
+    "fal-ai/flux/dev", "fal-ai/z-image/turbo/inpaint", "fal-ai/nano-banana-2", "fal-ai/veo3.1",
+)  # fmt: skip
+SECONDS = 60
+# OpenAI gives its own videos up, and its client says so.
+pytestmark = pytest.mark.filterwarnings("ignore:The Sora API")
+# What the sandbox does with requests, by their prompts.
+RULES = [
+    {"input": "an endless fox", "stuck": "IN_PROGRESS"},
+    {"input": "an indecent fox", "error": {"status": 422, "type": "content_policy_violation"}},
+    {"input": "a broken fox", "error": {"status": 500}},
+]
+_KEYS = """
+from genfeed.clients.keys import create_key
+from genfeed.clients.models import Client
+from genfeed.journal.audit import SYSTEM
+client = Client.objects.get(name="Load")
+scopes = ["models:read"], ["jobs:write", "jobs:read", "models:read", "usage:read", "estimates"]
+print(*(create_key(client, actor=SYSTEM, scopes=one)[1] for one in scopes))
+"""
+
+
+@dataclass
+class Installation:
+    """A web process, a dispatcher and a sandbox with four models; `reader` may only list models."""
+
+    fleet: Fleet
+    key: str
+    reader: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.fleet.base_url}/v1"
+
+    def client(self, key: str = "", **options: Any) -> OpenAI:
+        return OpenAI(
+            base_url=self.base_url, api_key=key or self.key, **{"timeout": SECONDS, "max_retries": 0} | options
+        )
+
+    def post(self, path: str) -> None:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        answer = httpx.post(f"{self.fleet.base_url}{path}", headers=headers, trust_env=False, timeout=SECONDS)
+        assert answer.status_code == 200, answer.text
+
+    def jobs(self, **filters: str) -> list[dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        url = f"{self.fleet.base_url}/api/v1/jobs"
+        answer = httpx.get(url, params={"limit": "100", **filters}, headers=headers, trust_env=False, timeout=SECONDS)
+        return list(answer.json()["items"])
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("openai")
+    with fleet(folder / "var", settings={"PUBLIC_URL": "here", "SYNC_WAIT_SECONDS": "8"}, worker=False) as running:
+        models = folder / "models.jsonl"
+        models.write_bytes(b"\n".join(orjson.dumps(running.sandbox.model(one)) for one in (IMAGE, EDIT, RATIO, VIDEO)))
+        running.sandbox.load_catalog(models)
+        running.prepare()
+        running.manage("sync_models")
+        reader, key = running.shell(_KEYS).splitlines()[-1].split()
+        running.start_all()
+        running.sandbox.faults(processing_ms=50, jobs=RULES)
+        yield Installation(running, key, reader)
+
+
+@pytest.fixture(scope="module")
+def client(here: Installation) -> OpenAI:
+    return here.client()
+
+
+def until[T](look: Callable[[], T], is_it: Callable[[T], bool]) -> T:
+    """What a look sees once it is as it shall be; fails with what it saw last."""
+    deadline = time.monotonic() + SECONDS
+    while not is_it(seen := look()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.1)
+    return seen
+
+
+def kind(data: bytes) -> str:
+    return sniff(data[:4096])
+
+
+# --- models ---
+
+
+def test_models_are_listed_and_found(client: OpenAI) -> None:
+    assert {one.id for one in client.models.list()} == {IMAGE, EDIT, RATIO, VIDEO}
+    assert client.models.retrieve(IMAGE).owned_by == "fal"
+
+
+# --- images ---
+
+
+def test_images_come_in_both_ways_with_their_size(client: OpenAI) -> None:
+    made = client.images.generate(model=IMAGE, prompt="a fox", size="512x512", n=2, output_format="png")
+
+    assert (len(made.data or ()), made.size, made.output_format) == (2, "512x512", "png")
+    for image in made.data or ():
+        assert kind(base64.b64decode(image.b64_json or "")) == "image/png"
+        assert kind(httpx.get(image.url or "", trust_env=False).content) == "image/png"
+
+
+@pytest.mark.parametrize(("wanted", "given"), [("url", (True, False)), ("b64_json", (False, True))])
+def test_images_come_as_they_are_asked_for(client: OpenAI, wanted: Any, given: tuple[bool, bool]) -> None:
+    (image,) = client.images.generate(model=IMAGE, prompt="a fox", response_format=wanted).data or ()
+
+    assert (image.url is not None, image.b64_json is not None) == given
+
+
+def test_a_model_that_knows_shapes_and_words_of_resolution_gets_those(here: Installation, client: OpenAI) -> None:
+    answer = client.images.with_raw_response.generate(
+        model=RATIO, prompt="a fox", size="1536x1024", safety_identifier="u1", extra_body={"seed": 3}
+    )
+
+    (job,) = [one for one in here.jobs(model=RATIO) if one["id"] == answer.headers["X-GenFeed-Job"]]
+    assert job["status"] == "succeeded"
+    assert float(job["charge"]) > 0
+    assert job["metadata"] == {"user": "u1"}
+
+
+def test_an_image_is_edited_where_the_mask_is_transparent(here: Installation, client: OpenAI) -> None:
+    made = client.images.edit(
+        model=EDIT, prompt="a hat", image=("fox.png", png(64, 64)), mask=("mask.png", rgba(4)), size="512x512"
+    )
+
+    assert made.size == "512x512"
+    (sent,) = [one for one in here.fleet.sandbox.queue()["requests"] if one["endpoint_id"] == EDIT]
+    urls = sent["input"]["image_url"], sent["input"]["mask_image_url"]
+    assert all(url.startswith("http") for url in urls)
+    mask = httpx.get(urls[1], trust_env=False).content
+    assert mask[16:26] == rgba(4)[16:24] + b"\x08\x04"
+
+
+def test_more_requests_wait_than_there_are_threads_and_others_are_answered(here: Installation) -> None:
+    client = here.client()
+    before = {one["id"] for one in here.jobs(model=IMAGE)}
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        waiting = [threads.submit(client.images.generate, model=IMAGE, prompt="an endless fox") for _ in range(8)]
+        made = until(lambda: {one["id"] for one in here.jobs(model=IMAGE)} - before, lambda ids: len(ids) == 8)
+        assert not any(one.done() for one in waiting)
+        for job_id in made:
+            here.post(f"/api/v1/jobs/{job_id}/cancel")
+        errors = [one.exception(SECONDS) for one in waiting]
+
+    assert {type(one) for one in errors} == {openai.ConflictError}
+
+
+def test_the_same_key_waits_for_the_same_images(client: OpenAI) -> None:
+    same = {"Idempotency-Key": "one"}
+    first, again = (
+        client.images.with_raw_response.edit(
+            model=EDIT, prompt="a hat", image=png(32, 32), mask=rgba(0), response_format="url", extra_headers=same
+        )
+        for _ in range(2)
+    )
+
+    assert first.headers["X-GenFeed-Job"] == again.headers["X-GenFeed-Job"]
+    assert first.parse().data == again.parse().data
+
+
+def test_what_takes_too_long_names_its_job_and_is_not_sent_again(here: Installation) -> None:
+    patient = here.client(max_retries=2)
+    with pytest.raises(openai.InternalServerError) as caught:
+        patient.images.generate(model=IMAGE, prompt="an endless fox")
+
+    error = caught.value
+    assert (error.status_code, error.code) == (504, "timeout")
+    (job,) = [one for one in here.jobs() if one["status"] in ("submitted", "running")]
+    assert dict(error.body or {})["job"] == job["id"]  # type: ignore[call-overload]
+
+
+def test_who_leaves_without_a_key_has_the_job_canceled(here: Installation) -> None:
+    before = {one["id"] for one in here.jobs(model=IMAGE)}
+    with pytest.raises(openai.APITimeoutError):
+        here.client(timeout=1.0).images.generate(model=IMAGE, prompt="an endless fox")
+
+    (job_id,) = {one["id"] for one in here.jobs(model=IMAGE)} - before
+    until(lambda: {one["id"]: one["status"] for one in here.jobs(model=IMAGE)}[job_id], lambda it: it == "canceled")
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("params", "kind_of_error", "code", "param"),
+    [
+        ({"model": "acme/none"}, openai.NotFoundError, "model_not_found", "model"),
+        ({"n": 99}, openai.BadRequestError, "invalid_input", "n"),
+        ({"size": "huge"}, openai.BadRequestError, "invalid_request", "size"),
+        ({"style": "vivid"}, openai.BadRequestError, "invalid_request", "style"),
+        ({"prompt": "an indecent fox"}, openai.BadRequestError, "content_policy_violation", None),
+        ({"prompt": "a broken fox"}, openai.InternalServerError, "provider_error", None),
+    ],
+)
+def test_errors_have_the_clients_own_classes(
+    client: OpenAI, params: dict[str, Any], kind_of_error: type[openai.APIStatusError], code: str, param: str | None
+) -> None:
+    with pytest.raises(kind_of_error) as caught:
+        client.images.generate(**{"model": IMAGE, "prompt": "a fox"} | params)
+
+    assert (caught.value.code, caught.value.param) == (code, param)
+    assert caught.value.request_id
+
+
+def test_keys_that_are_wrong_or_lack_a_scope_are_told_apart(here: Installation) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        here.client("gf_wrong").models.list()
+    with pytest.raises(openai.PermissionDeniedError):
+        here.client(here.reader).images.generate(model=IMAGE, prompt="a fox")
+
+
+# --- videos ---
+
+
+def test_a_video_is_made_fetched_listed_and_deleted(client: OpenAI) -> None:
+    made = client.videos.create_and_poll(
+        model=VIDEO, prompt="a fox", seconds="4", size="1280x720", poll_interval_ms=100
+    )
+
+    assert (made.status, made.seconds, made.progress, made.prompt) == ("completed", "4", 100, "a fox")
+    assert kind(client.videos.download_content(made.id).read()) == "video/mp4"
+    assert made.id in {one.id for one in client.videos.list(limit=1)}
+    assert client.videos.delete(made.id).deleted
+    with pytest.raises(openai.NotFoundError):
+        client.videos.download_content(made.id)
+
+
+def test_a_video_that_fails_says_why(client: OpenAI) -> None:
+    made = client.videos.create_and_poll(
+        model=VIDEO, prompt="an indecent fox", seconds="4", size="1280x720", poll_interval_ms=100
+    )
+
+    assert made.status == "failed"
+    assert made.error is not None
+    assert made.error.code == "content_refused"
+
+
+# --- the page ---
+
+
+def test_the_examples_of_the_page_run_as_they_stand(here: Installation, tmp_path: Path) -> None:
+    (tmp_path / "fox.png").write_bytes(png(64, 64))
+    (tmp_path / "mask.png").write_bytes(rgba(0))
+    command = [sys.executable, "-c", program(here.fleet.base_url, here.key)]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=SECONDS)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert kind((tmp_path / "fox.mp4").read_bytes()) == "video/mp4"
+    assert len(done.stdout.splitlines()) == 3
