@@ -210,6 +210,13 @@ def test_a_request_is_not_asked_about_under_another_app(acme: HttpClient) -> Non
     assert acme.get(f"/fal/queue/fal-ai/other/requests/{job.pk}/status").status_code == 404
 
 
+def test_a_model_may_be_named_with_its_provider_as_clients_build_addresses(acme: HttpClient) -> None:
+    answer = post(acme, f"/fal/queue/fal:{MODEL}")
+    request_id = answer.json()["request_id"]
+    assert acme.get(answer.json()["status_url"]).status_code == 202
+    assert acme.get(f"/fal/queue/fal:fal-ai/flux/requests/{request_id}/status").status_code == 202
+
+
 def test_a_namespace_belongs_to_the_app(acme: HttpClient) -> None:
     make_sold("workflows/acme/poster/v2", outputs=IMAGES_OUT)
     told = post(acme, "/fal/queue/workflows/acme/poster/v2").json()
