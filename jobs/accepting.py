@@ -30,7 +30,7 @@ from jobs.models import Job
 from jobs.null_characters import refuse_null_characters
 from jobs.outgoing import SAFETY, outgoing_input
 from jobs.own_keys import choose_key
-from jobs.secret_inputs import digest_without, names_of, with_sealed
+from jobs.secret_inputs import digest_without, secret_names, with_sealed
 from jobs.stored_results import (
     charge_share,
     find_stored,
@@ -242,13 +242,12 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
     """The row of a job, not saved. Where its `next_at` is ahead, a Handover belongs to it."""
     wanted, key = prepared.wanted, prepared.own_key
     columns = columns_of(prepared, account)
-    kept = columns["input"]
     return Job(
         id=new_id("job"),
         client_id=caller.client_id,
         key_id=caller.key_id or None,
         **columns,
-        input_digest=digest_without(kept, names_of(kept)),
+        input_digest=digest_without(columns["input"], columns["secret_fields"]),
         fallback=prepared.fallback,
         has_spare=has_spare(prepared.fallback),
         max_price=wanted.max_price,
@@ -273,6 +272,7 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
 def columns_of(prepared: Prepared, account: Account) -> dict[str, Any]:
     """The columns of a job that follow from its model, as JSON can keep them."""
     facts = prepared.facts
+    secret = secret_names(prepared.outgoing, facts.inputs)
     return {
         "model_id": facts.pk,
         "provider": facts.provider,
@@ -280,7 +280,8 @@ def columns_of(prepared: Prepared, account: Account) -> dict[str, Any]:
         "schema_version": facts.schema_version,
         "upstream_version": facts.upstream_version,
         "runs_as": facts.runs_as,
-        "input": with_sealed(prepared.outgoing, facts.inputs),
+        "input": with_sealed(prepared.outgoing, secret),
+        "secret_fields": secret,
         "features": prepared.features,
         "quote": prepared.quote.as_json(),
         "terms": freeze(prepared.quote, facts, account, hold=prepared.hold).as_json(),

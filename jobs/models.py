@@ -57,7 +57,8 @@ class Job(models.Model):
     # Counts changes: every change is conditional on the version it saw, and numbers its event by it.
     version = models.PositiveIntegerField(default=1)
 
-    input = models.JSONField(help_text="As it is sent to the provider.")
+    input = models.JSONField(help_text="As it is sent to the provider, but for what is sealed.")
+    secret_fields = models.JSONField(default=list, blank=True, help_text="The fields of the input that are sealed.")
     input_digest = models.CharField(max_length=64, help_text="SHA-256 of the canonical input; finds lost requests.")
     features = models.JSONField(default=dict, help_text="The fields that matter for the price, defaults filled in.")
     quote = models.JSONField(help_text="Frozen: units, unit price, rule, margin terms (pricing.estimates.quotes).")

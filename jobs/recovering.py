@@ -12,7 +12,7 @@ from catalog.providers.queue import FoundRequest, QueueError, QueueInterface
 from jobs import failures
 from jobs.finishing import fail
 from jobs.models import Job
-from jobs.secret_inputs import digest_without, names_of
+from jobs.secret_inputs import digest_without
 from jobs.submitting import adopt
 from jobs.transitions import touch
 
@@ -56,4 +56,4 @@ def _is_like(job: Job, found: FoundRequest) -> bool:
         return False
     if not isinstance(found.input, dict):
         return False
-    return digest_without(found.input, names_of(job.input)) == job.input_digest
+    return digest_without(found.input, job.secret_fields) == job.input_digest

@@ -39,7 +39,7 @@ def retry(job: Job, *, actor: Actor, reason: str) -> Job:
         )
     wanted = Wanted(
         model=f"{job.provider}:{job.endpoint_id}",
-        input=with_opened(job.input),
+        input=with_opened(job.input, job.secret_fields),
         webhook_url=job.webhook_url,
         max_price=job.max_price,
         metadata=job.metadata,

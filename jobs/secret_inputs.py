@@ -1,7 +1,8 @@
 """Fields of an input that are secrets, such as a key of somebody else's service: sealed as soon as they are accepted.
 
-Schemas mark them with the format `password`, Replicate's all of theirs. They are opened for the provider alone; pages
-show that there is one, and digests, which find a lost request again, leave them out.
+Schemas mark them with the format `password`, Replicate's all of theirs. The job names the fields that were sealed, so
+that nothing a client writes is ever taken for one. They are opened for the provider alone; pages show that there is
+one, and digests, which find a lost request again, leave them out.
 """
 
 from __future__ import annotations
@@ -13,45 +14,38 @@ from genfeed.clients.sealing import CannotUnsealError, seal, unseal
 from jobs.outgoing import digest_of
 
 SHOWN = "(secret)"
-_SEALED = "gf-sealed:"
+_PURPOSE = "input of a job"
 
 
-def with_sealed(given: Mapping[str, Any], inputs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The input as it is kept; `inputs`: the fields of the schema that it was checked against."""
+def secret_names(given: Mapping[str, Any], inputs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The fields that are secrets; `inputs`: the fields of the schema that the input was checked against."""
     secret = {item["name"] for item in inputs if item.get("format") == "password"}
-    return {
-        name: f"{_SEALED}{seal(value)}" if name in secret and isinstance(value, str) else value
-        for name, value in given.items()
-    }
+    return [name for name, value in given.items() if name in secret and isinstance(value, str)]
 
 
-def with_opened(kept: Mapping[str, Any]) -> dict[str, Any]:
+def with_sealed(given: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The input as it is kept."""
+    return {name: seal(value, purpose=_PURPOSE) if name in names else value for name, value in given.items()}
+
+
+def with_opened(kept: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The input as the provider must get it. What can't be opened stays as it is, for the provider to refuse."""
-    return {name: _opened(value) if _is_sealed(value) else value for name, value in kept.items()}
+    return {name: _opened(value) if name in names else value for name, value in kept.items()}
 
 
-def with_hidden(kept: Mapping[str, Any]) -> dict[str, Any]:
+def with_hidden(kept: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The input as it may be shown."""
-    return {name: SHOWN if _is_sealed(value) else value for name, value in kept.items()}
+    return {name: SHOWN if name in names else value for name, value in kept.items()}
 
 
-def names_of(kept: Mapping[str, Any]) -> list[str]:
-    """The fields that are sealed."""
-    return [name for name, value in kept.items() if _is_sealed(value)]
-
-
-def digest_without(given: Mapping[str, Any], secret: Collection[str]) -> str:
+def digest_without(given: Mapping[str, Any], names: Collection[str]) -> str:
     """The digest of an input without its secrets: a provider may tell them, hide them or leave them out."""
-    return digest_of({name: value for name, value in given.items() if name not in secret})
-
-
-def _is_sealed(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(_SEALED)
+    return digest_of({name: value for name, value in given.items() if name not in names})
 
 
 def _opened(value: str) -> str:
     try:
-        return unseal(value.removeprefix(_SEALED))
+        return unseal(value, purpose=_PURPOSE)
     except CannotUnsealError:
-        # The operator lost the key of it, or a client wrote a text that only looks so.
+        # The operator lost the key of it.
         return value

@@ -72,7 +72,7 @@ def finish_from(job: Job, stored: Job) -> None:
     # Nobody is asked for it.
     job.own_key = ""
     # It names the same files by the uploads that they are already, where this request may hold them as data URIs.
-    job.input, job.input_digest = stored.input, stored.input_digest
+    job.input, job.input_digest, job.secret_fields = stored.input, stored.input_digest, stored.secret_fields
     job.output, job.is_cached, job.cached_from = stored.output, True, stored
     job.charge, job.hold_amount, job.cost, job.cost_source = charge, charge, 0, CostSource.NONE
     job.terms = {**job.terms, "hold": charge}

@@ -60,7 +60,7 @@ def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError | Failure:
     try:
         return provider.submit(
             job.called,
-            with_opened(job.input),
+            with_opened(job.input, job.secret_fields),
             version=job.upstream_version,
             webhook_url=webhook_url(job),
             low_priority=job.priority == Job.Priority.LOW,

@@ -28,7 +28,7 @@ from jobs.fallback.attempts import Reason, away, choose, has_spare, spares
 from jobs.metrics import observe_fallback
 from jobs.models import Job, Status
 from jobs.own_keys import choose_key, gate_name
-from jobs.secret_inputs import digest_without, names_of
+from jobs.secret_inputs import digest_without
 from jobs.testmode.mode import TEST, is_test
 from jobs.transitions import move, touch
 from pricing.ledger.holds import Reservation
@@ -88,7 +88,7 @@ def _take(job: Job, place: int, why: Reason, passed: Mapping[int, Reason], answe
     columns = {
         **wanted,
         **key,
-        "input_digest": digest_without(wanted["input"], names_of(wanted["input"])),
+        "input_digest": digest_without(wanted["input"], wanted["secret_fields"]),
         "fallback": plan,
         "has_spare": has_spare(plan),
         # Nobody who was told the old one speaks of what runs from now on.

@@ -106,13 +106,6 @@ def test_a_job_with_a_secret_can_be_run_again(known: Replica) -> None:
 
 
 @whole
-def test_a_text_that_looks_like_a_sealed_one_is_sent_as_it_is(known: Replica) -> None:
-    run(FLUX, prompt="gf-sealed:a fox")
-
-    assert [made["input"]["prompt"] for made in known.predictions()] == ["gf-sealed:a fox"]
-
-
-@whole
 def test_a_refused_input_names_its_fields_and_costs_nothing(known: Replica) -> None:
     job = accepted()
     Job.objects.filter(pk=job.pk).update(input={"aspect_ratio": "7:1"})

@@ -1,0 +1,53 @@
+"""Secrets among the inputs of a job: sealed by the schema's word, and nothing else is ever taken for one."""
+
+import pytest
+
+from genfeed.clients.sealing import CannotUnsealError, seal, unseal
+from jobs.models import Job
+from tests.jobs.doubles import Provider, make_job, submit
+from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
+
+pytestmark = pytest.mark.django_db
+
+THEIRS = "sk-a-key-of-somebody-elses-service"
+
+
+def with_secret() -> Job:
+    """A job whose input has a secret, to be sent."""
+    make_sold(inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
+    return make_job(input={"prompt": "a fox", "api_key": THEIRS})
+
+
+def test_a_secret_is_kept_sealed_and_sent_in_clear() -> None:
+    job = with_secret()
+    assert THEIRS not in str(Job.objects.values_list())
+
+    provider = Provider()
+    submit(provider, job)
+
+    assert provider.sent == [{"prompt": "a fox", "api_key": THEIRS}]
+
+
+@pytest.mark.parametrize("prefix", ["", "gf-sealed:"])
+def test_what_was_sealed_here_is_opened_for_no_client_that_sends_it(prefix: str) -> None:
+    stolen = prefix + seal("a-key-of-another-client")
+    provider = Provider()
+
+    submit(provider, make_job(input={"prompt": stolen}))
+
+    assert provider.sent == [{"prompt": stolen}]
+
+
+def test_what_was_sealed_for_one_purpose_is_opened_for_no_other() -> None:
+    assert unseal(seal("a secret", purpose="this"), purpose="this") == "a secret"
+    for sealed, purpose in ((seal("a secret"), "this"), (seal("a secret", purpose="that"), "this")):
+        with pytest.raises(CannotUnsealError):
+            unseal(sealed, purpose=purpose)
+    with pytest.raises(CannotUnsealError):
+        unseal(seal("a secret", purpose="this"))
+
+
+def test_texts_that_look_sealed_are_told_apart_when_a_lost_request_is_looked_for() -> None:
+    one, other = (make_job(input={"prompt": f"gf-sealed:{text}"}) for text in ("a fox", "a wolf"))
+
+    assert one.input_digest != other.input_digest
