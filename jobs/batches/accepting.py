@@ -28,6 +28,7 @@ from jobs.batches.ending import tell
 from jobs.batches.files import with_files
 from jobs.batches.items import Ready
 from jobs.batches.models import Batch
+from jobs.batches.one_provider import refuse_key_for_several
 from jobs.batches.refusing import Refused, none_of
 from jobs.ids import new_id
 from jobs.metrics import observe_accepted
@@ -103,6 +104,7 @@ def _taken_up(wanted: WantedBatch, caller: Caller) -> Batch | None:
 
 def _prepared(wanted: WantedBatch, caller: Caller, done: Mapping[int | None, int]) -> tuple[list[Ready], list[Refused]]:
     """The items that could be accepted, and those that can't; nothing is written."""
+    refuse_key_for_several(wanted.items, caller)
     ready: list[Ready] = []
     refused: list[Refused] = []
     total = sum(done.values())

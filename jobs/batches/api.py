@@ -36,7 +36,7 @@ _READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
 def create_batch(request: HttpRequest, body: shapes.BatchBody) -> HttpResponse:
     """Accepts up to 500 requests at once, each with its own price, hold and job, and answers with all items.
 
-    In core mode `X-Provider-Key` carries a key of your own for all of them.
+    In core mode `X-Provider-Key` carries a key of your own for all of them, which then are models of one provider.
 
     `best_effort` accepts what can be accepted and says why the rest was not; `all_or_nothing` accepts all or none. Any
     answer but 201 means that nothing was accepted, and names every item that failed in `details.items`; but after a 500

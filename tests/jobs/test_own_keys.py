@@ -11,6 +11,7 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 from catalog.own_keys import set_own_key
+from catalog.providers import queue
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.models import Client, ProviderKey
@@ -26,6 +27,7 @@ from jobs.retrying import retry
 from pricing.models import Account, UsageRecord
 from tests.jobs.conftest import Run
 from tests.jobs.doubles import make_caller, make_job
+from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 from tests.sandbox_server import RunningSandbox
 
 pytestmark = pytest.mark.django_db
@@ -226,6 +228,25 @@ def test_the_header_brings_a_key_for_all_items_of_a_batch(
 
     assert answer.status_code == 201, answer.content
     assert [job.key_hint for job in Job.objects.all()] == ["4711", "4711"]
+
+
+def test_the_key_of_a_batch_is_shown_to_one_provider_alone(
+    sandbox: RunningSandbox, make_key: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, str]] = []
+    monkeypatch.setattr(queue, "check_key", lambda provider, key: shown.append((provider, key)))
+    monkeypatch.setitem(queue._registry, "second", lambda key: pytest.fail("opened"))
+    make_sold("makers/flux", outputs=IMAGES_OUT, provider="second")
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write', client='Alice')}"})
+    items = [{"model": model, "input": {"prompt": "a fox"}} for model in ("fal-ai/flux/dev", "makers/flux")]
+
+    answer = http.post(
+        "/api/v1/batches", {"items": items}, content_type="application/json", headers={"X-Provider-Key": ALICE}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert "fal and second" in answer.json()["message"]
+    assert (shown, Job.objects.count()) == ([], 0)
 
 
 def test_a_wrong_key_is_asked_about_once_for_all_items_of_a_batch(
