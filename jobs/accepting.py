@@ -240,7 +240,7 @@ def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
 
 def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datetime) -> Job:
     """The row of a job, not saved. Where its `next_at` is ahead, a Handover belongs to it."""
-    wanted, key = prepared.wanted, prepared.own_key
+    wanted = prepared.wanted
     columns = columns_of(prepared, account)
     return Job(
         id=new_id("job"),
@@ -259,10 +259,6 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         idempotency_key=wanted.idempotency_key,
         body_digest=wanted.body_digest,
         token=secrets.token_urlsafe(32),
-        account=key.fingerprint if key else "",
-        own_key=key.sealed if key else "",
-        key_source=key.source if key else "",
-        key_hint=key.hint if key else "",
         created_at=now,
         # Its files are brought to the provider first.
         next_at=now + timedelta(seconds=settings.QUEUE_TIMEOUT_SECONDS) if ids_in(prepared.outgoing) else now,
@@ -270,8 +266,8 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
 
 
 def columns_of(prepared: Prepared, account: Account) -> dict[str, Any]:
-    """The columns of a job that follow from its model, as JSON can keep them."""
-    facts = prepared.facts
+    """The columns of a job that follow from its model, as JSON can keep them; its key is sealed."""
+    facts, key = prepared.facts, prepared.own_key
     secret = secret_names(prepared.outgoing, facts.inputs)
     return {
         "model_id": facts.pk,
@@ -288,6 +284,10 @@ def columns_of(prepared: Prepared, account: Account) -> dict[str, Any]:
         "hold_amount": prepared.hold,
         "cache_digest": prepared.cache_digest,
         "deadline_seconds": prepared.deadline,
+        "account": key.fingerprint if key else "",
+        "own_key": key.sealed if key else "",
+        "key_source": key.source if key else "",
+        "key_hint": key.hint if key else "",
     }
 
 

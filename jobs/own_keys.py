@@ -43,15 +43,35 @@ def choose_key(provider: str, client_id: int, sent: str) -> OwnKey | None:
         require_core()
         return _sent(provider, sent)
     if settings.GENFEED_MODE == "core" and (row := kept_key(client_id, provider)) is not None:
-        if row.state == ProviderKey.State.INVALID:
-            raise ApiError(
-                "not_configured",
-                f"{provider} refuses the key that is kept for you ({_shown(row.hint)}).",
-                f"Set another one at /api/v1/provider-keys/{provider}.",
-            )
+        _refuse_invalid(row)
         return OwnKey("client", row.fingerprint, row.hint, row.sealed)
+    _need_installations(provider)
+    return None
+
+
+def check_key_still_good(provider: str, client_id: int, account: str) -> None:
+    """Raises ApiError where the key that was chosen for a job before, by its `account`, is known to serve no more.
+
+    The job is to run with no other: not with one that is set meanwhile, and least of all with the installation's.
+    """
+    if not account:
+        _need_installations(provider)
+    elif (row := kept_key(client_id, provider)) is not None and row.fingerprint == account:
+        _refuse_invalid(row)
+
+
+def _refuse_invalid(row: ProviderKey) -> None:
+    if row.state == ProviderKey.State.INVALID:
+        raise ApiError(
+            "not_configured",
+            f"{row.provider} refuses the key that is kept for you ({_shown(row.hint)}).",
+            f"Set another one at /api/v1/provider-keys/{row.provider}.",
+        )
+
+
+def _need_installations(provider: str) -> None:
     if queue.has_key(provider):
-        return None
+        return
     if settings.GENFEED_MODE == "core":
         hint = f"PUT a key to /api/v1/provider-keys/{provider}, or send one with the request as {HEADER}."
     else:

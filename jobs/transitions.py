@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
+from jobs.fallback.attempts import without_columns
 from jobs.models import ENDED, Job, JobEvent, Status
 from jobs.testmode.mode import is_test, mark_of
 from pricing import sql
@@ -40,12 +41,21 @@ def move(job: Job, to: str, *, event: str = "", data: dict[str, Any] | None = No
 
     `event` names the event that tells of it, `columns` what else changes with it. The job at hand is kept up to date.
     """
-    if to in ENDED and job.own_key:
-        # Nothing more is asked of the provider for it.
-        columns["own_key"] = ""
+    if to in ENDED:
+        columns |= _emptied(job)
     if to not in FOLLOWS[job.status]:
         raise NotAllowedError(f"{job.id}: {job.status} is not followed by {to}")
     return _change(job, event=event, data=data or {}, columns={"status": to, **columns})
+
+
+def _emptied(job: Job) -> dict[str, Any]:
+    """What must not outlive a job: nothing more is asked of any provider for it."""
+    columns: dict[str, Any] = {}
+    if job.own_key:
+        columns["own_key"] = ""
+    if job.has_spare:
+        columns |= {"fallback": without_columns(job.fallback), "has_spare": False}
+    return columns
 
 
 def touch(job: Job, *, event: str = "", data: dict[str, Any] | None = None, **columns: Any) -> bool:

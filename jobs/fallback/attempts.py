@@ -2,7 +2,7 @@
 
 Each attempt is `{"model", "provider", "status", "code", "message"}`. One is `chosen`, to run the job; those before it
 were `passed_over`, with the reason; each `spare` has the columns that the job gets when its turn comes, quoted and
-frozen when the job was accepted.
+frozen when the job was accepted, with the key that it is to run with; they go when the job ends.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import logging
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -27,7 +26,7 @@ from jobs.assets.references import ids_in
 from jobs.fallback.attempts import Reason, away, choose, has_spare, spares
 from jobs.metrics import observe_fallback
 from jobs.models import Job, Status
-from jobs.own_keys import choose_key, gate_name
+from jobs.own_keys import check_key_still_good, gate_name
 from jobs.secret_inputs import digest_without
 from jobs.testmode.mode import TEST, is_test
 from jobs.transitions import move, touch
@@ -78,8 +77,8 @@ def _take(job: Job, place: int, why: Reason, passed: Mapping[int, Reason], answe
     model = AIModel.objects.only("enabled", "status", "category").filter(pk=wanted["model_id"]).first()
     if model is None or not model.enabled:
         raise ApiError(*not_offered(model))
-    key = _key_columns(job, wanted["provider"])
-    _refuse_away(wanted["provider"], key.get("account", job.account))
+    check_key_still_good(wanted["provider"], job.client_id, wanted["account"])
+    _refuse_away(wanted["provider"], wanted["account"])
     before = f"{job.provider}:{job.endpoint_id}"
     after = f"{wanted['provider']}:{wanted['endpoint_id']}"
     plan = choose(job.fallback, place, why=why, passed=passed)
@@ -87,7 +86,6 @@ def _take(job: Job, place: int, why: Reason, passed: Mapping[int, Reason], answe
     waits_for_files = bool(ids_in(wanted["input"]))
     columns = {
         **wanted,
-        **key,
         "input_digest": digest_without(wanted["input"], wanted["secret_fields"]),
         "fallback": plan,
         "has_spare": has_spare(plan),
@@ -130,16 +128,3 @@ def _refuse_away(provider: str, account: str) -> None:
         raise ApiError(*away(provider))
     if settings.GENFEED_MODE == "core" and account != TEST and not upstreams.is_online(provider):
         raise ApiError("offline", f"{provider} can't be reached from here right now.")
-
-
-def _key_columns(job: Job, provider: str) -> dict[str, Any]:
-    """The key at another provider: one that came with the request, or was kept for this one, is no good there."""
-    if provider == job.provider or is_test(job):
-        return {}
-    key = choose_key(provider, job.client_id, "")
-    return {
-        "account": key.fingerprint if key else "",
-        "own_key": key.sealed if key else "",
-        "key_source": key.source if key else "",
-        "key_hint": key.hint if key else "",
-    }
