@@ -100,7 +100,8 @@ class PriceRow:
     """One model's row of a price list, exactly as it was written; `unit_price` in `currency` for one `unit`.
 
     `problem` says in words why a row can't be used (its price is then None). `answered`: the provider said so itself;
-    False where it gave no answer for this model, which tells nothing about its price.
+    False where it gave no answer for this model, which tells nothing about its price. `was_asked`: False where it was
+    not even asked for this model, whose turn comes in a later sync.
     """
 
     endpoint_id: str
@@ -109,6 +110,7 @@ class PriceRow:
     currency: str = "USD"
     problem: str = ""
     answered: bool = True
+    was_asked: bool = True
 
 
 @dataclass(frozen=True)

@@ -137,12 +137,14 @@ def fetch_prices(
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, PriceRow]:
     """Price rows by endpoint id, and into `found` how each is billed. Pages are a courtesy: at most REPLICATE_PAGES of
-    them are read, and none after two in a row that stay hidden. A model whose page was not read tells nothing."""
+    them are read, and none after two in a row that stay hidden. A model whose page was not read tells nothing: it is
+    best named first the next time."""
     known, rows = table(), {}
     left, hidden = settings.REPLICATE_PAGES, 0
     for done, endpoint_id in enumerate(endpoint_ids, start=1):
         billing = known.models.get(endpoint_id)
-        if billing is None and left > 0 and hidden < _HIDDEN_IN_A_ROW:
+        has_turn = billing is None and left > 0 and hidden < _HIDDEN_IN_A_ROW
+        if has_turn:
             left -= 1
             try:
                 billing = read_page(web.get_text(f"/{endpoint_id}"), known)
@@ -154,7 +156,7 @@ def fetch_prices(
                 hidden += 1
                 logger.info("the page of %s could not be read: %s", endpoint_id, error)
         if billing is None:
-            rows[endpoint_id] = PriceRow(endpoint_id, problem="its page could not be read", answered=False)
+            rows[endpoint_id] = PriceRow(endpoint_id, problem="its page was not read", answered=False, was_asked=has_turn)
         else:
             found[endpoint_id] = billing
             row = row_of(endpoint_id, billing)

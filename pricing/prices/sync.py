@@ -126,7 +126,8 @@ class _Memory:
     def __init__(self, provider: Provider, instead: Instead | None) -> None:
         # What is built on another model is none that the provider knows.
         rows = AIModel.objects.filter(provider=provider, runs_as="").exclude(status=AIModel.Status.RETIRED)
-        self.keys: dict[str, int] = dict(rows.order_by("pk").values_list("endpoint_id", "pk"))
+        # What runs by its name comes before what runs by a version of it: it is what the provider itself offers.
+        self.keys: dict[str, int] = dict(rows.order_by("upstream_version", "pk").values_list("endpoint_id", "pk"))
         self.untold = set(instead.untold) if instead else set()
         if instead:
             self.keys = {one: key for one, key in self.keys.items() if one in instead.ids}
@@ -149,7 +150,10 @@ class _Memory:
         return {one for one, row in self.pricing.items() if row.has_row}
 
     def to_ask(self, *, full: bool, now: datetime) -> tuple[list[str], list[str]]:
-        """Ids to ask for as usual, and those without a price that are due again."""
+        """Ids to ask for as usual, and those without a price that are due again.
+
+        Those that were never asked for come first, then those asked longest ago: a provider may answer only so many.
+        """
         usual, apart = [], []
         for endpoint_id in self.keys:
             if endpoint_id in self.untold:
@@ -159,7 +163,11 @@ class _Memory:
                 usual.append(endpoint_id)
             elif full or row.asked_at is None or now - row.asked_at > WITHOUT_PRICE_AGAIN_AFTER:
                 apart.append(endpoint_id)
-        return usual, apart
+        return sorted(usual, key=self._asked_at), sorted(apart, key=self._asked_at)
+
+    def _asked_at(self, endpoint_id: str) -> float:
+        row = self.pricing.get(endpoint_id)
+        return row.asked_at.timestamp() if row and row.asked_at else 0.0
 
     def usable(self, answers: Answers, result: PriceSyncResult) -> dict[int, Offered]:
         """The prices that can be taken in, by model key; what can't be is told in the result."""
@@ -263,3 +271,6 @@ def _remember(memory: _Memory, answers: Answers, now: datetime) -> None:
     for has_row, ids in ((True, answers.with_row), (False, answers.without_price)):
         keys = [memory.keys[one] for one in ids if one in memory.keys]
         ModelPricing.objects.filter(model__in=keys).update(has_row=has_row, asked_at=now)
+    # Asked in vain: others come first the next time. Those without a price are due again as before.
+    keys = [memory.keys[one] for one in answers.unanswered if one in memory.keys and answers.rows[one].was_asked]
+    ModelPricing.objects.filter(model__in=keys).exclude(has_row=False).update(asked_at=now)

@@ -233,6 +233,36 @@ def test_hidden_pages_are_asked_for_twice_and_no_more(db: None, replica: Replica
     assert not model(SDXL).priced
 
 
+def test_a_few_pages_in_each_sync_come_to_all_models_official_ones_first(
+    db: None, replica: Replica, settings: Any
+) -> None:
+    settings.REPLICATE_PAGES = 4
+    read: list[set[str]] = []
+    for _ in range(5):
+        before = len(_page_calls(replica))
+        sync()
+        read.append({one["path"].removeprefix("/replicate/web/") for one in _page_calls(replica)[before:]})
+    without_table = {
+        row.endpoint_id: "official" in row.tags
+        for row in AIModel.objects.filter(provider__slug="replicate")
+        if row.endpoint_id not in replicate_prices.table().models
+    }
+
+    officials = [one for one in without_table if without_table[one]]
+    assert read[0] <= set(without_table)
+    assert len(read[0] & set(officials)) == min(4, len(officials))
+    assert set().union(*read) == set(without_table)
+
+
+def test_pages_that_stay_hidden_let_others_have_their_turn(db: None, replica: Replica) -> None:
+    replica.switch(hide_pages=True)
+    sync()
+    first = {one["path"] for one in _page_calls(replica)[-2:]}
+    sync()
+
+    assert not first & {one["path"] for one in _page_calls(replica)[-2:]}
+
+
 def _page_calls(replica: Replica) -> list[Any]:
     calls = replica.sandbox.client.get("/_sandbox/requests").json()
     return [one for one in calls["requests"] if one["path"].startswith("/replicate/web/")]
