@@ -8,7 +8,7 @@ from catalog.providers import queue
 from catalog.providers.base import KeyCheck
 from genfeed.clients.errors import ApiError
 from genfeed.clients.models import Client, ProviderKey
-from genfeed.clients.provider_keys import BadKeyError, keep_key, kept_key, note_state, read_key
+from genfeed.clients.provider_keys import BadKeyError, fingerprint_of, keep_key, kept_key, note_state, read_key
 from genfeed.clients.sealing import CannotUnsealError, unseal
 from genfeed.journal.audit import Actor
 
@@ -44,6 +44,7 @@ def check_new(provider: str, text: str) -> KeyCheck:
         key = read_key(text)
     except BadKeyError as error:
         raise ApiError("invalid_request", f"key: {error}", "Copy the key from the provider's site.") from None
+    require_provider_itself(provider, fingerprint_of(key))
     checked = queue.check_key(provider, key)
     if checked.state == "invalid":
         raise ApiError("invalid_request", f"key: {checked.detail}", "Nothing was changed. Correct the key.")
@@ -53,6 +54,7 @@ def check_new(provider: str, text: str) -> KeyCheck:
 def check_again(row: ProviderKey) -> ProviderKey:
     """Asks the provider once more and writes down what it says; what was known stays where it does not answer."""
     require_core()
+    require_provider_itself(row.provider, row.fingerprint)
     try:
         checked = queue.check_key(row.provider, unseal(row.sealed))
     except CannotUnsealError as error:
@@ -61,6 +63,25 @@ def check_again(row: ProviderKey) -> ProviderKey:
     state = _STATES.get(checked.state, "")
     note_state(row.client_id, row.provider, row.fingerprint, state=state, detail=checked.detail)
     return kept_key(row.client_id, row.provider) or row
+
+
+def require_provider_itself(provider: str, fingerprint: str) -> None:
+    """Raises ApiError where a sandbox stands in for the provider and the key is none of the sandbox's.
+
+    A sandbox logs what it is sent, so a real key is never told to one.
+    """
+    if may_be_told(provider, fingerprint):
+        return
+    raise ApiError(
+        "not_configured",
+        f"The sandbox stands in for {provider} here, and keys of your own are not told to it.",
+        "Start GenFeed with `manage.py up --no-sandbox`, or with a key of the installation's, to use your own.",
+    )
+
+
+def may_be_told(provider: str, fingerprint: str) -> bool:
+    """Whether the key may be told to what answers for the provider: itself, or a sandbox whose key it is."""
+    return provider not in settings.SANDBOX_STANDS_FOR or fingerprint in map(fingerprint_of, settings.SANDBOX_ACCEPTS)
 
 
 def require_provider(provider: str) -> None:

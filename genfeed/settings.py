@@ -33,6 +33,7 @@ SANDBOX_FILE = VAR_DIR / "sandbox_url"
 # Published: they open nothing but a sandbox.
 SANDBOX_KEY, SANDBOX_ADMIN_KEY = "sandbox-key:sandbox-secret", "sandbox-admin:sandbox-secret"
 SANDBOX_REPLICATE_KEY = "r8_sandbox"
+SANDBOX_ACCEPTS = [SANDBOX_KEY, SANDBOX_ADMIN_KEY, SANDBOX_REPLICATE_KEY]
 # Both names are accepted; where both are set, FAL_API_KEY wins.
 FAL_KEY = env.secret("FAL_API_KEY") or env.secret("FAL_KEY")
 FAL_ADMIN_KEY = env.secret("FAL_ADMIN_KEY")
@@ -46,6 +47,7 @@ FAL_CDN_URL = env.base_url("FAL_CDN_URL", "https://v3.fal.media")
 FAL_WEB_URL = env.base_url("FAL_WEB_URL", "https://fal.ai")
 # Another address for fal is a decision; fal's own is not, as it also comes with a copied .env.example.
 SANDBOX_ACTIVE = bool(SANDBOX_URL and not FAL_KEY and FAL_PLATFORM_URL == FAL_ITSELF)
+SANDBOX_STANDS_FOR = ["fal"] if SANDBOX_ACTIVE else []
 if SANDBOX_ACTIVE:
     FAL_KEY, FAL_ADMIN_KEY, FAL_PLATFORM_URL = SANDBOX_KEY, SANDBOX_ADMIN_KEY, f"{SANDBOX_URL}/v1"
     # All together: what a sandbox is asked must never reach fal itself by a second address.
@@ -67,6 +69,7 @@ REPLICATE_URL = env.base_url("REPLICATE_URL", REPLICATE_ITSELF)
 REPLICATE_WEB_URL = env.base_url("REPLICATE_WEB_URL", "https://replicate.com")
 if SANDBOX_ACTIVE and not REPLICATE_API_TOKEN and REPLICATE_URL == REPLICATE_ITSELF:
     # The same sandbox, at the same address.
+    SANDBOX_STANDS_FOR.append("replicate")
     REPLICATE_API_TOKEN, REPLICATE_URL = SANDBOX_REPLICATE_KEY, f"{SANDBOX_URL}/replicate/v1"
     REPLICATE_WEB_URL = f"{SANDBOX_URL}/replicate/web"
 REPLICATE_PRICES = env.text("REPLICATE_PRICES")

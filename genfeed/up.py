@@ -15,9 +15,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.db import DatabaseError
 
 from catalog.models import SyncRun
 from catalog.providers import base
+from genfeed.clients.models import ProviderKey
+from genfeed.clients.provider_keys import fingerprint_of
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
 from pricing.models import CloudCatalog
 
@@ -70,8 +73,24 @@ def run(
 
 
 def wants_sandbox() -> bool:
-    """Without a key, and without another address for fal, there is nothing to talk to but the sandbox."""
+    """Without a key, and without another address for fal, there is nothing to talk to but the sandbox.
+
+    In core mode any key counts, of any provider or kept for any client, and a cloud's catalog is no sandbox's.
+    """
+    if settings.GENFEED_MODE == "core" and (settings.CATALOG_SOURCE == "cloud" or _has_other_keys()):
+        return False
     return settings.SANDBOX_ACTIVE or (not settings.FAL_KEY and settings.FAL_PLATFORM_URL == settings.FAL_ITSELF)
+
+
+def _has_other_keys() -> bool:
+    if settings.REPLICATE_API_TOKEN not in ("", settings.SANDBOX_REPLICATE_KEY):
+        return True
+    try:
+        kept = ProviderKey.objects.values_list("fingerprint", flat=True)
+        return any(fingerprint not in map(fingerprint_of, settings.SANDBOX_ACCEPTS) for fingerprint in kept)
+    except DatabaseError:
+        # Not there yet: this is the first start.
+        return False
 
 
 def _check_port(host: str, port: int, option: str) -> None:
@@ -107,6 +126,8 @@ def _choose_provider(use_sandbox: bool, sandbox_port: int, say: Callable[[str], 
         return
     file.write_text(f"http://127.0.0.1:{sandbox_port}")
     say("No FAL_KEY is set: the sandbox stands in for fal.ai. Nothing leaves this machine, nothing costs money.")
+    if settings.GENFEED_MODE == "core":
+        say("To run models on keys of your own that clients set or send, start with --no-sandbox.")
 
 
 def wants_test_sandbox() -> bool:

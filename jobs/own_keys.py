@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from django.conf import settings
 
-from catalog.own_keys import require_core
+from catalog.own_keys import may_be_told, require_core, require_provider_itself
 from catalog.providers import queue
 from catalog.providers.base import KeyCheck
 from catalog.providers.queue import KeyRefusedError, LockedError, QueueError
@@ -44,6 +44,7 @@ def choose_key(provider: str, client_id: int, sent: str) -> OwnKey | None:
         return _sent(provider, sent)
     if settings.GENFEED_MODE == "core" and (row := kept_key(client_id, provider)) is not None:
         _refuse_invalid(row)
+        require_provider_itself(provider, row.fingerprint)
         return OwnKey("client", row.fingerprint, row.hint, row.sealed)
     _need_installations(provider)
     return None
@@ -83,6 +84,8 @@ def key_of(job: Job) -> str | None:
     """The key in clear, None for the installation's. Raises KeyRefusedError where it can't be read any more."""
     if not job.key_source:
         return None
+    if not may_be_told(job.provider, job.account):
+        raise KeyRefusedError(f"The sandbox stands in for {job.provider} now, and is told no key of a client's.")
     try:
         return unseal(job.own_key)
     except CannotUnsealError as error:
@@ -140,6 +143,7 @@ def _sent(provider: str, text: str) -> OwnKey:
         key = sent_key(text)
     except BadKeyError as error:
         raise ApiError("invalid_request", f"{HEADER}: {error}", "Copy the key from the provider's site.") from None
+    require_provider_itself(provider, key.fingerprint)
     checked = _check(provider, key.fingerprint, text.strip())
     if checked.state == "invalid":
         raise ApiError("invalid_request", f"{HEADER}: {checked.detail}", "Send another key. Nothing was accepted.")

@@ -156,7 +156,9 @@ def fetch_prices(
                 hidden += 1
                 logger.info("the page of %s could not be read: %s", endpoint_id, error)
         if billing is None:
-            rows[endpoint_id] = PriceRow(endpoint_id, problem="its page was not read", answered=False, was_asked=has_turn)
+            rows[endpoint_id] = PriceRow(
+                endpoint_id, problem="its page was not read", answered=False, was_asked=has_turn
+            )
         else:
             found[endpoint_id] = billing
             row = row_of(endpoint_id, billing)

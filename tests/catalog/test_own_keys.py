@@ -53,6 +53,22 @@ def test_a_key_that_the_provider_accepts_is_kept_sealed_and_shown_by_its_end_alo
     assert b"secret-of-the-provider" not in shown + repr(vars(row)).encode()
 
 
+def test_a_key_is_never_told_to_a_sandbox_that_stands_in_for_the_provider(
+    alice: HttpClient, fal: RunningSandbox, settings: Any
+) -> None:
+    settings.SANDBOX_STANDS_FOR = ["fal"]
+    before = len(fal.client.get("/_sandbox/requests").json()["requests"])
+
+    refused, taken = put(alice, ALICE), put(alice, settings.SANDBOX_KEY)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_configured")
+    assert "--no-sandbox" in refused.json()["hint"]
+    assert taken.json()["state"] == "valid"
+    calls = fal.client.get("/_sandbox/requests").json()["requests"][before:]
+    assert calls
+    assert "alice" not in {one["key_id"] for one in calls}
+
+
 def test_a_key_that_the_provider_refuses_is_told_and_changes_nothing(alice: HttpClient, fal: RunningSandbox) -> None:
     fal.account(ALICE, "alice")
     put(alice, ALICE)

@@ -79,6 +79,16 @@ def test_secu_09_each_job_is_sent_seen_and_fetched_with_its_own_key(run: Run, sa
     assert seen[""] == {"alice", "bob"}
 
 
+def test_a_request_with_a_key_is_refused_where_a_sandbox_would_be_told_it(settings: Any) -> None:
+    caller = caller_with(ALICE, "Alice")
+    settings.SANDBOX_STANDS_FOR = ["fal"]
+
+    for sent in (BOB, ""):
+        with pytest.raises(ApiError, match="are not told to it") as refused:
+            make_job(caller, provider_key=sent)
+        assert refused.value.code == "not_configured"
+
+
 def test_a_key_that_comes_with_the_request_serves_this_job_alone(run: Run, sandbox: RunningSandbox) -> None:
     caller = caller_with(ALICE, "Alice")
 

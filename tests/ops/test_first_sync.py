@@ -1,11 +1,16 @@
 """Which catalog `manage.py up` takes for its own: that of the address it talks to now."""
 
+from typing import Any
+
 import pytest
 from django.utils import timezone
 
 from catalog import sync_runs
 from catalog.models import SyncRun
 from genfeed import up
+from genfeed.clients.models import Client
+from genfeed.clients.provider_keys import keep_key
+from genfeed.journal.audit import SYSTEM
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +71,35 @@ def test_without_a_sandbox_it_is_fal_itself_even_where_one_was_chosen_before(set
 def test_another_address_for_fal_is_the_one_that_is_asked(settings) -> None:
     settings.FAL_PLATFORM_URL = "https://fal.example.com/v1"
     assert up._platform_url(None) == "https://fal.example.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("mode", "changed", "wants"),
+    [
+        ("core", {}, True),
+        ("cloud", {"REPLICATE_API_TOKEN": "r8_real"}, True),
+        ("core", {"REPLICATE_API_TOKEN": "r8_real"}, False),
+        ("core", {"CATALOG_SOURCE": "cloud"}, False),
+    ],
+)
+def test_in_core_mode_a_sandbox_stands_in_only_where_there_is_no_key_at_all(
+    settings: Any, mode: str, changed: dict[str, str], wants: bool
+) -> None:
+    settings.GENFEED_MODE, settings.FAL_KEY, settings.FAL_PLATFORM_URL = mode, "", settings.FAL_ITSELF
+    settings.REPLICATE_API_TOKEN = ""
+    for name, value in changed.items():
+        setattr(settings, name, value)
+
+    assert up.wants_sandbox() is wants
+
+
+def test_a_key_that_is_kept_for_a_client_in_core_mode_is_one_for_the_provider_itself(settings: Any) -> None:
+    settings.GENFEED_MODE, settings.FAL_KEY, settings.FAL_PLATFORM_URL = "core", "", settings.FAL_ITSELF
+    settings.SANDBOX_ACTIVE, settings.REPLICATE_API_TOKEN = True, settings.SANDBOX_REPLICATE_KEY
+    client = Client.objects.create(name="Alice")
+
+    keep_key(client, "fal", settings.SANDBOX_KEY, state="valid", detail="", actor=SYSTEM)
+    assert up.wants_sandbox()
+
+    keep_key(client, "fal", "alice:alice-secret", state="valid", detail="", actor=SYSTEM)
+    assert not up.wants_sandbox()
