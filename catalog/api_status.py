@@ -28,15 +28,15 @@ class CatalogStanding(Schema):
 
 
 class UpstreamStanding(Schema):
-    id: str = Field(description="A provider's id.")
-    online: bool = Field(description="False: it could not be reached, and nothing can be run there.")
+    id: str = Field(description="A provider's id, or `cloud` where the catalog comes from one.")
+    online: bool = Field(description="False: it could not be reached; at a provider, nothing can be run then.")
     last_reached_at: datetime | None = Field(description="Late by up to half a minute; null: never tried.")
     offline_since: datetime | None
 
 
 class StatusShape(Schema):
     mode: Literal["cloud", "core"]
-    online: bool = Field(description="Whether every upstream can be reached.")
+    online: bool = Field(description="Whether every provider can be reached. A cloud does not count: it runs nothing.")
     catalog: CatalogStanding
     upstreams: list[UpstreamStanding]
 
@@ -52,7 +52,7 @@ def get_status(request: HttpRequest) -> HttpResponse:
     catalog, found, synced_at = published.current(), upstreams.standings(), upstreams.synced_at()
     body = {
         "mode": settings.GENFEED_MODE,
-        "online": all(one.is_online for one in found),
+        "online": all(one.is_online for one in found if one.runs_models),
         "catalog": {
             "revision": catalog.revision,
             "published_at": _moment(catalog.published_at),
@@ -75,11 +75,11 @@ def get_status(request: HttpRequest) -> HttpResponse:
 
 
 def mark_age(response: HttpResponse) -> HttpResponse:
-    """Tells in an answer's headers how old the catalog is, in seconds, and which upstreams can't be reached."""
+    """Tells in an answer's headers how old the catalog is, in seconds, and which providers can't be reached."""
     age = upstreams.catalog_age()
     if age is not None:
         response.headers[AGE] = str(age)
-    if away := [one.name for one in upstreams.standings() if not one.is_online]:
+    if away := [one.name for one in upstreams.standings() if one.runs_models and not one.is_online]:
         response.headers[OFFLINE] = ", ".join(away)
     return response
 

@@ -42,6 +42,8 @@ class Standing:
     reached_at: datetime | None
     offline_since: datetime | None
     reason: str
+    # Whether models are run there; else only the catalog comes from it.
+    runs_models: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +220,8 @@ def _look() -> tuple[float, list[Standing], datetime | None]:
 
 def _standing(name: str, row: Upstream | None) -> Standing:
     if row is None:
-        return Standing(name, True, None, None, "")
-    return Standing(name, row.offline_since is None, row.reached_at, row.offline_since, row.reason)
+        return Standing(name, True, None, None, "", name not in _others)
+    return Standing(name, row.offline_since is None, row.reached_at, row.offline_since, row.reason, name not in _others)
 
 
 def _forget_standing() -> None:

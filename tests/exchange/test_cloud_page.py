@@ -58,6 +58,19 @@ def test_a_sync_that_meets_nobody_makes_the_cloud_offline(taken: CloudCatalog) -
     assert not upstreams.is_online("cloud")
 
 
+def test_while_only_the_cloud_is_away_jobs_can_run_and_answers_say_so(
+    taken: CloudCatalog, make_key: Callable[..., str]
+) -> None:
+    upstreams.note_unreachable("cloud", "gone", times=3)
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('models:read')}"})
+
+    told = http.get("/api/v1/status").json()
+
+    assert told["online"]
+    assert {one["id"]: one["online"] for one in told["upstreams"]}["cloud"] is False
+    assert "X-GenFeed-Offline" not in http.get("/api/v1/models").headers
+
+
 def test_an_answer_makes_it_online_again(taken: CloudCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     upstreams.note_unreachable("cloud", "gone", times=3)
     monkeypatch.setattr(Cloud, "fetch", lambda *_: None)
