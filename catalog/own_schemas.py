@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +15,8 @@ from genfeed.net.guarded import GuardedClient
 MOST_BYTES = 1_000_000
 _SECONDS = 15.0
 _PLACE = "x-schemas"
+# orjson writes 254 levels; the document that is made of a schema, and what is read of it add some.
+_DEEPEST = 100
 
 
 class SchemaRefusedError(ValueError):
@@ -54,8 +56,7 @@ def read_document(text: bytes | str, endpoint_id: str) -> dict[str, Any]:
         raise SchemaRefusedError(f"This is no JSON: {error}.") from None
     if not isinstance(given, dict):
         raise SchemaRefusedError("A schema is a JSON object: an OpenAPI document, or a JSON Schema of the input.")
-    if rb"\u0000" in orjson.dumps(given):
-        raise SchemaRefusedError("The schema holds null characters, which no database takes.")
+    _check_nodes(given)
     if "paths" in given or "openapi" in given:
         return given
     if isinstance(given.get("properties"), dict):
@@ -67,6 +68,24 @@ def read_document(text: bytes | str, endpoint_id: str) -> dict[str, Any]:
         "This is neither an OpenAPI document (with paths), nor a JSON Schema of the input (with properties), nor an "
         'object {"input": schema, "output": schema}.'
     )
+
+
+def _check_nodes(given: dict[str, Any]) -> None:
+    """Raises SchemaRefusedError for null characters, and for nesting that nothing below could write."""
+    level: list[Any] = [given]
+    for _ in range(_DEEPEST):
+        texts = [one for one in level if isinstance(one, str)]
+        texts += [key for one in level if isinstance(one, dict) for key in one]
+        if any("\0" in text for text in texts):
+            raise SchemaRefusedError("The schema holds null characters, which no database takes.")
+        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        if not level:
+            return
+    raise SchemaRefusedError(f"The schema is nested more than {_DEEPEST} levels deep. Name parts of it with $ref.")
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def document_of(endpoint_id: str, input_schema: Mapping[str, Any], output_schema: Mapping[str, Any]) -> dict[str, Any]:

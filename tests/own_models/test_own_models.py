@@ -160,12 +160,27 @@ def test_an_id_that_is_none_is_refused(endpoint_id: str) -> None:
         ("[]", "JSON object"),
         ('{"a": 1}', "neither an OpenAPI document"),
         ('{"properties": {"a": {"title": "\\u0000"}}}', "null characters"),
+        ('{"properties": {"\\u0000": {}}}', "null characters"),
+        ('{"properties": {"a": ' + '{"items": ' * 300 + "{}" + "}" * 302, "nested more than"),
+        ('{"properties": {"a": ' + "[" * 900 + "]" * 900 + "}}", "nested more than"),
         ('"' + "x" * own_schemas.MOST_BYTES + '"', "larger than"),
     ],
 )
 def test_a_schema_that_is_none_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(SchemaRefusedError, match=words):
         own_schemas.read_document(text, "acme/portraits")
+
+
+def test_what_only_looks_like_a_null_character_and_deep_nesting_that_can_be_written_are_taken() -> None:
+    deep: Any = {"type": "string"}
+    for _ in range(90):
+        deep = {"items": deep}
+    given = {"properties": {"a": {"pattern": r"[^\u0000]"}, "b": deep}}
+
+    document = own_schemas.read_document(orjson.dumps(given), "acme/portraits")
+
+    assert document["x-schemas"]["input"] == given
+    assert orjson.dumps(document)
 
 
 def test_an_openapi_document_without_a_request_body_is_refused_in_words() -> None:
