@@ -182,6 +182,14 @@ def catch_up() -> list[str]:
     return done
 
 
+def catch_up_from_other() -> bool:
+    """Has the catalog caught up from where all of it comes, if that is no provider; whether there is such a place."""
+    used = [kind for kind in _others.values() if kind.is_used()]
+    for kind in used:
+        kind.catch_up()
+    return bool(used)
+
+
 def _is_behind(slug: str, now: datetime) -> bool:
     """Whether the newest sync failed, or the last good one is old."""
     runs = SyncRun.objects.filter(provider__slug=slug).defer("report")

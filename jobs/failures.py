@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.providers.queue import Result
+from catalog.providers.queue import RefusedError, Result, VersionGoneError
 
 _CONTENT = {"content_policy_violation"}
 _NOTHING = {"no_media_generated"}
@@ -44,6 +44,14 @@ SUBMIT_UNKNOWN = Failure(
     "submit_unknown",
     "The provider's answer was lost, and the request could not be found there.",
     "Nothing was charged. Send it again.",
+)
+MODEL_RETIRED = Failure(
+    "model_retired", "The provider no longer offers this model.", "Nothing was charged. Choose another model."
+)
+VERSION_GONE = Failure(
+    "model_retired",
+    "The provider no longer has the version of the model that the catalog knows.",
+    "Nothing was charged. The catalog is being read again: send it again in some minutes, or choose another model.",
 )
 DEADLINE = Failure(
     "timeout",
@@ -99,13 +107,13 @@ def failure_of(result: Result) -> Failure:
     return Failure("provider_error", "The provider failed to run the job.", "Send it again; if it stays, report it.")
 
 
-def refused_submit(status: int, detail: Any) -> Failure:
+def refused_submit(error: RefusedError) -> Failure:
     """The failure of a submit that the provider refused with a 4xx."""
-    if status == 404:
-        return Failure(
-            "model_retired", "The provider no longer offers this model.", "Nothing was charged. Choose another model."
-        )
-    return rejected(detail)
+    if isinstance(error, VersionGoneError):
+        return VERSION_GONE
+    if error.status == 404:
+        return MODEL_RETIRED
+    return rejected(error.detail)
 
 
 def rejected(detail: Any) -> Failure:

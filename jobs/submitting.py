@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from catalog.outdated import read_again
 from catalog.providers.queue import (
     Answer,
     KeyRefusedError,
@@ -19,6 +20,7 @@ from catalog.providers.queue import (
     RefusedError,
     Request,
     Submitted,
+    VersionGoneError,
 )
 from jobs import failures, gate
 from jobs.answers import keep
@@ -95,7 +97,9 @@ def apply(job: Job, outcome: Submitted | QueueError | Failure) -> None:
     elif isinstance(outcome, LockedError | KeyRefusedError):
         _our_account(job, outcome)
     elif isinstance(outcome, RefusedError):
-        failure, answer = failures.refused_submit(outcome.status, outcome.detail), outcome.answer
+        failure, answer = failures.refused_submit(outcome), outcome.answer
+        if isinstance(outcome, VersionGoneError):
+            read_again(job.model_id, job.upstream_version)
         gone = failure.code == "model_retired"
         if gone and switch(job, (failure.code, failure.message), answer=answer):
             return

@@ -54,6 +54,10 @@ class RefusedError(QueueError):
         self.detail = detail
 
 
+class VersionGoneError(RefusedError):
+    """The version that the request names is there no more; the model may well be, with another one."""
+
+
 class LockedError(QueueError):
     """Our account at the provider can't pay: nothing is accepted until somebody tops it up."""
 

@@ -28,6 +28,7 @@ from catalog.providers.queue import (
     Submitted,
     UnclearError,
     UnreachableError,
+    VersionGoneError,
 )
 from catalog.providers.reading import Backoff, retry_after_of
 from catalog.providers.replicate_answers import (
@@ -46,6 +47,8 @@ from catalog.providers.retrying import Retrying
 
 _SKEW = timedelta(seconds=60)
 _MOST_PAGES = 20
+# The title of the problem, which stands for its kind.
+_VERSION_GONE = "Invalid version or not permitted"
 _UPLOAD_TIMEOUT = httpx.Timeout(30.0, write=60.0, read=120.0)
 
 
@@ -104,6 +107,8 @@ class ReplicateQueue:
             raise LockedError("Our credit at Replicate is insufficient.", answer)
         if status in (401, 403):
             raise KeyRefusedError(f"Replicate does not accept our key ({status}).", answer)
+        if status == 422 and body_of(response).get("title") == _VERSION_GONE:
+            raise VersionGoneError("Replicate no longer has the version.", status, detail_of(response), answer)
         if 400 <= status < 500 and status not in (408, 409):
             raise RefusedError(f"Replicate refused the request with {status}.", status, detail_of(response), answer)
         request_id = body_of(response).get("id")

@@ -108,7 +108,7 @@ def apply(one: Handover, outcome: dict[str, str] | QueueError) -> None:
         if isinstance(outcome, FileGoneError):
             done = fail(job, GONE)
         elif isinstance(outcome, RefusedError):
-            done = fail(job, failures.refused_submit(outcome.status, outcome.detail), answer=outcome.answer)
+            done = fail(job, failures.refused_submit(outcome), answer=outcome.answer)
         else:
             done = _let_go(job, outcome)
         if not done:

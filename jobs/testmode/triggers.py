@@ -35,7 +35,7 @@ _ENDINGS: dict[str, dict[str, Any]] = {
 _AT_SUBMIT: dict[str, Failure] = {
     "queue_timeout": failures.QUEUE_TIMEOUT,
     "submit_unknown": failures.SUBMIT_UNKNOWN,
-    "model_retired": failures.refused_submit(404, ""),
+    "model_retired": failures.MODEL_RETIRED,
 }
 FAILURES = (*_ENDINGS, *_AT_SUBMIT)
 REFUSALS = ("insufficient_funds", "budget_exceeded", "rate_limited", "too_many_in_flight", "queue_full", "offline")

@@ -158,4 +158,4 @@ def test_what_a_failure_is_follows_from_its_status_whatever_its_text_says(text: 
 
 def test_a_refusal_of_our_key_is_no_refusal_of_the_input() -> None:
     assert failures.failure_of(result(status=403, detail="prompt not allowed")).code == "provider_unavailable"
-    assert failures.refused_submit(RefusedError("no", 422, "x").status, "x").code == "provider_rejected_input"
+    assert failures.refused_submit(RefusedError("no", 422, "x")).code == "provider_rejected_input"

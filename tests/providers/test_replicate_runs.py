@@ -16,6 +16,8 @@ import pytest
 from django.test import Client as HttpClient
 from django.utils import timezone
 
+from catalog import discovery, published
+from catalog.models import AIModel, SyncRun
 from catalog.own_keys import check_new
 from catalog.providers import queue, replicate_webhooks
 from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError, Request, UnclearError, UnreachableError
@@ -69,6 +71,24 @@ def test_a_community_model_is_run_by_the_version_that_was_read_and_billed_by_the
     assert len(job.output["output"]) == 2
     assert Decimal(job.billed_units) == Decimal(str(made["metrics"]["predict_time"]))
     assert 0 < job.cost < 1_000_000
+
+
+@whole
+def test_jobs_of_a_version_that_is_gone_say_so_and_have_the_catalog_read_again_once(
+    known: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(discovery, "_enqueue", asked.append)
+    AIModel.objects.filter(endpoint_id=SDXL).update(upstream_version="0" * 64)
+    published.forget()
+    jobs = [accepted(SDXL, prompt="a fox"), accepted(SDXL, prompt="an owl")]
+
+    ended = [work(job) for job in jobs]
+
+    assert [job.error["code"] for job in ended] == ["model_retired"] * 2
+    assert "version" in ended[0].error["message"]
+    assert [(run.pk, run.trigger) for run in SyncRun.objects.filter(status="queued")] == [(asked[0], "outdated")]
+    assert len(asked) == 1
 
 
 @whole
@@ -261,7 +281,7 @@ def problem(code: int, **body: Any) -> httpx.Response:
     [
         (problem(402, title="Insufficient credit", detail="…", status=402), LockedError),
         (problem(401, title="Unauthenticated", detail="…", status=401), queue.KeyRefusedError),
-        (problem(422, title="Invalid version or not permitted", detail="…", status=422), RefusedError),
+        (problem(422, title="Invalid version or not permitted", detail="…", status=422), queue.VersionGoneError),
         (problem(404, detail="not found", status=404), RefusedError),
         (problem(500, detail="oops"), UnclearError),
         (httpx.Response(201, json={"status": "starting"}), UnclearError),
