@@ -13,7 +13,6 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client as HttpClient
 
 from catalog import discovery, published, sync_runs, upstreams
@@ -24,7 +23,7 @@ from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.estimates import facts, history, quotes
 from pricing.reports import refusals
-from tests import kept_rows, quicker, spreading
+from tests import kept_rows, prepared, quicker, spreading
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
@@ -70,28 +69,17 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def _migrated(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """A copy of the tests' SQLite database from before the first test; None on PostgreSQL."""
-    if connection.vendor != "sqlite":
-        return None
-    copy = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("VACUUM INTO %s", [str(copy)])
-    return copy
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _copied_in_time(request: pytest.FixtureRequest) -> None:
-    """Tests that commit leave the database without what migrations wrote, so that the copy is made before them."""
-    if any("migrated_sqlite" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("_migrated")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """A SQLite database to which all migrations were applied, made once in a run of the tests; None on PostgreSQL."""
+    on_sqlite = django_settings.DATABASES["default"]["ENGINE"].endswith("sqlite")
+    return prepared.migrated(tmp_path_factory) if on_sqlite else None
 
 
 @pytest.fixture
-def migrated_sqlite(_migrated: Path | None, tmp_path: Path) -> Path:
+def migrated_sqlite(migrated_database: Path | None, tmp_path: Path) -> Path:
     """A migrated SQLite database for processes that a test starts: a copy, which spares them all the migrations."""
-    assert _migrated is not None
-    return Path(shutil.copy(_migrated, tmp_path / "db.sqlite3"))
+    assert migrated_database is not None
+    return Path(shutil.copy(migrated_database, tmp_path / "db.sqlite3"))
 
 
 def _connect_to_loopback(self: socket.socket, address: Any) -> Any:

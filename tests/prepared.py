@@ -1,4 +1,4 @@
-"""An installation that has been started once: made once in a run of the tests, then copied for each that wants one.
+"""An installation that has been started once, and a database: made once in a run of the tests, then copied.
 
 A first start migrates and discovers the whole catalog, in many seconds of CPU; tests of what comes afterwards share it.
 """
@@ -7,13 +7,14 @@ import fcntl
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.running_app import FIRST_START, running_app
+from tests.running_app import FIRST_START, manage, running_app
 from tests.sandbox_server import free_port
 
 _TOLD = "first_start.json"
@@ -43,22 +44,38 @@ def first_start(factory: pytest.TempPathFactory) -> FirstStart:
     return FirstStart(**json.loads((_prepared(factory) / _TOLD).read_text()))
 
 
+def migrated(factory: pytest.TempPathFactory) -> Path:
+    """A database that has been through all migrations, to be copied; the first caller of a run makes it."""
+    return _made_once(factory, "migrated", _migrate) / "db.sqlite3"
+
+
 def _prepared(factory: pytest.TempPathFactory) -> Path:
+    return _made_once(factory, "prepared", _make)
+
+
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     folder = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         # The workers of one run have folders of their own in that of the run.
         folder = folder.parent
-    made = folder / "prepared"
-    with (folder / "prepared.lock").open("w") as lock:
+    made = folder / name
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            _make(folder / "being-prepared")
-            (folder / "being-prepared").rename(made)
+            being = folder / f"{name}-being-made"
+            shutil.rmtree(being, ignore_errors=True)
+            make(being)
+            being.rename(made)
     return made
 
 
+def _migrate(var: Path) -> None:
+    var.mkdir()
+    done = manage(var, "migrate", "-v", "0")
+    assert done.returncode == 0, done.stderr
+
+
 def _make(var: Path) -> None:
-    shutil.rmtree(var, ignore_errors=True)
     sandbox_port = free_port()
     with running_app(var, sandbox_port=sandbox_port) as app:
         ready = httpx.get(f"{app.base_url}/readyz", timeout=10, trust_env=False).status_code

@@ -92,13 +92,9 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated-exchange")
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, check=True,
-        env=environment(folder) | {"DJANGO_SETTINGS_MODULE": "genfeed.settings"},
-    )  # fmt: skip
-    return folder / "db.sqlite3"
+def migrated(migrated_database: Path | None) -> Path:
+    assert migrated_database is not None
+    return migrated_database
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,11 @@ _JOBS = 3
 PATIENCE_SECONDS = 90
 
 
-def test_secu_09_the_keys_of_two_clients_never_cross_and_are_nowhere_to_be_found(tmp_path: Path) -> None:
+def test_secu_09_the_keys_of_two_clients_never_cross_and_are_nowhere_to_be_found(
+    tmp_path: Path, migrated_database: Path | None
+) -> None:
     settings = {"GENFEED_MODE": "core", "FAL_KEY": "", "LOG_LEVEL": "DEBUG"}
-    with fleet(tmp_path / "var", settings=settings, worker=False) as site:
+    with fleet(tmp_path / "var", settings=settings, worker=False, migrated=migrated_database) as site:
         site.sandbox.account(ALICE, "alice")
         site.sandbox.account(BOB, "bob")
         site.sandbox.faults(processing_ms=50)

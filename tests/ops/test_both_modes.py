@@ -6,6 +6,7 @@ What differs is money alone: cloud sells above the cost and from a balance, core
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -71,13 +72,14 @@ def new_key(running: Fleet, name: str, *, usd: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+def sites(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | None) -> Iterator[dict[str, Site]]:
     """One installation in each mode, with the same one model, each with a sandbox of its own."""
     with ExitStack() as stack:
         made = {}
         for mode in MODES:
             var = tmp_path_factory.mktemp(mode) / "var"
-            running = stack.enter_context(fleet(var, settings={"GENFEED_MODE": mode}, worker=False))
+            settings = {"GENFEED_MODE": mode}
+            running = stack.enter_context(fleet(var, settings=settings, worker=False, migrated=migrated_database))
             running.prepare()
             key = new_key(running, "Suite", usd=5)
             running.start_all()

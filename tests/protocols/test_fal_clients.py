@@ -67,12 +67,12 @@ def finished(command: list[str], environment: dict[str, str], cwd: Path = ROOT) 
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def here(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | None) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("clients")
     authority, certificate = make_certificates(folder)
     tls_port = free_port()
     https = f"https://localhost:{tls_port}"
-    with fleet(folder / "var", worker=False) as running:
+    with fleet(folder / "var", worker=False, migrated=migrated_database) as running:
         key = running.prepare()
         # The provider knows nothing of our authority: only the web process tells the address, and jobs are polled.
         running.settings["PUBLIC_URL"] = https

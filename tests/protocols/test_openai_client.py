@@ -74,9 +74,10 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def here(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | None) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("openai")
-    with fleet(folder / "var", settings={"PUBLIC_URL": "here", "SYNC_WAIT_SECONDS": "8"}, worker=False) as running:
+    settings = {"PUBLIC_URL": "here", "SYNC_WAIT_SECONDS": "8"}
+    with fleet(folder / "var", settings=settings, worker=False, migrated=migrated_database) as running:
         models = folder / "models.jsonl"
         models.write_bytes(b"\n".join(orjson.dumps(running.sandbox.model(one)) for one in (IMAGE, EDIT, RATIO, VIDEO)))
         running.sandbox.load_catalog(models)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from tusclient.client import TusClient
 
 from genfeed.sandbox.media.making import Wish, make
 from tests.ops.test_up import child, wait_for
+from tests.prepared import copy_of_prepared, first_start
 from tests.running_app import running_app
 
 PIECE = 4 * 1024 * 1024
@@ -25,9 +27,12 @@ def large_film(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_an_upload_goes_on_where_the_killed_server_had_it(tmp_path: Path) -> None:
+def test_an_upload_goes_on_where_the_killed_server_had_it(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     content = large_film(tmp_path / "film.mp4")
-    with running_app(tmp_path / "var") as app:
+    var = copy_of_prepared(tmp_path_factory, tmp_path / "var")
+    with running_app(var, sandbox_port=first_start(tmp_path_factory).sandbox_port) as app:
         key = json.loads(app.manage("create_client", "Acme", "--json").splitlines()[-1])["api_key"]
         headers = {"Authorization": f"Bearer {key}"}
         client = TusClient(f"{app.base_url}/api/v1/uploads/resumable", headers=headers)

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,11 +28,12 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Fleet]:
+def one(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | None) -> Iterator[Fleet]:
     """Web process, dispatcher and sandbox, on a database of their own."""
     settings = {"MAX_CLIENT_STREAMS": "3", "READS_PER_MINUTE": "1000000"}
     if connection.vendor == "sqlite":
-        with fleet(tmp_path_factory.mktemp("live") / "var", settings=settings, worker=False) as running:
+        var = tmp_path_factory.mktemp("live") / "var"
+        with fleet(var, settings=settings, worker=False, migrated=migrated_database) as running:
             yield _started(running)
         return
     url = os.environ["DATABASE_URL"]
