@@ -28,9 +28,9 @@ from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
 from jobs.null_characters import refuse_null_characters
-from jobs.outgoing import SAFETY, outgoing_input
+from jobs.outgoing import SAFETY, digest_of, outgoing_input
 from jobs.own_keys import choose_key
-from jobs.secret_inputs import digest_without, secret_names, with_sealed
+from jobs.secret_inputs import secret_names, with_sealed
 from jobs.stored_results import (
     charge_share,
     find_stored,
@@ -247,7 +247,7 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         client_id=caller.client_id,
         key_id=caller.key_id or None,
         **columns,
-        input_digest=digest_without(columns["input"], columns["secret_fields"]),
+        input_digest=digest_of(columns["input"]),
         fallback=prepared.fallback,
         has_spare=has_spare(prepared.fallback),
         max_price=wanted.max_price,

@@ -2,7 +2,7 @@
 
 Schemas mark them with the format `password`, Replicate's all of theirs. The job names the fields that were sealed, so
 that nothing a client writes is ever taken for one. They are opened for the provider alone; pages show that there is
-one, and digests, which find a lost request again, leave them out.
+one. A job that has any is not looked for by its input when its submit is lost (jobs.recovering).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
-from jobs.outgoing import digest_of
 
 SHOWN = "(secret)"
 _PURPOSE = "input of a job"
@@ -36,11 +35,6 @@ def with_opened(kept: Mapping[str, Any], names: Collection[str]) -> dict[str, An
 def with_hidden(kept: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The input as it may be shown."""
     return {name: SHOWN if name in names else value for name, value in kept.items()}
-
-
-def digest_without(given: Mapping[str, Any], names: Collection[str]) -> str:
-    """The digest of an input without its secrets: a provider may tell them, hide them or leave them out."""
-    return digest_of({name: value for name, value in given.items() if name not in names})
 
 
 def _opened(value: str) -> str:

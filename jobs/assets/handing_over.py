@@ -21,8 +21,8 @@ from jobs.fallback.attempts import away
 from jobs.fallback.switching import switch
 from jobs.finishing import fail
 from jobs.models import Job, Status
+from jobs.outgoing import digest_of
 from jobs.own_keys import failure_of, note_refusal
-from jobs.secret_inputs import digest_without
 from jobs.testmode.running import open_for
 from jobs.transitions import touch
 from pricing import sql
@@ -121,6 +121,5 @@ def _let_go(job: Job, addresses: Any) -> bool:
     input = replaced_texts(job.input, lambda text: addresses.get(text, text))
     if ids_in(input):
         return fail(job, GONE)
-    digest = digest_without(input, job.secret_fields)
     with transaction.atomic(durable=True):
-        return touch(job, input=input, input_digest=digest, next_at=timezone.now())
+        return touch(job, input=input, input_digest=digest_of(input), next_at=timezone.now())

@@ -26,8 +26,8 @@ from jobs.assets.references import ids_in
 from jobs.fallback.attempts import Reason, away, choose, has_spare, spares
 from jobs.metrics import observe_fallback
 from jobs.models import Job, Status
+from jobs.outgoing import digest_of
 from jobs.own_keys import check_key_still_good, gate_name
-from jobs.secret_inputs import digest_without
 from jobs.testmode.mode import TEST, is_test
 from jobs.transitions import move, touch
 from pricing.ledger.holds import Reservation
@@ -86,7 +86,7 @@ def _take(job: Job, place: int, why: Reason, passed: Mapping[int, Reason], answe
     waits_for_files = bool(ids_in(wanted["input"]))
     columns = {
         **wanted,
-        "input_digest": digest_without(wanted["input"], wanted["secret_fields"]),
+        "input_digest": digest_of(wanted["input"]),
         "fallback": plan,
         "has_spare": has_spare(plan),
         # Nobody who was told the old one speaks of what runs from now on.

@@ -1,10 +1,14 @@
 """Secrets among the inputs of a job: sealed by the schema's word, and nothing else is ever taken for one."""
 
-import pytest
+from typing import Any
 
+import pytest
+from django.utils import timezone
+
+from catalog.providers.queue import FoundRequest, UnclearError
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
-from jobs.models import Job
-from tests.jobs.doubles import Provider, make_job, submit
+from jobs.models import Job, Status
+from tests.jobs.doubles import Provider, look, make_job, submit
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +49,21 @@ def test_what_was_sealed_for_one_purpose_is_opened_for_no_other() -> None:
             unseal(sealed, purpose=purpose)
     with pytest.raises(CannotUnsealError):
         unseal(seal("a secret", purpose="this"))
+
+
+def test_of_requests_that_differ_only_in_secrets_none_is_taken_for_a_lost_one(settings: Any) -> None:
+    job, provider = with_secret(), Provider()
+    provider.on_submit = UnclearError("lost")
+    submit(provider, job)
+    # As another client's looks, whose secret its provider does not tell.
+    provider.found = [FoundRequest("req-of-another", job.endpoint_id, timezone.now(), {"prompt": "a fox"}, ended=False)]
+
+    look(provider, job)
+    assert (job.status, job.request_id) == (Status.SUBMITTING, "")
+    settings.SUBMIT_GRACE_SECONDS = 0
+    look(provider, job)
+
+    assert (job.status, job.error["code"], job.request_id) == (Status.FAILED, "submit_unknown", "")
 
 
 def test_texts_that_look_sealed_are_told_apart_when_a_lost_request_is_looked_for() -> None:
