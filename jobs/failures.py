@@ -78,6 +78,11 @@ NO_PAYLOAD = Failure(
     "The provider's result could not be read.",
     "Send the job again; if it stays, report the requestId.",
 )
+SECRET_LOST = Failure(
+    "not_configured",
+    "A secret of the input can't be read any more: the operator has lost the key that it was sealed with.",
+    "Nothing was sent or charged. Send the job again.",
+)
 LOST = Failure(
     "provider_error",
     "The provider no longer knows the request.",

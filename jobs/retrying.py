@@ -12,7 +12,6 @@ from genfeed.clients.models import ApiKey
 from genfeed.journal.audit import Actor, Change, record
 from jobs.accepting import Wanted, accept
 from jobs.models import Job, Status
-from jobs.secret_inputs import with_opened
 
 
 def retry(job: Job, *, actor: Actor, reason: str) -> Job:
@@ -30,6 +29,12 @@ def retry(job: Job, *, actor: Actor, reason: str) -> Job:
             "The job came with a provider key of its own, which was erased when it ended.",
             "Its client can send the request again with the key.",
         )
+    if job.secret_fields:
+        raise ApiError(
+            "conflict",
+            f"The input held secrets ({', '.join(job.secret_fields)}), which were erased when the job ended.",
+            "Its client can send the request again with them.",
+        )
     key = ApiKey.objects.select_related("client").filter(pk=job.key_id or 0).first()
     if key is None or key.state != "active" or not key.client.is_active:
         raise ApiError(
@@ -39,7 +44,7 @@ def retry(job: Job, *, actor: Actor, reason: str) -> Job:
         )
     wanted = Wanted(
         model=f"{job.provider}:{job.endpoint_id}",
-        input=with_opened(job.input, job.secret_fields),
+        input=job.input,
         webhook_url=job.webhook_url,
         max_price=job.max_price,
         metadata=job.metadata,

@@ -1,8 +1,9 @@
 """Fields of an input that are secrets, such as a key of somebody else's service: sealed as soon as they are accepted.
 
 Schemas mark them with the format `password`, Replicate's all of theirs. The job names the fields that were sealed, so
-that nothing a client writes is ever taken for one. They are opened for the provider alone; pages show that there is
-one. A job that has any is not looked for by its input when its submit is lost (jobs.recovering).
+that nothing a client writes is ever taken for one. They are opened for the provider alone, and erased when
+the job ends; pages show that there is one. A job that has any is not looked for by its input when its submit is lost
+(jobs.recovering).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from genfeed.clients.sealing import CannotUnsealError, seal, unseal
+from genfeed.clients.sealing import seal, unseal
 
 SHOWN = "(secret)"
 _PURPOSE = "input of a job"
@@ -28,18 +29,10 @@ def with_sealed(given: Mapping[str, Any], names: Collection[str]) -> dict[str, A
 
 
 def with_opened(kept: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """The input as the provider must get it. What can't be opened stays as it is, for the provider to refuse."""
-    return {name: _opened(value) if name in names else value for name, value in kept.items()}
+    """The input as the provider must get it. Raises CannotUnsealError where the operator lost the key of a secret."""
+    return {name: unseal(value, purpose=_PURPOSE) if name in names else value for name, value in kept.items()}
 
 
 def with_hidden(kept: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """The input as it may be shown."""
+    """The input as it may be shown, and as it stays when the job has ended."""
     return {name: SHOWN if name in names else value for name, value in kept.items()}
-
-
-def _opened(value: str) -> str:
-    try:
-        return unseal(value, purpose=_PURPOSE)
-    except CannotUnsealError:
-        # The operator lost the key of it.
-        return value

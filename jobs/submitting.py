@@ -22,6 +22,7 @@ from catalog.providers.queue import (
     Submitted,
     VersionGoneError,
 )
+from genfeed.clients.sealing import CannotUnsealError
 from jobs import failures, gate
 from jobs.answers import keep
 from jobs.canceling import begin_cancel
@@ -50,7 +51,7 @@ class NotSentError(NotAcceptedError):
 def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError | Failure:
     """Sends the request. What is not a clear answer is returned as an error, for `apply` to judge.
 
-    A test job may be told to fail in the place of being sent.
+    A test job may be told to fail in the place of being sent, and one whose secrets can't be read any more must.
     """
     claimed_for = timezone.now() - (job.sent_at or job.created_at)
     if claimed_for > timedelta(seconds=settings.SUBMIT_GRACE_SECONDS) / 2:
@@ -60,9 +61,13 @@ def ask(provider: QueueInterface, job: Job) -> Submitted | QueueError | Failure:
     if is_test(job) and job.attempts == 1 and (told := triggers_of(job.metadata, job.input).failure):
         return told
     try:
+        opened = with_opened(job.input, job.secret_fields)
+    except CannotUnsealError:
+        return failures.SECRET_LOST
+    try:
         return provider.submit(
             job.called,
-            with_opened(job.input, job.secret_fields),
+            opened,
             version=job.upstream_version,
             webhook_url=webhook_url(job),
             low_priority=job.priority == Job.Priority.LOW,

@@ -16,6 +16,7 @@ from django.utils import timezone
 from genfeed.journal.models import OutboxEvent
 from jobs.fallback.attempts import without_columns
 from jobs.models import ENDED, Job, JobEvent, Status
+from jobs.secret_inputs import with_hidden
 from jobs.testmode.mode import is_test, mark_of
 from pricing import sql
 
@@ -53,6 +54,8 @@ def _emptied(job: Job) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if job.own_key:
         columns["own_key"] = ""
+    if job.secret_fields:
+        columns["input"] = with_hidden(job.input, job.secret_fields)
     if job.has_spare:
         columns |= {"fallback": without_columns(job.fallback), "has_spare": False}
     return columns

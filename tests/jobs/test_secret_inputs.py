@@ -3,11 +3,16 @@
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.utils import timezone
 
 from catalog.providers.queue import FoundRequest, UnclearError
+from genfeed.clients.errors import ApiError
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
+from genfeed.journal.audit import SYSTEM
+from jobs.canceling import cancel
 from jobs.models import Job, Status
+from jobs.retrying import retry
 from tests.jobs.doubles import Provider, look, make_job, submit
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
@@ -64,6 +69,26 @@ def test_of_requests_that_differ_only_in_secrets_none_is_taken_for_a_lost_one(se
     look(provider, job)
 
     assert (job.status, job.error["code"], job.request_id) == (Status.FAILED, "submit_unknown", "")
+
+
+def test_secrets_do_not_outlive_the_job_and_staff_are_told_why_it_is_not_run_again() -> None:
+    job = with_secret()
+
+    cancel(job)
+
+    job.refresh_from_db()
+    assert (job.status, job.input) == (Status.CANCELED, {"prompt": "a fox", "api_key": "(secret)"})
+    with pytest.raises(ApiError, match=r"api_key.*erased"):
+        retry(job, actor=SYSTEM, reason="again")
+
+
+def test_a_secret_that_cannot_be_opened_fails_the_job_and_is_sent_nowhere(settings: Any) -> None:
+    job, provider = with_secret(), Provider()
+    settings.ENCRYPTION_KEYS = Fernet.generate_key().decode()
+
+    submit(provider, job)
+
+    assert (job.status, job.error["code"], provider.calls) == (Status.FAILED, "not_configured", [])
 
 
 def test_texts_that_look_sealed_are_told_apart_when_a_lost_request_is_looked_for() -> None:

@@ -24,12 +24,10 @@ from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError,
 from catalog.providers.replicate_answers import counts_of, failure_of
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.clients.errors import ApiError
-from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, AuditEvent
 from jobs.accepting import Wanted, accept
 from jobs.canceling import cancel
 from jobs.models import Job, ProviderAnswer
-from jobs.retrying import retry
 from tests.jobs.doubles import make_caller, money
 from tests.providers.conftest import FLUX, KEY, SDXL, Replica, work
 from tests.sandbox.receiver import Receiver
@@ -110,18 +108,6 @@ def test_a_secret_among_the_inputs_goes_to_the_provider_alone(
     kept = [list(rows.values_list()) for rows in (Job.objects.all(), ProviderAnswer.objects.all())]
     assert len(kept[1]) > 0
     assert THEIRS not in page + str(kept) + str(AuditEvent.objects.values_list())
-
-
-@whole
-def test_a_job_with_a_secret_can_be_run_again(known: Replica) -> None:
-    known.switch(error="It broke.")
-    job = run("example-labs/hum", prompt="a song", api_key=THEIRS)
-    known.switch(error="")
-
-    again = work(retry(job, actor=SYSTEM, reason="it broke"))
-
-    assert again.status == "succeeded"
-    assert [made["input"]["api_key"] for made in known.predictions()] == [THEIRS, THEIRS]
 
 
 @whole
