@@ -25,7 +25,8 @@ from catalog.understanding import NotUnderstood, Understood, mapped_of, understa
 from genfeed.clients.models import Client
 from genfeed.journal.audit import Actor, Change, record
 
-_ID = re.compile(r"[\w.\-]+(/[\w.\-]+)*", re.ASCII)
+# A part of nothing but dots would lead a provider's address elsewhere.
+_ID = re.compile(r"(?!\.+(?:/|$))[\w.\-]+(?:/(?!\.+(?:/|$))[\w.\-]+)*", re.ASCII)
 _SAID = ("name", "category", "description", "runs_as", "upstream_version", "client_id", "schema_version")
 
 

@@ -288,6 +288,7 @@ queue.register(
         most_at_once=lambda: settings.FAL_MAX_CONCURRENT,
         verify=fal_webhooks.verify,
         check_key=check_key,
+        keeps_files=lambda: (settings.FAL_OBJECT_SECONDS, "FAL_OBJECT_SECONDS"),
         get_ready=lambda: fal_keys.key_set.keys(),
     ),
 )

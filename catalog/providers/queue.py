@@ -211,6 +211,7 @@ class Terms:
     the same time, by one key. `verify` reads its webhooks (None: it has none); `get_ready` fetches what `verify` needs.
     `signs_for_all`: it signs those of every account with keys that all may know, not only those of the operator's.
     `check_key` asks whether a key is accepted: it runs no model, costs nothing and never raises (None: can't).
+    `keeps_files`: for how many seconds it keeps what a job made, and what sets that ("": nobody here).
     """
 
     key_setting: str
@@ -219,6 +220,7 @@ class Terms:
     get_ready: Callable[[], object] | None = None
     signs_for_all: bool = True
     check_key: Callable[[str], KeyCheck] | None = None
+    keeps_files: Callable[[], tuple[int, str]] | None = None
 
 
 _registry: dict[str, Callable[[str | None], QueueInterface]] = {}
@@ -286,6 +288,12 @@ def check_key(slug: str, key: str) -> KeyCheck:
     if check is None:
         return KeyCheck("unreachable", f"{slug} has no way to check a key; the first job tells.")
     return check(key)
+
+
+def keeps_files(slug: str) -> tuple[int, str] | None:
+    """For how many seconds the provider keeps what a job made, and the setting that says so; None: not known."""
+    keeps = _terms[slug].keeps_files if slug in _terms else None
+    return keeps() if keeps else None
 
 
 def open_queue(slug: str, key: str | None = None) -> QueueInterface:

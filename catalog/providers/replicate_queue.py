@@ -47,6 +47,8 @@ from catalog.providers.retrying import Retrying
 
 _SKEW = timedelta(seconds=60)
 _MOST_PAGES = 20
+# Input, output and files of what came over its API.
+_KEEPS_SECONDS = 3_600
 # The title of the problem, which stands for its kind.
 _VERSION_GONE = "Invalid version or not permitted"
 _UPLOAD_TIMEOUT = httpx.Timeout(30.0, write=60.0, read=120.0)
@@ -253,5 +255,6 @@ queue.register(
         # With one secret for each account, of which the operator's alone is known.
         signs_for_all=False,
         check_key=check_key,
+        keeps_files=lambda: (_KEEPS_SECONDS, ""),
     ),
 )

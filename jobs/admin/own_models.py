@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
+from catalog.providers import queue
 from jobs.models import Job
 from jobs.trained import Trained, is_training, read
 from pricing.admin.own_model_form import OwnModelForm, pretty
@@ -51,11 +51,12 @@ def _notes(job: Job, trained: Trained) -> tuple[str, ...]:
         notes.append(f"Which input of {trained.base} takes it is not clear: write it under “Fixed inputs”.")
     if len(trained.bases) > 1:
         notes.append(f"It can be run by {', '.join(trained.bases)}.")
-    kept = getattr(settings, f"{job.provider.upper()}_OBJECT_SECONDS", None)
+    kept = queue.keeps_files(job.provider)
     if kept and trained.files and job.finished_at:
-        until = job.finished_at + timedelta(seconds=kept)
+        seconds, setting = kept
+        until = job.finished_at + timedelta(seconds=seconds)
         notes.append(
-            f"The provider keeps the files of this job until {until:%Y-%m-%d %H:%M} UTC "
-            f"({job.provider.upper()}_OBJECT_SECONDS). Put the weights where they stay, and name that address."
+            f"The provider keeps the files of this job until {until:%Y-%m-%d %H:%M} UTC"
+            f"{f' ({setting})' if setting else ''}. Put the weights where they stay, and name that address."
         )
     return tuple(notes)

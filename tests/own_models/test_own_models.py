@@ -144,7 +144,9 @@ def test_an_id_that_is_there_is_refused() -> None:
         save(own(), PRICE, actor=SYSTEM)
 
 
-@pytest.mark.parametrize("endpoint_id", ["", "/acme", "acme//x", "acme/ x", "fal:acme", "é"])
+@pytest.mark.parametrize(
+    "endpoint_id", ["", "/acme", "acme//x", "acme/ x", "fal:acme", "é", "..", "acme/../x", "acme/."]
+)
 def test_an_id_that_is_none_is_refused(endpoint_id: str) -> None:
     with pytest.raises(OwnModelError):
         save(own(endpoint_id=endpoint_id), PRICE, actor=SYSTEM)

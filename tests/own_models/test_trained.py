@@ -1,5 +1,6 @@
 """A training's result as a model: registered from the job's page, and run by the ordinary code at the sandbox."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,7 +14,9 @@ from catalog import published
 from catalog.models import AIModel
 from catalog.providers import fal_keys, queue
 from catalog.providers.fal_queue import open_fal_queue
+from genfeed.clients.models import Client
 from jobs import trained
+from jobs.admin.own_models import _notes
 from jobs.dispatcher import Dispatcher
 from jobs.models import Job
 from tests.admin.pages import form_data, page_of, read
@@ -108,3 +111,16 @@ def test_what_a_training_made_fills_the_input_that_takes_it(
 
 def test_a_job_that_trained_nothing_is_not_registered() -> None:
     assert not trained.is_training(make_job())
+
+
+@pytest.mark.parametrize(
+    ("provider", "until"), [("fal", "2026-01-08 12:00 UTC (FAL_OBJECT_SECONDS)"), ("replicate", "2026-01-01 13:00 UTC")]
+)
+def test_the_form_says_until_when_the_provider_keeps_the_files(settings: Any, provider: str, until: str) -> None:
+    settings.FAL_OBJECT_SECONDS = 7 * 86_400
+    finished_at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    job = Job(provider=provider, client=Client(name="Acme"), finished_at=finished_at)
+
+    notes = _notes(job, trained.Trained(None, [], {}, {"weights": WEIGHTS}))
+
+    assert f"until {until}. Put" in notes[-1]
