@@ -5,4 +5,9 @@ from django.conf import settings
 from genfeed.front.serving import Front
 from genfeed.wsgi import application as django
 
-application = Front(django, threads=settings.WEB_THREADS, largest_ahead=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+application = Front(
+    django,
+    threads=settings.WEB_THREADS,
+    largest_ahead=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    folder=str(settings.FILE_UPLOAD_TEMP_DIR),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any
 
@@ -14,6 +15,10 @@ _IN_MEMORY = 262_144
 # For the whole of a body that is read ahead, which holds no thread; for the next piece of one that does.
 BODY_SECONDS = 120.0
 PIECE_SECONDS = 30.0
+# Bytes a second, averaged over all the time that such a body was waited for, once it is longer than a piece may take.
+SLOWEST = 4_096
+# What all bodies that are read ahead take on the disk of one process, beyond what each has in memory.
+MOST_ON_DISK = 536_870_912
 # The protocol of resumable uploads: what came of a body that is cut off counts, so it is never read ahead.
 _RESUMABLE = b"application/offset+octet-stream"
 
@@ -30,11 +35,42 @@ class RefusedBodyError(Exception):
         self.status, self.code, self.hint = status, code, hint
 
 
-async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int) -> IO[bytes] | None:
+class Disk:
+    """Where bodies that a process reads ahead lie, and how many bytes more may lie there. For the event loop alone."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+        self.left = MOST_ON_DISK
+
+
+class _Ahead(tempfile.SpooledTemporaryFile[bytes]):
+    """A body that is read ahead: in memory, or larger ones in a file that gives its place back when it is closed."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(_IN_MEMORY, dir=disk.folder)
+        self._disk, self._size, self._held = disk, 0, 0
+
+    def add(self, piece: bytes) -> None:
+        """Raises RefusedBodyError where the disk has no place for it."""
+        self._size += len(piece)
+        held = self._size if self._size > _IN_MEMORY else 0
+        if held - self._held > self._disk.left:
+            raise _too_many()
+        self._disk.left -= held - self._held
+        self._held = held
+        self.write(piece)
+
+    def close(self) -> None:
+        self._disk.left += self._held
+        self._held = 0
+        super().close()
+
+
+async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int, disk: Disk) -> IO[bytes] | None:
     """The whole body, or None where it is to be read piece by piece: resumable, or said to have over `largest` bytes.
 
-    Raises ClientGoneError; RefusedBodyError after BODY_SECONDS, and for more than `largest` bytes that were not
-    announced: Django would take them for none.
+    Raises ClientGoneError; RefusedBodyError after BODY_SECONDS, where `disk` is full, and for more than `largest` bytes
+    that were not announced: Django would take them for none.
     """
     headers = dict(scope["headers"])
     if headers.get(b"content-type", b"").lower().startswith(_RESUMABLE):
@@ -47,7 +83,7 @@ async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int
     if length == b"0" or (length is None and not is_marked):
         return io.BytesIO()
     # Spooled: a thousand clients that send slowly must not hold a thousand bodies in memory.
-    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the front closes it
+    file = _Ahead(disk)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             await _copy(receive, file, largest)
@@ -60,14 +96,14 @@ async def read_ahead(scope: Mapping[str, Any], receive: Receive, *, largest: int
     return file
 
 
-async def _copy(receive: Receive, file: IO[bytes], largest: int) -> None:
+async def _copy(receive: Receive, file: _Ahead, largest: int) -> None:
     size, more = 0, True
     while more:
         piece, more = _piece(await receive())
         size += len(piece)
         if size > largest:
             raise _too_large(largest)
-        file.write(piece)
+        file.add(piece)
 
 
 class BodyReader(io.RawIOBase):
@@ -78,6 +114,7 @@ class BodyReader(io.RawIOBase):
         self._loop = loop
         self._left = b""
         self._more = True
+        self._came, self._waited = 0, 0.0
 
     def readable(self) -> bool:
         return True
@@ -85,7 +122,13 @@ class BodyReader(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         """The next bytes, 0 at the end; raises ClientGoneError where the body never becomes whole."""
         while self._more and not self._left:
+            started = time.monotonic()
             self._left, self._more = _piece(self._next())
+            self._came += len(self._left)
+            self._waited += time.monotonic() - started
+            if self._more and self._waited > PIECE_SECONDS and self._came < self._waited * SLOWEST:
+                # A byte now and then would hold the thread for ever.
+                raise ClientGoneError(f"The client sent less than {SLOWEST} bytes a second.")
         count = min(len(target), len(self._left))
         target[:count], self._left = self._left[:count], self._left[count:]
         return count
@@ -112,6 +155,11 @@ def _piece(message: Mapping[str, Any]) -> tuple[bytes, bool]:
 def _too_slow() -> RefusedBodyError:
     message = f"The body did not arrive within {BODY_SECONDS:.0f} s."
     return RefusedBodyError(408, "timeout", message, "Send it again, or in smaller parts.")
+
+
+def _too_many() -> RefusedBodyError:
+    message = "Too many large bodies are being sent at the same time."
+    return RefusedBodyError(503, "too_many_in_flight", message, "Send it again in some seconds, or files by an upload.")
 
 
 def _too_large(largest: int) -> RefusedBodyError:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from genfeed.front import open_files, stopping
 from genfeed.front.answering import Answer, Send, SentFile
-from genfeed.front.bodies import BodyReader, ClientGoneError, Receive, RefusedBodyError, read_ahead
+from genfeed.front.bodies import BodyReader, ClientGoneError, Disk, Receive, RefusedBodyError, read_ahead
 from genfeed.front.connections import HANDED_OVER, end_all, hold
 from genfeed.front.environ import environ_of
 
@@ -32,13 +32,17 @@ class Front:
 
     Bodies of at most `largest_ahead` bytes are read before a thread is taken. Larger ones, and those of resumable
     uploads, are read in as many threads of their own: however slowly they come, they hold back each other alone.
+    `folder`: where bodies lie meanwhile that are too large for memory; None: where the system has such files.
     """
 
-    def __init__(self, application: Wsgi, *, threads: int, largest_ahead: int = 10_485_760) -> None:
+    def __init__(
+        self, application: Wsgi, *, threads: int, largest_ahead: int = 10_485_760, folder: str | None = None
+    ) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self._upload_threads = ThreadPoolExecutor(threads, thread_name_prefix="upload")
         self._largest_ahead = largest_ahead
+        self._disk = Disk(folder)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -49,7 +53,7 @@ class Front:
 
     async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         try:
-            body = await read_ahead(scope, receive, largest=self._largest_ahead)
+            body = await read_ahead(scope, receive, largest=self._largest_ahead, disk=self._disk)
         except RefusedBodyError as error:
             await _refuse(send, error)
             return

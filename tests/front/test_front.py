@@ -14,6 +14,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from genfeed.front import answering as answering_module
 from genfeed.front import bodies, connections, open_files
 from genfeed.front.answering import FILE_PIECE
+from genfeed.front.bodies import BodyReader
 from genfeed.front.connections import HANDED_OVER, Connection
 from genfeed.front.serving import Front
 
@@ -194,6 +195,47 @@ def test_a_large_body_that_stops_coming_is_given_up(monkeypatch: Any) -> None:
     headers = {"content-length": "100000000"}
 
     assert ask(answering(read_or_tell), b"x" * 10, stops=True, headers=headers).body == b"ClientGoneError"
+
+
+def test_a_large_body_that_comes_byte_by_byte_is_given_up(monkeypatch: Any) -> None:
+    monkeypatch.setattr(bodies, "SLOWEST", 10**12)
+    headers = {"content-length": "100000000"}
+    assert ask(answering(read_or_tell), b"x", b"y", b"z", headers=headers).body != b"ClientGoneError"
+
+    monkeypatch.setattr(bodies, "PIECE_SECONDS", 1e-9)
+    monkeypatch.setattr(BodyReader, "_next", lambda _: {"type": "http.request", "body": b"x", "more_body": True})
+
+    assert ask(answering(read_or_tell), headers=headers).body == b"ClientGoneError"
+
+
+def test_bodies_that_are_read_ahead_have_one_limit_together_that_small_ones_pass_by(
+    monkeypatch: Any, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(bodies, "MOST_ON_DISK", 500_000)
+    large = [b"x" * 200_000, b"x" * 200_000]
+
+    async def work() -> list[tuple[int, bytes]]:
+        front = Front(
+            answering(lambda environ: [str(len(environ["wsgi.input"].read())).encode()]),
+            threads=1,
+            folder=str(tmp_path),
+        )
+        held = Client(*large, stops=True, headers={"content-length": "400001"})
+        waiting = asyncio.create_task(held.ask(front))
+        await asyncio.sleep(0)
+        told = [
+            await Client(*large, headers={"content-length": "400000"}).ask(front),
+            await Client(b"small", headers={"content-length": "5"}).ask(front),
+        ]
+        held.left.set()
+        await waiting
+        told.append(await Client(*large, headers={"content-length": "400000"}).ask(front))
+        return [(one.sent[0]["status"], one.body) for one in told]
+
+    refused, small, after = asyncio.run(within(work()))
+
+    assert (refused[0], json.loads(refused[1])["code"]) == (503, "too_many_in_flight")
+    assert (small, after) == ((200, b"5"), (200, b"400000"))
 
 
 def test_a_body_that_does_not_arrive_in_time_is_a_408_and_nothing_runs(monkeypatch: Any) -> None:
