@@ -9,6 +9,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as HttpClient
 from django.test import override_settings
 
+from catalog.models import AIModel
+from genfeed.clients.keys import create_key
 from genfeed.clients.models import Client
 from genfeed.front.connections import HANDED_OVER
 from genfeed.journal.audit import SYSTEM
@@ -16,6 +18,8 @@ from jobs.assets.models import Asset
 from jobs.models import Job
 from pricing.ledger.accounts import top_up
 from pricing.models import Account
+from pricing.reports import refusals
+from tests.factories import publish_now
 from tests.jobs.doubles import USD
 from tests.media.files import png
 from tests.pricing.estimates.sold import (
@@ -87,6 +91,20 @@ def test_the_models_of_images_and_videos_are_listed(openai: HttpClient) -> None:
 def test_a_model_is_found_by_its_id(openai: HttpClient) -> None:
     assert openai.get(f"/v1/models/{IMAGE}").json()["owned_by"] == "fal"
     assert error(openai.get("/v1/models/acme/none")) == (404, "model_not_found", "model")
+
+
+@pytest.mark.parametrize(("is_test", "counted"), [(False, 1), (True, 0)])
+def test_who_is_refused_a_model_is_counted_but_not_in_test_mode(
+    openai: HttpClient, is_test: bool, counted: int
+) -> None:
+    AIModel.objects.filter(endpoint_id=IMAGE).update(enabled=False, switch="off")
+    publish_now()
+    key = create_key(Client.objects.get(name="Acme"), actor=SYSTEM, scopes=["models:read"], is_test=is_test)[1]
+
+    answer = HttpClient(headers={"Authorization": f"Bearer {key}"}).get(f"/v1/models/{IMAGE}")
+
+    assert error(answer)[1] == "model_disabled"
+    assert len(refusals._counts) == counted
 
 
 # --- errors ---

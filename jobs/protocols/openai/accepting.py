@@ -85,7 +85,7 @@ def _entry(asked: Asked, caller: Caller, makes: str) -> Entry:
     if not address:
         raise refused("model", "the request names none.", "Name one of /v1/models.")
     catalog = narrowing.narrowed(published.current(), caller)
-    entry = find_model(address, is_admin=False, within=catalog, client_id=caller.client_id)
+    entry = find_model(address, is_admin=False, within=catalog, client_id=caller.live_id, counts=not caller.is_test)
     if entry.media_type != makes:
         hint = f"Choose one that does: /api/v1/models?media_type={makes}."
         raise refused("model", f"{entry.id} makes no {makes}.", hint)

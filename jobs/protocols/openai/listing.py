@@ -27,7 +27,7 @@ def list_models(caller: Caller) -> HttpResponse:
 def retrieve_model(model_id: str, caller: Caller) -> HttpResponse:
     """One model. Raises ApiError."""
     catalog = narrowing.narrowed(published.current(), caller)
-    entry = find_model(model_id, is_admin=False, within=catalog, client_id=caller.client_id)
+    entry = find_model(model_id, is_admin=False, within=catalog, client_id=caller.live_id, counts=not caller.is_test)
     if not _is_made_here(entry):
         message = f"{entry.id} makes neither images nor videos."
         raise ApiError("model_not_found", message, "Run it as a job: /api/v1/jobs.")
