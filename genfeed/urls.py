@@ -9,6 +9,7 @@ from genfeed import health
 from genfeed.api import api
 from jobs import webhooks_in
 from jobs.assets import serving
+from jobs.protocols.agents import views as agents
 from pricing.exchange.api import well_known_key
 
 urlpatterns = [
@@ -17,6 +18,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("fal/", include("jobs.protocols.fal.views")),
     path("v1/", include("jobs.protocols.openai.views")),
+    path("mcp", agents.serve),
     path("assets/<str:asset_id>/<str:name>", serving.serve),
     path("webhooks/<slug:provider>/<str:job_id>/<str:token>", webhooks_in.receive),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),

@@ -67,7 +67,10 @@ class RequireScope(AuthBase):
     openapi_scheme = "bearer"
 
     def __init__(self, scope: str, *, instead: Callable[[HttpRequest], Identity | None] | None = None) -> None:
-        """`instead` is asked first: who calls by another proof that the request carries, None where it has none."""
+        """`scope` "" asks for no more than a key.
+
+        `instead` is asked first: who calls by another proof that the request carries, None where it has none.
+        """
         self.scope = scope
         self._instead = instead
         super().__init__()
@@ -91,7 +94,7 @@ class RequireScope(AuthBase):
             )
         limit_request(caller)
         uses.count(caller.key_id)
-        if not caller.may(self.scope):
+        if self.scope and not caller.may(self.scope):
             raise ApiError(
                 "forbidden_scope",
                 f"This key lacks the scope {self.scope}.",

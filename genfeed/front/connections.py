@@ -25,12 +25,21 @@ class Connection:
         """Sends bytes. Raises OSError or TimeoutError where the client takes none."""
         await self._answer.write(data)
 
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Begins an answer that is written from now on, of a stream that answers late; headers as of `decide`."""
+        self._lay(status, headers)
+        self._answer.body = b""
+        await self._answer.start()
+
     def decide(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The whole answer of a stream that answers late; headers are laid over those of the view."""
+        self._lay(status, {**headers, "Content-Length": str(len(body))})
+        self._answer.body = body
+
+    def _lay(self, status: int, headers: Mapping[str, str]) -> None:
         own = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
-        own[b"content-length"] = str(len(body)).encode()
         kept = [header for header in self._answer.headers if header[0] not in own]
-        self._answer.status, self._answer.headers, self._answer.body = status, [*kept, *own.items()], body
+        self._answer.status, self._answer.headers = status, [*kept, *own.items()]
 
     def on_end(self, call: Callable[[str], None]) -> None:
         """Calls with `gone` or `stopping` when the stream has to end, at once where that was before."""
@@ -49,7 +58,7 @@ class Connection:
 class Stream(Protocol):
     """What a view hands over: `run` writes until there is nothing more, `close` is called in any case, once.
 
-    One with a true `answers_late` writes nothing: it waits, and `decide`s on status, headers and body at its end.
+    One with a true `answers_late` `decide`s on status, headers and body at its end, or `begin`s to write before.
     """
 
     async def run(self, connection: Connection) -> None: ...

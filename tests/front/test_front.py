@@ -477,6 +477,20 @@ def test_an_answer_that_comes_late_decides_on_status_headers_and_body() -> None:
     assert (client.body, client.sent[-1]["more_body"], stream.closed) == (b"no", False, 1)
 
 
+class Begun(Late):
+    async def run(self, connection: Connection) -> None:
+        await connection.begin(201, {"Content-Type": "text/begun"})
+        await connection.write(b"one ")
+        await connection.write(b"two")
+
+
+def test_an_answer_that_comes_late_may_be_begun_and_written() -> None:
+    client = ask(handing(Begun()))
+
+    assert (client.sent[0]["status"], client.body) == (201, b"one two")
+    assert (b"content-type", b"text/begun") in client.sent[0]["headers"]
+
+
 def test_a_stream_ends_when_its_client_leaves() -> None:
     stream = Words()
 

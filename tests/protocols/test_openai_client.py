@@ -1,7 +1,9 @@
-"""OpenAI's own Python client against a started installation: only host and key are other ones."""
+"""OpenAI's own Python client, and agents', against a started installation: only host and key are other ones."""
 
+import asyncio
 import base64
 import concurrent.futures
+import re
 import subprocess
 import sys
 import time
@@ -11,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 import orjson
 import pytest
+from mcp import Client as McpClient
+from mcp.client.streamable_http import streamable_http_client
 from openai import OpenAI
 
 from genfeed.media.sniffing import sniff
@@ -275,3 +280,102 @@ def test_the_examples_of_the_page_run_as_they_stand(here: Installation, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
     assert kind((tmp_path / "fox.mp4").read_bytes()) == "video/mp4"
     assert len(done.stdout.splitlines()) == 3
+
+
+# --- agents: the official client of the Model Context Protocol, on the same installation ---
+
+
+async def talk(
+    here: Installation, key: str, mode: Any, *calls: tuple[str, dict[str, Any]], **options: Any
+) -> list[Any]:
+    """What a client gets that calls tools one after the other."""
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=SECONDS, trust_env=False) as http,
+        McpClient(streamable_http_client(f"{here.fleet.base_url}/mcp", http_client=http), mode=mode) as agent,
+    ):
+        return [await agent.call_tool(name, given, **options) for name, given in calls]
+
+
+def tools(
+    here: Installation, *calls: tuple[str, dict[str, Any]], key: str = "", mode: Any = "auto", **more: Any
+) -> Any:
+    return asyncio.run(asyncio.wait_for(talk(here, key or here.key, mode, *calls, **more), SECONDS))
+
+
+FOX = {"model": IMAGE, "input": {"prompt": "a fox"}}
+
+
+def test_an_agent_finds_a_model_estimates_runs_it_and_reads_the_usage(here: Installation) -> None:
+    found, listed, schema, estimate, job, usage = tools(
+        here, ("search_models", {"query": "flux dev"}), ("list_models", {"media_type": "video"}),
+        ("get_model_schema", {"model": IMAGE}), ("estimate", FOX), ("run_job", FOX), ("usage", {}),
+    )  # fmt: skip
+
+    assert [one["id"] for one in found.structured_content["items"]] == [IMAGE]
+    assert [one["id"] for one in listed.structured_content["items"]] == [VIDEO]
+    assert "prompt" in schema.structured_content["input_schema"]["properties"]
+    made = job.structured_content
+    assert (made["status"], made["assets"][0]["state"]) == ("succeeded", "stored")
+    assert float(made["charge"]) <= float(estimate.structured_content["high"])
+    assert float(usage.structured_content["total"]["charge"]) > 0
+    assert orjson.loads(job.content[0].text) == made
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_an_agent_is_told_the_progress_of_its_job(here: Installation, mode: str) -> None:
+    messages: list[str | None] = []
+
+    async def tell(_seconds: float, _total: float | None, message: str | None) -> None:
+        messages.append(message)
+
+    (job,) = tools(here, ("run_job", FOX), mode=mode, progress_callback=tell)
+
+    assert job.structured_content["status"] == "succeeded"
+    assert messages
+    assert all(str(message).startswith(job.structured_content["id"]) for message in messages)
+
+
+def test_an_agent_that_says_its_key_again_gets_the_same_job(here: Installation) -> None:
+    named = FOX | {"idempotency_key": "order 7"}
+    first, again, other = tools(here, ("run_job", named), ("run_job", named), ("run_job", named | {"model": RATIO}))
+
+    assert first.structured_content["id"] == again.structured_content["id"]
+    assert (other.is_error, other.structured_content["code"]) == (True, "idempotency_key_reused")
+
+
+def test_an_agent_waits_no_longer_than_it_says_and_cancels(here: Installation) -> None:
+    endless = {"model": IMAGE, "input": {"prompt": "an endless fox"}, "wait_seconds": 0}
+    (job,) = tools(here, ("run_job", endless))
+    job_id = {"job": job.structured_content["id"]}
+
+    canceled, seen = tools(here, ("cancel_job", job_id), ("get_job", job_id))
+
+    assert job.structured_content["status"] in ("queued", "submitting", "submitted", "running")
+    assert (canceled.is_error, seen.structured_content["status"] in ("canceling", "canceled")) == (False, True)
+
+
+def test_an_agent_whose_key_lacks_the_scope_spends_nothing(here: Installation) -> None:
+    before = len(here.jobs())
+
+    run, usage, listed = tools(here, ("run_job", FOX), ("usage", {}), ("list_models", {}), key=here.reader)
+
+    assert [one.structured_content["code"] for one in (run, usage)] == ["forbidden_scope"] * 2
+    assert (run.is_error, listed.is_error) == (True, False)
+    assert len(here.jobs()) == before
+
+
+def test_an_agent_is_told_what_is_wrong_with_its_arguments(here: Installation) -> None:
+    shape, input = tools(here, ("run_job", {"model": IMAGE}), ("run_job", FOX | {"input": {"promt": "a fox"}}))
+
+    assert (shape.is_error, shape.structured_content["code"]) == (True, "invalid_request")
+    assert input.structured_content["code"] == "invalid_input"
+    assert "prompt" in input.structured_content["message"]
+
+
+def test_the_example_for_agents_runs_as_it_stands(here: Installation) -> None:
+    command = [sys.executable, "-c", program(here.fleet.base_url, here.key, page="agents.md")]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.fullmatch(r"[0-9.]+ succeeded http\S+\n", done.stdout)

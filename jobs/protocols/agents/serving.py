@@ -1,0 +1,155 @@
+"""One request of the protocol: answered by the official package, held by the event loop, without a session to keep."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+import orjson
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    ToolAnnotations,
+)
+from mcp.types import Tool as ToolShape
+
+from genfeed.front.connections import Connection
+from jobs.events.slots import Slot
+from jobs.protocols.agents.inner import ask
+from jobs.protocols.agents.running import run
+from jobs.protocols.agents.tools import TOOLS
+
+logger = logging.getLogger(__name__)
+
+_ABOUT = (
+    "Generative media: images, videos, sound, 3D and text by many models. search_models, then get_model_schema, then "
+    "estimate what the request costs, then run_job."
+)
+_VALIDATORS = {name: jsonschema_rs.validator_for(tool.input_schema) for name, tool in TOOLS.items()}
+_SHAPES = [
+    ToolShape(
+        name=tool.name,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        annotations=ToolAnnotations(read_only_hint=tool.reads_only, open_world_hint=True),
+    )
+    for tool in TOOLS.values()
+]
+
+
+class AgentAnswer:
+    """The answer to one POST. `environ` is that of its request, `body` what was sent."""
+
+    answers_late = True
+
+    def __init__(self, slot: Slot, *, environ: Mapping[str, Any], body: bytes, client_id: int) -> None:
+        self._slot = slot
+        self._environ, self._body, self._client_id = environ, body, client_id
+        self._connection: Connection | None = None
+        self._ended = asyncio.Event()
+        self._was_read = False
+        self._head: tuple[int, dict[str, str]] | None = None
+        self._has_begun = False
+
+    async def run(self, connection: Connection) -> None:
+        """Has the package answer; ends when it has, or when the client or this process does."""
+        self._connection = connection
+        connection.on_end(lambda _reason: self._ended.set())
+        server = Server("GenFeed", instructions=_ABOUT, on_list_tools=_list_tools, on_call_tool=self._call_tool)
+        manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=len(self._body) + 1)
+        async with manager.run():
+            await manager.handle_request(self._scope(), self._receive, self._send)
+
+    def close(self) -> None:
+        """Gives back what it holds; called once, whether it ran or not."""
+        self._slot.give_back()
+
+    async def _call_tool(self, ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        tool, given = TOOLS.get(params.name), dict(params.arguments or {})
+        if tool is None:
+            raise MCPError(INVALID_PARAMS, f"There is no tool {params.name[:80]!r}.")
+        if problems := [problem.message for problem in _VALIDATORS[params.name].iter_errors(given)]:
+            return _result({"code": "invalid_request", "message": "; ".join(problems[:5])}, is_error=True)
+        call = tool.call(given)
+        if params.name == "run_job":
+
+            async def tell(seconds: float, message: str) -> None:
+                await ctx.session.report_progress(round(seconds, 1), None, message)
+
+            told = await run(
+                self._environ, call, given, client_id=self._client_id, request_id=ctx.request_id, tell=tell
+            )
+        else:
+            told = await ask(self._environ, call)
+        is_error = told.status >= 400
+        return _result(told.body if is_error else tool.show(told.body), is_error=is_error)
+
+    def _scope(self) -> dict[str, Any]:
+        headers = [
+            (name.removeprefix("HTTP_").lower().replace("_", "-").encode(), value.encode("latin-1"))
+            for name, value in self._environ.items()
+            if name.startswith("HTTP_") or name == "CONTENT_TYPE"
+        ]
+        return {
+            "type": "http", "http_version": "1.1", "method": "POST", "path": "/mcp", "raw_path": b"/mcp",
+            "root_path": "", "query_string": b"", "scheme": "http", "headers": headers, "state": {},
+        }  # fmt: skip
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._was_read:
+            self._was_read = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        connection = self._connection
+        if connection is None or connection.end_reason == "gone":
+            return
+        if message["type"] == "http.response.start":
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
+            if _is_initialize(self._body):
+                # Nothing is kept under it: it tells the calls of one client from those of another start of it.
+                headers["mcp-session-id"] = secrets.token_hex(16)
+            self._head = message["status"], headers
+            return
+        if self._head is None:
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if not more and not self._has_begun:
+            connection.decide(*self._head, body)
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            await connection.begin(*self._head)
+        if body:
+            await connection.write(body)
+
+
+async def _list_tools(_ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None) -> ListToolsResult:
+    return ListToolsResult(tools=_SHAPES)
+
+
+def _result(body: Any, *, is_error: bool) -> CallToolResult:
+    text = TextContent(type="text", text=orjson.dumps(body).decode())
+    return CallToolResult(content=[text], structured_content=body, is_error=is_error)
+
+
+def _is_initialize(body: bytes) -> bool:
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(told, dict) and told.get("method") == "initialize"
