@@ -6,6 +6,7 @@ What differs is money alone: cloud sells above the cost and from a balance, core
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.fleet import Fleet, fleet
+from tests.media.files import png
 
 MODES = ("cloud", "core")
 MODEL = "fal-ai/flux/dev"
@@ -23,6 +25,8 @@ COSTS = ("cost", "unit_price")
 # A client that is like any other but for its money: in cloud mode as many USD as are said, in core mode none.
 _CLIENT = """
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client as Browser
 from genfeed.clients.keys import create_key
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
@@ -30,6 +34,10 @@ from pricing.ledger.accounts import top_up
 client = Client.objects.create(name="{name}", jobs_per_minute=10000)
 if {usd} and settings.GENFEED_MODE == "cloud":
     top_up(client.pk, {usd} * 10**9, actor=SYSTEM, reason="paid")
+staff, _ = User.objects.get_or_create(username="root", is_staff=True, is_superuser=True)
+browser = Browser()
+browser.force_login(staff)
+print(browser.cookies[settings.SESSION_COOKIE_NAME].value)
 scopes = ["models:read", "estimates", "jobs:write", "jobs:read", "usage:read", "budgets", "keys"]
 print(create_key(client, actor=SYSTEM, scopes=scopes)[1])
 """
@@ -38,8 +46,9 @@ print(create_key(client, actor=SYSTEM, scopes=scopes)[1])
 class Site:
     """A running installation and a client of it."""
 
-    def __init__(self, mode: str, running: Fleet, key: str) -> None:
+    def __init__(self, mode: str, running: Fleet, key: str, session: str) -> None:
         self.mode = mode
+        self.session = session
         self.running = running
         self.http = httpx.Client(
             base_url=f"{running.base_url}/api/v1",
@@ -67,8 +76,10 @@ class Site:
         return job
 
 
-def new_key(running: Fleet, name: str, *, usd: int) -> str:
-    return running.shell(_CLIENT.format(name=name, usd=usd)).splitlines()[-1]
+def new_client(running: Fleet, name: str, *, usd: int) -> tuple[str, str]:
+    """A key of a new client, and the session of a superuser."""
+    session, key = running.shell(_CLIENT.format(name=name, usd=usd)).splitlines()[-2:]
+    return key, session
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +92,10 @@ def sites(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | No
             settings = {"GENFEED_MODE": mode}
             running = stack.enter_context(fleet(var, settings=settings, worker=False, migrated=migrated_database))
             running.prepare()
-            key = new_key(running, "Suite", usd=5)
+            key, session = new_client(running, "Suite", usd=5)
             running.start_all()
             running.sandbox.faults(processing_ms=0)
-            made[mode] = Site(mode, running, key)
+            made[mode] = Site(mode, running, key, session)
             stack.callback(made[mode].http.close)
         yield made
 
@@ -143,6 +154,53 @@ def test_the_same_request_twice_is_one_job(site: Site) -> None:
     first, second = (site.post("/jobs", FOX, 201, **{"Idempotency-Key": "once"}) for _ in range(2))
 
     assert first["id"] == second["id"]
+
+
+def test_the_best_model_for_a_task_is_chosen(site: Site) -> None:
+    assert site.post("/models/select", {"task": "text-to-image"})["items"][0]["model"] == MODEL
+
+
+def test_a_batch_is_run_item_by_item_and_charged_as_their_sum(site: Site) -> None:
+    batch = site.post("/batches", {"items": [FOX, FOX]}, 201)
+    jobs = [site.ended(job) for job in site.get(f"/jobs?batch={batch['id']}")["items"]]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (told := site.get(f"/batches/{batch['id']}"))["status"] != "completed":
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
+
+    assert [job["status"] for job in jobs] == ["succeeded"] * 2
+    assert Decimal(told["charge"]) == sum(Decimal(job["charge"]) for job in jobs)
+
+
+def test_a_file_is_brought_and_read_back(site: Site) -> None:
+    content = png(64, 64)
+    answer = site.http.post("/uploads", files={"file": ("fox.png", content, "image/png")})
+    assert answer.status_code == 201, answer.text
+
+    assert site.get(f"/uploads/{answer.json()['id']}")["size"] == len(content)
+
+
+def test_the_events_of_a_job_are_streamed_to_its_end(site: Site) -> None:
+    job = site.post("/jobs", FOX, 201)
+    deadline, told = time.monotonic() + PATIENCE_SECONDS, []
+    with site.http.stream("GET", f"/jobs/{job['id']}/events", headers={"Accept": "text/event-stream"}) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            assert time.monotonic() < deadline, told
+            if line.startswith("event:"):
+                told.append(line.removeprefix("event:").strip())
+
+    assert told[-1] == "job_succeeded"
+
+
+@pytest.mark.parametrize("page", ["", "catalog/aimodel/", "jobs/job/", "pricing/account/", "catalog/provider/"])
+def test_the_admin_shows_its_pages(site: Site, page: str) -> None:
+    answer = httpx.get(
+        f"{site.running.base_url}/admin/{page}", cookies={"sessionid": site.session}, timeout=30, trust_env=False
+    )
+
+    assert answer.status_code == 200
+    assert "root" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -216,7 +274,7 @@ def test_core_charges_the_cost_and_cloud_more_than_the_core_price(sites: dict[st
 
 def test_only_cloud_refuses_for_want_of_balance(sites: dict[str, Site]) -> None:
     def asked(site: Site) -> tuple[int, str | None]:
-        key = new_key(site.running, "Poor", usd=0)
+        key, _ = new_client(site.running, "Poor", usd=0)
         answer = site.http.post("/jobs", json=FOX, headers={"Authorization": f"Bearer {key}"})
         return answer.status_code, answer.json().get("code")
 
