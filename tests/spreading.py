@@ -12,6 +12,8 @@ _FIRST = (
     _TOGETHER,
     "tests/exchange/",
     "tests/ops/",
+    "tests/protocols/test_openai_client.py",
+    "tests/protocols/test_fal_clients.py",
     "tests/jobs/test_kills.py",
     "tests/jobs/webhooks/test_killed_senders.py",
     "tests/jobs/batches/test_killed.py",
