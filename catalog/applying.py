@@ -147,7 +147,8 @@ def _copy_metadata(work: _Working, row: AIModel, listed: ListedModel) -> bool:
         if row.origin == AIModel.Origin.EXISTING and column in KEPT_COLUMNS:
             continue
         visible |= _set(work, row, column, getattr(listed, column))
-    told = (listed.metadata, listed.updated_at, listed.version)
+    version = row.upstream_version if listed.version is None else listed.version
+    told = (listed.metadata, listed.updated_at, version)
     if (row.metadata, row.upstream_updated_at, row.upstream_version) != told:
         row.metadata, row.upstream_updated_at, row.upstream_version = told
         work.written.add(row.endpoint_id)

@@ -197,7 +197,7 @@ def _take(row: AIModel, wanted: OwnModel, schema: Understood) -> None:
     row.client = wanted.client
     row.runs_as = wanted.base.endpoint_id if wanted.base else ""
     row.fixed_input = dict(wanted.fixed_input)
-    row.upstream_version = listed.version
+    row.upstream_version = listed.version or ""
     # Where it came from, for whoever changes it next.
     row.metadata = {"schema_url": wanted.schema_url} if wanted.schema_url else {}
     row.schema_state = AIModel.SchemaState.FLAGGED if schema.flags else AIModel.SchemaState.UNDERSTOOD

@@ -52,7 +52,10 @@ class RuleRecord(_Shape):
 
 
 class Record(_Shape):
-    """One model. `withholds_price`: there is a price, and it can't be told from one that is the operator's own."""
+    """One model. `withholds_price`: there is a price, and it can't be told from one that is the operator's own.
+
+    `version` None: an older cloud does not tell it.
+    """
 
     provider: Slug
     id: EndpointId
@@ -64,6 +67,7 @@ class Record(_Shape):
     tags: list[str] = []
     thumbnail_url: Annotated[str, Field(max_length=1000)] = ""
     updated_at: Annotated[str, Field(max_length=40)] = ""
+    version: Annotated[str, Field(max_length=80)] | None = None
     metadata: dict[str, Any] = {}
     problem: Annotated[str, Field(max_length=500)] = ""
     price: ListPrice | None = None

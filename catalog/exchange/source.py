@@ -94,6 +94,7 @@ def _listed(record: Record) -> ListedModel:
         thumbnail_url=record.thumbnail_url,
         updated_at=record.updated_at,
         metadata=record.metadata,
+        version=record.version,
     )
 
 
@@ -109,4 +110,5 @@ def _as_known(row: AIModel) -> ListedModel:
         thumbnail_url=row.thumbnail_url,
         updated_at=row.upstream_updated_at,
         metadata=row.metadata,
+        version=row.upstream_version,
     )

@@ -73,7 +73,9 @@ class ListedModel:
     thumbnail_url: str
     updated_at: str
     metadata: dict[str, Any] = field(repr=False)
-    version: str = ""  # what names this very state of the model at the provider, where it has to be run by that
+    # What names this very state of the model at the provider, where it has to be run by that; None: it is not told, and
+    # what is known stays.
+    version: str | None = ""
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ def _described(row: AIModel, document: dict[str, Any] | None) -> dict[str, Any]:
         "tags": row.tags,
         "thumbnail_url": row.thumbnail_url,
         "updated_at": row.upstream_updated_at,
+        "version": row.upstream_version,
         "metadata": row.metadata,
         "document": document,
         "problem": "" if document else row.schema_problem,

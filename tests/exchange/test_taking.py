@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 
 from catalog import availability, published
 from catalog.exchange import file_format
+from catalog.exchange.contents import Record
 from catalog.exchange.file_format import BadExportError
 from catalog.models import AIModel, SyncRun
 from catalog.revisions import publish
@@ -174,6 +175,31 @@ def test_an_increment_brings_what_changed_and_leaves_the_rest(small, export, tak
     assert [(run.updated, run.retired) for run in taken.runs] == [(1, 1)]
     assert AIModel.objects.get(endpoint_id=FLUX).description == "new words"
     assert AIModel.objects.get(endpoint_id=VEO).status == "retired"
+
+
+def test_the_version_that_a_model_is_run_by_comes_along_and_stays_where_nothing_changed(export, take):
+    AIModel.objects.filter(endpoint_id__in=[FLUX, VEO]).update(upstream_version="v1")
+    publish("test")
+    content = export()
+    AIModel.objects.filter(endpoint_id=VEO).update(upstream_version="v2")
+    publish("test")
+    part = export(since=file_format.read(content, public_key=file_format.signer(content)).header.revision)
+    become_another_installation()
+    take(content)
+    take(part)
+    versions = dict(AIModel.objects.values_list("endpoint_id", "upstream_version"))
+    assert (versions[FLUX], versions[VEO]) == ("v1", "v2")
+
+
+def test_a_cloud_that_tells_no_versions_leaves_those_that_are_known(imported, take, monkeypatch):
+    AIModel.objects.filter(endpoint_id=FLUX).update(upstream_version="v1")
+    CloudCatalog.objects.update(revision=1, state="older")
+    read = Record.model_validate
+    monkeypatch.setattr(
+        Record, "model_validate", lambda line: read({name: line[name] for name in line if name != "version"})
+    )
+    take(imported)
+    assert AIModel.objects.get(endpoint_id=FLUX).upstream_version == "v1"
 
 
 def test_an_increment_without_its_base_is_refused(export, take):

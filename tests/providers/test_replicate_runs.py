@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +25,7 @@ from catalog.providers.queue import LockedError, NotAcceptedError, RefusedError,
 from catalog.providers.replicate_answers import counts_of, failure_of
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.clients.errors import ApiError
+from genfeed.cloud.syncing import export_file, import_file
 from genfeed.journal.models import Alert, AuditEvent
 from jobs.accepting import Wanted, accept
 from jobs.canceling import cancel
@@ -87,6 +89,24 @@ def test_jobs_of_a_version_that_is_gone_say_so_and_have_the_catalog_read_again_o
     assert "version" in ended[0].error["message"]
     assert [(run.pk, run.trigger) for run in SyncRun.objects.filter(status="queued")] == [(asked[0], "outdated")]
     assert len(asked) == 1
+
+
+@whole
+def test_a_community_model_that_came_with_a_clouds_catalog_is_run_by_its_version(
+    known: Replica, tmp_path: Path
+) -> None:
+    file = tmp_path / "catalog"
+    export_file(file)
+    SyncRun.objects.all().delete()
+    AIModel.objects.all().delete()
+    import_file(file)
+    published.forget()
+
+    job = run(SDXL, prompt="a fox")
+
+    (made,) = known.predictions()
+    assert made["version"] == job.upstream_version
+    assert len(made["version"]) == 64
 
 
 @whole
