@@ -30,10 +30,11 @@ class Listed(_Shape):
 
 
 class Table(_Shape):
-    """The first line: providers by slug, and how many records follow."""
+    """The first line: providers by slug, how many records follow, and the state that an increment builds on."""
 
     providers: dict[Slug, Listed]
     records: int
+    base_state: Annotated[str, Field(max_length=64)] = ""
 
 
 class ListPrice(_Shape):
@@ -101,11 +102,17 @@ class Contents:
             raise KeyError(record.id)
 
 
-def read_contents(export: Export) -> dict[str, Contents]:
-    """The contents by provider, all of them checked; raises BadExportError."""
+def read_contents(export: Export, *, had: str = "") -> dict[str, Contents]:
+    """The contents by provider, all of them checked; raises BadExportError.
+
+    `had`: the state that is here at the revision which an increment says that it follows. Its reason is "gap" where it
+    builds on another one.
+    """
     lines = iter(export.lines())
     try:
         table = Table.model_validate(next(lines, None))
+        if export.header.since and not (had and table.base_state == had):
+            raise BadExportError("gap", "The export builds on another state of the catalog than the one that is here.")
         found = {slug: Contents(listed.name, listed.ids) for slug, listed in table.providers.items()}
         count = 0
         for line in lines:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from catalog import discovery, sync_runs
 from catalog.exchange import file_format, signing
-from catalog.exchange.contents import read_contents
+from catalog.exchange.contents import Contents, read_contents
 from catalog.exchange.file_format import BadExportError, Export
 from catalog.exchange.source import ExportSource
 from catalog.models import Provider, SyncRun
@@ -40,7 +40,7 @@ class Taken:
 
 
 class LacksBaseError(Exception):
-    """An increment builds on models that are not here: the whole catalog is needed."""
+    """An increment builds on something that is not here: the whole catalog is needed."""
 
 
 def had() -> CloudCatalog | None:
@@ -103,7 +103,7 @@ def take(
     Each provider's catalog is written in one transaction, its prices in another. What was taken is remembered once all
     of it is there; before that, the next attempt begins with the same export. `queued`: runs that wait for it, by slug.
     """
-    contents = read_contents(export)
+    contents = _read(export)
     rows = sync_runs.ensure_providers()
     taken = Taken(export.header.revision, is_news=True)
     taken.skipped = sorted(contents.keys() - rows.keys())
@@ -122,6 +122,17 @@ def take(
             raise CloudError(f"{rows[slug].name}: the catalog of the export could not be taken in. {problem}")
     _remember(export, origin)
     return taken
+
+
+def _read(export: Export) -> dict[str, Contents]:
+    header, state = export.header, had()
+    is_base = state is not None and (state.public_key, state.revision) == (header.key, header.since)
+    try:
+        return read_contents(export, had=state.state if state and is_base else "")
+    except BadExportError as error:
+        if error.reason == "gap":
+            raise LacksBaseError(str(error)) from None
+        raise
 
 
 def _open_run(provider: Provider, trigger: str, requested_by: str) -> SyncRun:

@@ -31,8 +31,9 @@ def export_catalog(
 ) -> HttpResponse:
     """Models, schemas, list prices and price rules as a signed file, for another installation (docs/core.md).
 
-    Send `If-None-Match` with the ETag of the export that you took last: 304 says that it is the newest. An interrupted
-    download goes on with `Range: bytes=N-` and `If-Range`.
+    Send `If-None-Match` with the ETag of the export that you took last: 304 says that it is the newest, and `since` is
+    followed only where it is an export of this catalog's history. An interrupted download goes on with
+    `Range: bytes=N-` and `If-Range`.
     """
     identity: Identity = request.identity  # type: ignore[attr-defined]
     if identity.key is not None and identity.key.restriction is not None:
@@ -48,7 +49,7 @@ def export_catalog(
         )
     if export.etag in request.headers.get("If-None-Match", ""):
         return _with_headers(HttpResponse(status=304), export)
-    body = rendering.body_of(export, since=since)
+    body = rendering.body_of(export, since=since, had=request.headers.get("If-None-Match", ""))
     if body is None:
         raise ApiError("provider_unavailable", "The catalog has just changed.", "Ask again in a moment.", retry_after=1)
     return _with_headers(_ranged(request, body, export), export)

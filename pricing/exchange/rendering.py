@@ -18,10 +18,12 @@ from catalog.exchange.signing import signing_key
 from catalog.models import Provider
 from genfeed.journal.times import rfc3339
 from pricing.exchange.records import Made, make_records
-from pricing.models import BillingEvent, ExportedModel, ExportState, RenderedExport
+from pricing.models import BillingEvent, ExportedModel, ExportState, PastExport, RenderedExport
 
 # Increments that are kept beside the whole: installations that sync every hour ask for the same few.
 _KEPT = 30
+# Past exports that increments are made for; whoever has an older one takes the whole.
+_KEPT_STATES = 2000
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,11 @@ class Newest:
 
     @property
     def etag(self) -> str:
-        return f'"{self.revision}-{self.state[:32]}"'
+        return f'"{self.revision}-{self.state[:_SHORT]}"'
+
+
+# Of a state within an ETag.
+_SHORT = 32
 
 
 def newest() -> Newest | None:
@@ -69,27 +75,39 @@ def refresh() -> Newest | None:
         )
         if moved:
             _remember(records, digests, revision)
+            _remember_past(before)
             RenderedExport.objects.all().delete()
             RenderedExport.objects.create(revision=revision, since=0, body=body)
     # Where another process was faster, its export is as new as ours would have been.
     return newest()
 
 
-def body_of(export: Newest, *, since: int) -> bytes | None:
+def body_of(export: Newest, *, since: int, had: str = "") -> bytes | None:
     """The bytes of an export since an earlier one; None where it is not the newest any more.
 
-    The whole catalog where `since` is not an earlier export, or where most of it has changed since.
+    The whole catalog where `since` is no earlier export of this history, or where most of it has changed since. `had`:
+    the ETag of what the asker has. One of the same number and another state is of another history: this catalog went
+    on from a backup.
     """
-    changed = ExportedModel.objects.filter(revision__gt=since).count() if 0 < since <= export.revision else None
-    if changed is None or changed * 2 > ExportedModel.objects.count():
-        since = 0
+    base = _state_at(export, since) if since else None
+    if base is None or (had and f'"{since}-' in had and Newest(since, base).etag not in had) or ExportedModel.objects.filter(revision__gt=since).count() * 2 > ExportedModel.objects.count():
+        since, base = 0, ""
     kept = RenderedExport.objects.filter(revision=export.revision, since=since).first()
     if kept:
         return bytes(kept.body)
-    return _render(export, since) if since else None
+    return _render(export, since, base) if since else None
 
 
-def _render(export: Newest, since: int) -> bytes | None:
+def _state_at(export: Newest, revision: int) -> str | None:
+    """The state of the newest or of a past export; None where it is none of this history, or forgotten."""
+    if revision == export.revision:
+        return export.state
+    if revision > export.revision:
+        return None
+    return PastExport.objects.filter(revision=revision).values_list("state", flat=True).first()
+
+
+def _render(export: Newest, since: int, base: str) -> bytes | None:
     of_all = ExportedModel.objects.order_by("model__provider__slug", "model__endpoint_id")
     known = sorted(of_all.values_list("model__provider__slug", "model__endpoint_id"))
     changed = of_all.filter(revision__gt=since).values_list("body", flat=True)
@@ -99,7 +117,7 @@ def _render(export: Newest, since: int) -> bytes | None:
     if (state.revision, state.state) != (export.revision, export.state) or state.made_at is None:
         return None
     body = file_format.write(
-        [_table_of(known, len(lines)), *lines],
+        [_table_of(known, len(lines), base), *lines],
         signing_key(), revision=export.revision, since=since, state=export.state, made_at=rfc3339(state.made_at),
     )  # fmt: skip
     try:
@@ -136,14 +154,22 @@ def _remember(records: list[Made], digests: dict[int, str], revision: int) -> No
     )
 
 
+def _remember_past(before: ExportState) -> None:
+    if not before.revision:
+        return
+    PastExport.objects.update_or_create(revision=before.revision, defaults={"state": before.state})
+    kept = PastExport.objects.order_by("-revision").values_list("revision", flat=True)[_KEPT_STATES:][:1]
+    PastExport.objects.filter(revision__lte=next(iter(kept), 0)).delete()
+
+
 def _table(records: Iterable[Made], count: int) -> bytes:
     return _table_of([(one.provider, one.endpoint_id) for one in records], count)
 
 
-def _table_of(known: Iterable[tuple[str, str]], count: int) -> bytes:
+def _table_of(known: Iterable[tuple[str, str]], count: int, base: str = "") -> bytes:
     names = dict(Provider.objects.values_list("slug", "name"))
     providers: dict[str, dict[str, object]] = {}
     for slug, endpoint_id in known:
         ids = providers.setdefault(slug, {"name": names[slug], "ids": []})["ids"]
         ids.append(endpoint_id)  # type: ignore[attr-defined]
-    return orjson.dumps({"providers": providers, "records": count})
+    return orjson.dumps({"providers": providers, "records": count, "base_state": base})

@@ -1,7 +1,7 @@
 """Money over the catalog: what the provider charges, the rules that say it better, and what we add."""
 
 from pricing.models.budgets import Budget, BudgetPeriod
-from pricing.models.exchange import CloudCatalog, ExportedModel, ExportState, RenderedExport
+from pricing.models.exchange import CloudCatalog, ExportedModel, ExportState, PastExport, RenderedExport
 from pricing.models.existing import Calibration, Equivalence, ExistingModel
 from pricing.models.ledger import Account, Hold, LedgerTransaction
 from pricing.models.margins import MarginClock, MarginRule, SellingPrice
@@ -54,6 +54,7 @@ __all__ = [
     "ModelMonth",
     "ModelPricing",
     "PairMonth",
+    "PastExport",
     "PricePoint",
     "PriceRule",
     "ProviderEstimate",

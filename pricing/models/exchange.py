@@ -18,6 +18,16 @@ class ExportState(models.Model):
         return f"export {self.revision}"
 
 
+class PastExport(models.Model):
+    """An export that was the newest once. After a backup was restored, one of the same number may say something else."""
+
+    revision = models.PositiveBigIntegerField(unique=True)
+    state = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"export {self.revision}"
+
+
 class ExportedModel(models.Model):
     """What the newest export says of one model, packed, and the export that said it first."""
 

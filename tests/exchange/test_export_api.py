@@ -65,6 +65,32 @@ def test_only_what_changed_is_sent_to_who_has_the_rest(small, api):
     assert len(lines[0]["providers"]["fal"]["ids"]) == 4
 
 
+def test_who_has_the_same_number_of_another_history_is_sent_the_whole(small, api):
+    base = api.get(URL)["ETag"].strip('"').split("-")[0]
+    AIModel.objects.filter(endpoint_id="fal-ai/flux/dev").update(description="new words")
+    publish("test")
+    tasks.refresh_export()
+
+    def since_of(etag: str) -> int:
+        body = api.get(f"{URL}?since={base}", headers={"If-None-Match": etag}).content
+        return file_format.read(body, public_key=own_public_key()).header.since
+
+    newest = api.get(URL)["ETag"].strip('"').split("-")[0]
+    assert since_of(f'"{base}-{"0" * 32}"') == 0
+    assert since_of(f'"{newest}-{"0" * 32}"') == int(base)
+
+
+def test_a_revision_that_was_never_exported_is_answered_with_the_whole(small, api):
+    revision = int(api.get(URL)["ETag"].strip('"').split("-")[0])
+    for _ in range(2):
+        publish("test")
+    AIModel.objects.filter(endpoint_id="fal-ai/flux/dev").update(description="new words")
+    publish("test")
+    tasks.refresh_export()
+    body = api.get(f"{URL}?since={revision + 1}").content
+    assert file_format.read(body, public_key=own_public_key()).header.since == 0
+
+
 def test_a_change_of_nothing_that_goes_out_makes_no_new_export(small, api):
     etag = api.get(URL)["ETag"]
     AIModel.objects.update(switch="off", enabled=False)

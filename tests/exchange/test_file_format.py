@@ -102,6 +102,7 @@ def test_records_that_do_not_fit_the_table_of_contents_are_refused(records):
 
 
 def test_an_increment_holds_some_of_the_models():
-    table = {**TABLE, "records": 1}
-    contents = read_contents(file_format.read(written(table, RECORDS[:1], since=3), public_key=PUBLIC))
+    table = {**TABLE, "records": 1, "base_state": "a state"}
+    export = file_format.read(written(table, RECORDS[:1], since=3), public_key=PUBLIC)
+    contents = read_contents(export, had="a state")
     assert list(contents["fal"].records) == ["a/one"]

@@ -12,11 +12,12 @@ from catalog.exchange.contents import Record
 from catalog.exchange.file_format import BadExportError
 from catalog.models import AIModel, SyncRun
 from catalog.revisions import publish
+from genfeed.cloud.downloading import CloudError
 from genfeed.cloud.syncing import import_file
 from genfeed.cloud.taking import Trust
 from genfeed.journal.audit import SYSTEM
 from pricing.exchange import list_prices, records
-from pricing.models import CloudCatalog, ModelPricing, PricePoint, PriceRule
+from pricing.models import CloudCatalog, ExportState, ModelPricing, PricePoint, PriceRule
 from pricing.prices.decisions import set_manual
 from pricing.rules.editing import retire, save_rule
 
@@ -213,6 +214,21 @@ def test_an_increment_without_its_base_is_refused(export, take):
         take(part)
     assert refused.value.reason == "gap"
     assert not AIModel.objects.exists()
+
+
+def test_an_increment_of_a_history_that_forked_is_refused(export, take):
+    content = export()
+    before = ExportState.objects.get()
+    AIModel.objects.filter(endpoint_id=FLUX).update(description="x")
+    publish("test")
+    part = export(since=before.revision)
+    become_another_installation()
+    take(content)
+    # What is here is of the same revision, and not what the cloud says of it now.
+    CloudCatalog.objects.update(state="0" * 64)
+    with pytest.raises(CloudError, match="builds on another state"):
+        take(part)
+    assert AIModel.objects.get(endpoint_id=FLUX).description != "x"
 
 
 def test_an_older_export_is_refused_unless_that_is_meant(imported, take):
