@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from catalog import revisions
 from catalog.exchange import file_format
-from catalog.exchange.signing import signing_key
+from catalog.exchange.signing import own_public_key, signing_key
 from catalog.models import Provider
 from genfeed.journal.times import rfc3339
 from pricing.exchange.records import Made, make_records
@@ -58,7 +58,7 @@ def refresh() -> Newest | None:
     if not records:
         return None
     digests = {one.key: one.digest for one in records}
-    state = sha256(orjson.dumps([[one.provider, one.endpoint_id, digests[one.key]] for one in records])).hexdigest()
+    state = _state_of(records, digests)
     if state == before.state:
         ExportState.objects.filter(pk=1, revision=before.revision).update(made_of=made_of)
         return newest()
@@ -90,12 +90,17 @@ def body_of(export: Newest, *, since: int, had: str = "") -> bytes | None:
     on from a backup.
     """
     base = _state_at(export, since) if since else None
-    if base is None or (had and f'"{since}-' in had and Newest(since, base).etag not in had) or ExportedModel.objects.filter(revision__gt=since).count() * 2 > ExportedModel.objects.count():
+    is_forked = bool(base) and f'"{since}-' in had and Newest(since, base or "").etag not in had
+    if base is None or is_forked or _is_mostly_new(since):
         since, base = 0, ""
     kept = RenderedExport.objects.filter(revision=export.revision, since=since).first()
     if kept:
         return bytes(kept.body)
     return _render(export, since, base) if since else None
+
+
+def _is_mostly_new(since: int) -> bool:
+    return ExportedModel.objects.filter(revision__gt=since).count() * 2 > ExportedModel.objects.count()
 
 
 def _state_at(export: Newest, revision: int) -> str | None:
@@ -132,10 +137,18 @@ def _render(export: Newest, since: int, base: str) -> bytes | None:
 
 
 def _sources() -> str:
-    """Whatever an export follows from changes one of these."""
+    """Whatever an export follows from changes one of these; all of it is read once a day in any case."""
     at = revisions.current()
     bill = BillingEvent.objects.aggregate(newest=Max("pk"))["newest"]
-    return f"{at.number if at else 0}.{bill or 0}.{file_format.FORMAT}"
+    key = sha256(own_public_key().encode()).hexdigest()[:12]
+    today = timezone.now().date().toordinal()
+    return f"{at.number if at else 0}.{bill or 0}.{file_format.FORMAT}.{key}.{today}"
+
+
+def _state_of(records: Iterable[Made], digests: dict[int, str]) -> str:
+    """A digest of all that an export says, its format and its key: the same words in another form are other bytes."""
+    said = [[one.provider, one.endpoint_id, digests[one.key]] for one in records]
+    return sha256(orjson.dumps([file_format.FORMAT, own_public_key(), said])).hexdigest()
 
 
 def _remember(records: list[Made], digests: dict[int, str], revision: int) -> None:

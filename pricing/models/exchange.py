@@ -19,7 +19,7 @@ class ExportState(models.Model):
 
 
 class PastExport(models.Model):
-    """An export that was the newest once. After a backup was restored, one of the same number may say something else."""
+    """An export that was the newest once. Elsewhere, one of the same number may say something else."""
 
     revision = models.PositiveBigIntegerField(unique=True)
     state = models.CharField(max_length=64)

@@ -1,5 +1,7 @@
 """The export over HTTP: who may have it, what is sent when."""
 
+import base64
+
 import pytest
 
 from catalog.exchange import file_format
@@ -97,6 +99,20 @@ def test_a_change_of_nothing_that_goes_out_makes_no_new_export(small, api):
     publish("switched off")
     tasks.refresh_export()
     assert api.get(URL)["ETag"] == etag
+
+
+@pytest.mark.parametrize("what", ["key", "format"])
+def test_another_key_or_format_makes_a_new_export_of_the_same_catalog(small, api, settings, monkeypatch, what):
+    before = api.get(URL)
+    if what == "key":
+        settings.CATALOG_SIGNING_KEY = base64.b64encode(b"k" * 32).decode()
+    else:
+        monkeypatch.setattr(file_format, "FORMAT", 7)
+    tasks.refresh_export()
+    answer = api.get(URL, headers={"If-None-Match": before["ETag"]})
+    assert answer.status_code == 200
+    header = file_format.read(answer.content, public_key=own_public_key()).header
+    assert header.format == file_format.FORMAT
 
 
 def test_a_key_with_lists_of_models_may_not_have_all_of_them(small, api):
