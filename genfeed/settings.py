@@ -96,6 +96,9 @@ CLOUD_PUBLIC_KEY = env.text("CLOUD_PUBLIC_KEY")
 CATALOG_SOURCE = env.choice("CATALOG_SOURCE", "cloud" if CLOUD_URL else "provider", ("cloud", "provider"))
 if CATALOG_SOURCE == "cloud" and not CLOUD_URL:
     raise ImproperlyConfigured("CATALOG_SOURCE is cloud, so CLOUD_URL must be the address of a GenFeed installation.")
+# Whether the prices that providers show our account are those that everybody pays. Unset, bills have to show it before
+# any goes out; the sandbox's prices are nobody's own.
+PRICES_ARE_LIST_PRICES = env.boolean("PRICES_ARE_LIST_PRICES", SANDBOX_ACTIVE)
 # What signs the exports of this installation: 32 bytes in base64.
 CATALOG_SIGNING_KEY = env.ed25519_key("CATALOG_SIGNING_KEY", generated_into=VAR_DIR / "catalog_signing_key")
 # The task of a queued sync; the catalog asks for it by this name, because it must not know what else a sync does.

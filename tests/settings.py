@@ -9,7 +9,7 @@ _var = tempfile.mkdtemp(prefix="genfeed-tests-")
 atexit.register(shutil.rmtree, _var, ignore_errors=True)
 for _name in (
     "FAL_API_KEY", "FAL_ADMIN_KEY", "PUBLIC_URL", "METRICS_TOKEN", "CATALOG_REVIEW_NEW", "GENFEED_MODE", "CLOUD_URL",
-    "CLOUD_API_KEY", "CLOUD_PUBLIC_KEY", "CATALOG_SOURCE", "CATALOG_SIGNING_KEY",
+    "CLOUD_API_KEY", "CLOUD_PUBLIC_KEY", "CATALOG_SOURCE", "CATALOG_SIGNING_KEY", "PRICES_ARE_LIST_PRICES",
 ):  # fmt: skip
     os.environ.pop(_name, None)
 os.environ.update(

@@ -253,13 +253,15 @@ class ProviderInterface(Protocol):
 @dataclass(frozen=True)
 class Registration:
     """`key_setting`: the name of the setting that holds the operator's key. `can_be_asked`: whether it tells anything
-    as things stand; False for one that needs a key and has none."""
+    as things stand; False for one that needs a key and has none. `has_public_prices`: they are the same for everybody,
+    whoever asks."""
 
     slug: str
     name: str
     open: Any  # () -> ProviderInterface
     key_setting: str = ""
     can_be_asked: Callable[[], bool] = lambda: True
+    has_public_prices: bool = False
 
 
 _registry: dict[str, Registration] = {}
@@ -272,9 +274,10 @@ def register(
     *,
     key_setting: str = "",
     can_be_asked: Callable[[], bool] = lambda: True,
+    has_public_prices: bool = False,
 ) -> None:
     """Makes a provider known under `slug`; `open_provider()` builds one from the current settings."""
-    _registry[slug] = Registration(slug, name, open_provider, key_setting, can_be_asked)
+    _registry[slug] = Registration(slug, name, open_provider, key_setting, can_be_asked, has_public_prices)
 
 
 def usual() -> str:
@@ -290,6 +293,11 @@ def key_setting(slug: str) -> str:
 def name_of(slug: str) -> str:
     """What a registered provider is called; raises UnknownProviderError."""
     return _registration(slug).name
+
+
+def has_public_prices(slug: str) -> bool:
+    """Whether the provider tells everybody the same prices; others may show an account its own."""
+    return slug in _registry and _registry[slug].has_public_prices
 
 
 def in_use() -> list[Registration]:

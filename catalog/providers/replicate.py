@@ -274,4 +274,5 @@ base.register(
     open_replicate,
     key_setting="REPLICATE_API_TOKEN",
     can_be_asked=lambda: bool(settings.REPLICATE_API_TOKEN),
+    has_public_prices=True,
 )

@@ -1,8 +1,9 @@
 """Which of our prices are the provider's list prices, and may be told to others.
 
-A provider's price list shows an account its own discounts, without saying so; its bills say. So a price goes out as it
-is while no bill of the account shows a discount. Once one does, a price goes out only where a bill proves the list
-price: as it is, or grossed up. What is learned from bills or set by hand stays here in any case.
+A provider's price list may show an account its own discounts, without saying so; its bills say. So a price goes out as
+it is where bills are read and none shows a discount, where the provider tells everybody the same prices, or where the
+operator says so (PRICES_ARE_LIST_PRICES). Otherwise a price goes out only where a bill proves the list price: as it is,
+or grossed up. What is learned from bills or set by hand stays here in any case.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.conf import settings
+
+from catalog.models import Provider
+from catalog.providers import base
 from pricing.counting.units import normalise_unit
 from pricing.models import BillingEvent, PricePoint
 from pricing.money import format_decimal
@@ -27,10 +32,10 @@ class Billed:
 
 @dataclass(frozen=True)
 class Bills:
-    """The newest bills of an account by endpoint id, and whether it is given discounts at all."""
+    """The newest bills of an account by endpoint id, and whether each price needs one as its proof."""
 
     by_id: dict[str, Billed]
-    has_discounts: bool
+    needs_proof: bool
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,11 @@ class Told:
     withheld: bool = False
 
 
-def read_bills(provider_id: int) -> Bills:
-    """The newest bill of each model of a provider."""
+def read_bills(provider: Provider) -> Bills:
+    """The newest bill of each model of a provider. Without any bill nothing is known of an account's discounts."""
     newest: dict[str, Billed] = {}
     has_discounts = False
-    rows = BillingEvent.objects.filter(provider=provider_id, superseded=False).order_by("at", "pk")
+    rows = BillingEvent.objects.filter(provider=provider, superseded=False).order_by("at", "pk")
     for endpoint_id, unit, price, percent, discount in rows.values_list(
         "endpoint_id", "unit", "unit_price", "percent_discount", "discount"
     ).iterator(chunk_size=5000):
@@ -56,7 +61,8 @@ def read_bills(provider_id: int) -> Bills:
         unclear = discount > 0 and not share
         newest[endpoint_id] = Billed(unit, Decimal(price) if price and not unclear else None, share)
         has_discounts |= share > 0 or unclear
-    return Bills(newest, has_discounts)
+    is_unknown = not newest and not settings.PRICES_ARE_LIST_PRICES and not base.has_public_prices(provider.slug)
+    return Bills(newest, has_discounts or is_unknown)
 
 
 def list_price(points: Iterable[PricePoint], endpoint_id: str, bills: Bills) -> Told:
@@ -65,7 +71,7 @@ def list_price(points: Iterable[PricePoint], endpoint_id: str, bills: Bills) -> 
     if point is None:
         return Told()
     told = Told(point.raw_unit or point.unit, point.unit_price, point.currency)
-    if not bills.has_discounts:
+    if not bills.needs_proof:
         return told
     billed = bills.by_id.get(endpoint_id)
     proven = billed.unit_price if billed and normalise_unit(billed.unit) in ("", point.unit) else None

@@ -51,7 +51,7 @@ def make_records() -> list[Made]:
     batch: list[AIModel] = []
     for row in rows.iterator(chunk_size=_AT_ONCE):
         if row.provider_id not in bills:
-            bills[row.provider_id] = read_bills(row.provider_id)
+            bills[row.provider_id] = read_bills(row.provider)
         batch.append(row)
         if len(batch) == _AT_ONCE:
             made += _of_batch(batch, bills)
@@ -122,4 +122,4 @@ def _rule(rule: PriceRule | None, bills: Bills) -> dict[str, Any] | None:
     if rule.source == PriceRule.Source.NOTE:
         # Read from a public text; by others too, but that a person made it active.
         return {"body": rule.body, "billed_in": rule.billed_in} if rule.decided_by else None
-    return None if bills.has_discounts else {"body": rule.body, "billed_in": rule.billed_in}
+    return None if bills.needs_proof else {"body": rule.body, "billed_in": rule.billed_in}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import orjson
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -142,7 +143,8 @@ def _sources() -> str:
     bill = BillingEvent.objects.aggregate(newest=Max("pk"))["newest"]
     key = sha256(own_public_key().encode()).hexdigest()[:12]
     today = timezone.now().date().toordinal()
-    return f"{at.number if at else 0}.{bill or 0}.{file_format.FORMAT}.{key}.{today}"
+    told = int(settings.PRICES_ARE_LIST_PRICES)
+    return f"{at.number if at else 0}.{bill or 0}.{file_format.FORMAT}.{key}.{told}.{today}"
 
 
 def _state_of(records: Iterable[Made], digests: dict[int, str]) -> str:

@@ -19,7 +19,7 @@ LOOKS = 300
 
 def measure(var: Path) -> Iterator[Row]:
     """Exports the bench installation, which `catalog` and `prices` have filled, and takes that in elsewhere."""
-    settings = settings_for(var) | {"LOG_LEVEL": "WARNING"}
+    settings = settings_for(var) | {"LOG_LEVEL": "WARNING", "PRICES_ARE_LIST_PRICES": "true"}
     file = var.parent / "export"
     started = time.perf_counter()
     manage(settings, "export_catalog", str(file))

@@ -12,8 +12,9 @@ from pricing.exchange import rendering
 
 
 @pytest.fixture
-def small(small_fal: Any, db: None) -> Any:
-    """Four models with prices and texts, synced from their provider; the sandbox that has them."""
+def small(small_fal: Any, db: None, settings: Any) -> Any:
+    """Four models with prices and texts, synced from their provider at list prices; the sandbox that has them."""
+    settings.PRICES_ARE_LIST_PRICES = True
     call_command("sync_models", stdout=StringIO())
     published.forget()
     return small_fal

@@ -93,6 +93,20 @@ def test_once_bills_show_a_discount_prices_without_a_proof_are_withheld(export):
         assert (record.price, record.withholds_price) == (None, True)
 
 
+@pytest.mark.parametrize(
+    ("what", "goes_out"), [("nothing is known", False), ("the operator says so", True), ("bills show it", True)]
+)
+def test_a_price_goes_out_only_where_it_is_known_to_be_everybodys(export, settings, what, goes_out):
+    settings.PRICES_ARE_LIST_PRICES = what == "the operator says so"
+    save_rule(AIModel.objects.get(endpoint_id=FLUX), RULE, activate=True, actor=SYSTEM)
+    if what == "bills show it":
+        bill("fal-ai/flux/schnell", unit_price="0.003", percent="")
+    record = record_of(export(), FLUX)
+    assert (record.price is not None, record.withholds_price, record.rule is not None) == (
+        goes_out, not goes_out, goes_out,
+    )  # fmt: skip
+
+
 def test_a_discount_that_is_over_withholds_nothing(export):
     bill(FLUX, unit_price="7.77", percent="20", days_ago=9)
     bill(FLUX, unit_price=advertised(), percent="")

@@ -261,7 +261,7 @@ def test_a_configured_key_is_the_only_one_that_counts(export, take, settings):
 
 def test_a_withheld_price_leaves_the_one_that_is_known(imported, take, export, monkeypatch):
     listed = PricePoint.objects.get(model__endpoint_id=FLUX, standing="current").unit_price
-    monkeypatch.setattr(records, "read_bills", lambda _provider: list_prices.Bills({}, has_discounts=True))
+    monkeypatch.setattr(records, "read_bills", lambda _provider: list_prices.Bills({}, needs_proof=True))
     publish("test")
     content = export()
     CloudCatalog.objects.update(revision=1)

@@ -100,7 +100,9 @@ def migrated(migrated_database: Path | None) -> Path:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, migrated: Path, sandbox: RunningSandbox) -> Installation:
     """A cloud with the sandbox's own catalog of hundreds of models, so that its export takes some time to send."""
-    made = Installation(tmp_path_factory.mktemp("cloud") / "var", migrated, **sandbox.settings())
+    made = Installation(
+        tmp_path_factory.mktemp("cloud") / "var", migrated, PRICES_ARE_LIST_PRICES="true", **sandbox.settings()
+    )
     made.done("sync_models")
     return made
 
