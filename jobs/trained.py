@@ -47,8 +47,7 @@ def read(job: Job) -> Trained:
 
 def bases_of(training: AIModel) -> list[AIModel]:
     """The models that run what this one trains, as the provider's own records tell, from either side."""
-    told = training.metadata.get("inference_endpoint_ids")
-    ids = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+    ids = _texts(training.metadata.get("inference_endpoint_ids"))
     here = AIModel.objects.filter(provider_id=training.provider_id, kind="inference").exclude(
         Q(status=AIModel.Status.RETIRED) | Q(schema_version=0)
     )
@@ -57,7 +56,12 @@ def bases_of(training: AIModel) -> list[AIModel]:
         return found
     # By Python: SQLite can't look into a list of JSON.
     told_back = here.filter(metadata__has_key="training_endpoint_ids").order_by("endpoint_id")
-    return [row for row in told_back if training.endpoint_id in (row.metadata["training_endpoint_ids"] or [])]
+    return [row for row in told_back if training.endpoint_id in _texts(row.metadata["training_endpoint_ids"])]
+
+
+def _texts(told: Any) -> list[str]:
+    """The texts of what should be a list of them: providers and clouds write their records as they please."""
+    return [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
 
 
 def fixed_input(base: AIModel, output: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:

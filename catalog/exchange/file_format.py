@@ -20,6 +20,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from catalog.exchange.signing import is_signed
+from catalog.providers.reading import without_nul
 
 MAGIC = b"GENFEED-CATALOG\n"
 FORMAT = 1
@@ -70,9 +71,10 @@ class Export:
         raw = _unpack(self.packed, self.header.unpacked)
         try:
             for line in raw.splitlines():
-                yield orjson.loads(line)
-        except orjson.JSONDecodeError:
-            raise BadExportError("damaged", "The export holds a line that is no JSON.") from None
+                value = orjson.loads(line)
+                yield without_nul(value) if rb"\u0000" in line else value
+        except (orjson.JSONDecodeError, RecursionError):
+            raise BadExportError("damaged", "The export holds a line that is no JSON, or nested too deeply.") from None
 
 
 def write(
@@ -161,7 +163,9 @@ def _header(line: bytes) -> Header:
         raise BadExportError("damaged", "The header of the export can't be read.") from None
     numbers = (header.format, header.revision, header.since, header.size, header.unpacked)
     texts = (header.state, header.made_at, header.sha256, header.key)
-    if not all(type(one) is int and one >= 0 for one in numbers) or not all(isinstance(one, str) for one in texts):
+    # As large and as long as a database takes; texts without the null characters that it does not.
+    good_numbers = all(type(one) is int and 0 <= one < 2**62 for one in numbers)
+    if not good_numbers or not all(isinstance(one, str) and len(one) <= 64 and "\0" not in one for one in texts):
         raise BadExportError("damaged", "The header of the export can't be read.")
     if header.size > LARGEST_FILE or header.unpacked > LARGEST_UNPACKED:
         raise BadExportError("damaged", "The export says that it is larger than any catalog.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from catalog.models import Provider, SyncRun
 from genfeed.cloud.downloading import CloudError, Progress
 from genfeed.sync import sync_from
 from pricing.models import CloudCatalog
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,27 @@ def take(
     Each provider's catalog is written in one transaction, its prices in another. What was taken is remembered once all
     of it is there; before that, the next attempt begins with the same export. `queued`: runs that wait for it, by slug.
     """
+    try:
+        return _take(export, origin, trigger, trust, requested_by, queued or {}, progress)
+    except (CloudError, BadExportError, LacksBaseError):
+        raise
+    except Exception as error:
+        # Whatever a cloud may have thought of: it is told as its trouble, and the next sync tries again.
+        logger.exception("the export %d of %s could not be taken in", export.header.revision, origin)
+        raise CloudError(
+            f"The export could not be taken in ({type(error).__name__}); the log tells more. What is here stays in use."
+        ) from error
+
+
+def _take(
+    export: Export,
+    origin: str,
+    trigger: str,
+    trust: Trust,
+    requested_by: str,
+    queued: Mapping[str, SyncRun],
+    progress: Progress | None,
+) -> Taken:
     contents = _read(export)
     rows = sync_runs.ensure_providers()
     taken = Taken(export.header.revision, is_news=True)
@@ -112,7 +136,7 @@ def take(
     if lacking:
         raise LacksBaseError(f"{len(lacking)} models that the export takes for known are not here, e.g. {lacking[0]}.")
     for slug, source in sources.items():
-        run = (queued or {}).get(slug) or _open_run(rows[slug], trigger, requested_by)
+        run = queued.get(slug) or _open_run(rows[slug], trigger, requested_by)
         options = discovery.Options(accept_shrink=trust.shrink, schemas=list(source.records), absence_is_certain=True)
         done = sync_from(source, run, options=options, on_progress=progress)
         taken.runs.append(done)

@@ -86,6 +86,26 @@ def test_a_web_page_is_no_export():
     assert reason(b"<html>" * 2000) == "not_an_export"
 
 
+@pytest.mark.parametrize("wrong", [{"state": "a\0b"}, {"state": "s" * 65}, {"revision": 2**63}])
+def test_a_header_that_no_database_takes_is_refused(wrong):
+    assert reason(signed_again(written(), **wrong)) == "damaged"
+
+
+def test_null_characters_are_left_out_of_what_is_read():
+    record = {**RECORDS[0], "description": "one\0two", "metadata": {"a\0": ["\0b"]}}
+    export = file_format.read(written(records=[record, *RECORDS[1:]]), public_key=PUBLIC)
+    found = read_contents(export)["fal"].records["a/one"]
+    assert (found.description, found.metadata) == ("onetwo", {"a": ["b"]})
+
+
+def test_a_line_that_is_nested_too_deeply_is_refused():
+    deep = b'{"provider":"fal","description":"\\u0000","tags":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    raw = file_format.write([orjson.dumps(TABLE), deep], KEY, revision=7, since=0, state="s", made_at="")
+    with pytest.raises(BadExportError) as refused:
+        read_contents(file_format.read(raw, public_key=PUBLIC))
+    assert refused.value.reason == "damaged"
+
+
 def test_a_packed_part_that_unpacks_to_more_than_it_says_is_refused():
     bomb = gzip.compress(bytes(10_000_000), mtime=0)
     content = written()

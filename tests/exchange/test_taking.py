@@ -12,6 +12,7 @@ from catalog.exchange.contents import Record
 from catalog.exchange.file_format import BadExportError
 from catalog.models import AIModel, SyncRun
 from catalog.revisions import publish
+from genfeed.cloud import taking
 from genfeed.cloud.downloading import CloudError
 from genfeed.cloud.syncing import import_file
 from genfeed.cloud.taking import Trust
@@ -269,6 +270,17 @@ def test_a_withheld_price_leaves_the_one_that_is_known(imported, take, export, m
     point = PricePoint.objects.get(model__endpoint_id=FLUX, standing="current")
     assert Decimal(point.unit_price) == Decimal(listed)
     assert ModelPricing.objects.get(model__endpoint_id=FLUX).has_row is True
+
+
+def test_an_error_that_nobody_thought_of_is_told_as_the_clouds_trouble(export, take, monkeypatch):
+    def broken(*_, **__):
+        raise TypeError("argument of type 'int' is not iterable")
+
+    content = export()
+    monkeypatch.setattr(taking, "sync_from", broken)
+    CloudCatalog.objects.update(revision=0)
+    with pytest.raises(CloudError, match="the log tells more"):
+        take(content)
 
 
 def test_the_commands_say_what_is_wrong_and_change_nothing(imported, tmp_path):

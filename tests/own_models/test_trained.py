@@ -124,3 +124,12 @@ def test_the_form_says_until_when_the_provider_keeps_the_files(settings: Any, pr
     notes = _notes(job, trained.Trained(None, [], {}, {"weights": WEIGHTS}))
 
     assert f"until {until}. Put" in notes[-1]
+
+
+@pytest.mark.parametrize("told", [5, TRAINER, {TRAINER: 1}, None])
+def test_a_record_that_names_its_trainers_otherwise_than_as_a_list_is_passed_over(told: Any) -> None:
+    make_sold(BASE)
+    make_sold(TRAINER)
+    AIModel.objects.filter(endpoint_id=BASE).update(metadata={"training_endpoint_ids": told})
+
+    assert trained.bases_of(AIModel.objects.get(endpoint_id=TRAINER)) == []
