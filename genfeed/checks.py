@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from catalog.exchange.signing import is_open_to_forgers
 from catalog.providers import queue
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
@@ -31,7 +32,7 @@ def _settings_of_keys() -> str:
 
 @register()
 def settings_make_sense(**_: Any) -> list[CheckMessage]:
-    """genfeed.W002, W003 and E001; a value that can't even be read is refused by genfeed.env before."""
+    """genfeed.W002, W003, E001 and E002; a value that can't even be read is refused by genfeed.env before."""
     found: list[CheckMessage] = []
     public = urlsplit(settings.PUBLIC_URL)
     if public.scheme == "http" and public.hostname not in _THIS_MACHINE and not settings.DEBUG:
@@ -54,6 +55,14 @@ def settings_make_sense(**_: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 "SECRET_KEY is shorter than 32 characters.", hint="Unset it to have one generated.", id="genfeed.E001"
+            )
+        )
+    if settings.CATALOG_SOURCE == "cloud" and is_open_to_forgers(settings.CLOUD_URL, settings.CLOUD_PUBLIC_KEY):
+        found.append(
+            Error(
+                "CLOUD_URL is plain http, and CLOUD_PUBLIC_KEY is not set.",
+                hint="Use https://…, or set CLOUD_PUBLIC_KEY in a network that you trust.",
+                id="genfeed.E002",
             )
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -39,6 +40,13 @@ def is_signed(content: bytes, signature: bytes, public_key: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def is_open_to_forgers(url: str, public_key: str) -> bool:
+    """Whether somebody in between could pretend to be whoever signs at an address: plain http to another
+    machine, and no key that is known beforehand."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1") and not public_key
 
 
 def fingerprint(public_key: str) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from django.conf import settings
 
 from catalog.exchange.file_format import LARGEST_FILE
+from catalog.exchange.signing import is_open_to_forgers
+from genfeed.cloud.deadlines import Line
 
 KEY_PATH = "/.well-known/genfeed-catalog-key"
 EXPORT_PATH = "/api/v1/catalog/export"
@@ -60,8 +64,12 @@ class Cloud:
             base_url=url,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(_READ_SECONDS, connect=10.0),
+            limits=httpx.Limits(max_connections=1),
             follow_redirects=False,
+            # The proxy variables of the environment would show the key to whoever they name.
+            trust_env=False,
         )
+        self._line = Line()
 
     def __enter__(self) -> Cloud:
         return self
@@ -72,7 +80,7 @@ class Cloud:
     def public_key(self) -> str:
         """The key that the cloud says it signs with; raises CloudError."""
         try:
-            with self._http.stream("GET", KEY_PATH, headers=_PLAIN) as answer:
+            with self._line.within(SMALL_SECONDS), self._ask(KEY_PATH, _PLAIN) as answer:
                 content = _read_small(answer)
         except httpx.HTTPError as error:
             raise _unreachable(self.url, error) from None
@@ -109,7 +117,10 @@ class Cloud:
         if had:
             headers |= {"Range": f"bytes={had[1]}-", "If-Range": had[0]}
         try:
-            with self._http.stream("GET", EXPORT_PATH, params={"since": asked.since}, headers=headers) as answer:
+            with (
+                self._line.within(ends_at - time.monotonic()),
+                self._ask(EXPORT_PATH, headers, {"since": asked.since}) as answer,
+            ):
                 if answer.status_code == 304 and asked.etag:
                     self.forget()
                     return None
@@ -122,6 +133,12 @@ class Cloud:
         except httpx.HTTPError as error:
             raise _Again(_unreachable(self.url, error)) from None
         return self._part.read_bytes()
+
+    def _ask(
+        self, path: str, headers: Mapping[str, str], params: Mapping[str, int] | None = None
+    ) -> AbstractContextManager[httpx.Response]:
+        extensions = {"trace": self._line.trace}
+        return self._http.stream("GET", path, params=params, headers=headers, extensions=extensions)
 
     def _take(self, answer: httpx.Response, asked: Asked, start: int, progress: Progress, ends_at: float) -> None:
         if answer.status_code == 206 and not answer.headers.get("content-range", "").startswith(f"bytes {start}-"):
@@ -175,6 +192,21 @@ class Cloud:
                 return CloudError(f"{words} Set CLOUD_URL to the address that it leads to.")
             case _:
                 return CloudError(f"{words} Is CLOUD_URL the address of a GenFeed installation?")
+
+
+def configured_cloud() -> Cloud:
+    """The cloud at CLOUD_URL; raises CloudError where there is none, or none that may be asked."""
+    if not settings.CLOUD_URL:
+        raise CloudError("CLOUD_URL is not set. Set it to the address of a GenFeed installation, such as https://….")
+    if is_open_to_forgers(settings.CLOUD_URL, settings.CLOUD_PUBLIC_KEY):
+        raise CloudError(OPEN_TO_FORGERS)
+    return Cloud(settings.CLOUD_URL, settings.CLOUD_API_KEY, settings.VAR_DIR / "cloud")
+
+
+OPEN_TO_FORGERS = (
+    "CLOUD_URL is plain http, so that anybody in between could name another key than the cloud's at first use, and "
+    "read yours. Use https://…, or set CLOUD_PUBLIC_KEY in a network that you trust."
+)
 
 
 class _Again(Exception):

@@ -7,16 +7,14 @@ from django.db import transaction
 
 from catalog.exchange.signing import BadKeyError, check_public_key, fingerprint
 from genfeed.cloud import taking
-from genfeed.cloud.downloading import Cloud, CloudError
+from genfeed.cloud.downloading import CloudError, configured_cloud
 from genfeed.journal.audit import Actor, Change, record
 from pricing.models import CloudCatalog
 
 
 def offered_key() -> str:
     """The key that the cloud says it signs with now; raises CloudError."""
-    if not settings.CLOUD_URL:
-        raise CloudError("CLOUD_URL is not set, so there is no cloud to ask.")
-    with Cloud(settings.CLOUD_URL, settings.CLOUD_API_KEY, settings.VAR_DIR / "cloud") as cloud:
+    with configured_cloud() as cloud:
         try:
             return check_public_key(cloud.public_key())
         except BadKeyError as error:

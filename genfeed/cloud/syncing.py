@@ -14,7 +14,7 @@ from catalog.exchange import file_format
 from catalog.exchange.file_format import BadExportError
 from catalog.models import SyncRun
 from genfeed.cloud import taking
-from genfeed.cloud.downloading import Asked, Cloud, CloudError, Progress
+from genfeed.cloud.downloading import Asked, CloudError, Progress, configured_cloud
 from genfeed.cloud.standing import NAME
 from genfeed.cloud.taking import LacksBaseError, Taken, Trust
 from genfeed.journal.alerts import raise_alert, resolve
@@ -90,9 +90,7 @@ def _alone(
 def _sync(
     trigger: str, full: bool, trust: Trust, requested_by: str, waiting: Mapping[str, SyncRun], progress: Progress
 ) -> Taken:
-    if not settings.CLOUD_URL:
-        raise CloudError("CLOUD_URL is not set. Set it to the address of a GenFeed installation, such as https://….")
-    with Cloud(settings.CLOUD_URL, settings.CLOUD_API_KEY, settings.VAR_DIR / "cloud") as cloud:
+    with configured_cloud() as cloud:
         key = taking.trusted_key(cloud.public_key, settings.CLOUD_PUBLIC_KEY, trust)
         state = taking.had()
         same = state is not None and state.public_key == key and state.revision > 0 and not full

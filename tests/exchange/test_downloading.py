@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -75,3 +78,58 @@ def test_a_tag_that_no_header_can_carry_does_not_stop_the_next_download(cloud_th
     for _ in range(2):
         with cloud_that(httpx.Response(200, headers=odd, stream=httpx.ByteStream(b"an export"))) as cloud:
             assert cloud.fetch(Asked(), silent) == b"an export"
+
+
+@pytest.fixture
+def telling(tmp_path: Path) -> Iterator[Callable[[float], Cloud]]:
+    """A cloud that tells its key, with so many seconds between two bytes of its headers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(20)
+    threads: list[threading.Thread] = []
+
+    def serve(pause: float) -> None:
+        line, _ = listener.accept()
+        body = json.dumps({"public_key": "k" * 44}).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nX-Long: {'x' * 40}\r\n\r\n".encode()
+        with line:
+            line.settimeout(20)
+            try:
+                line.recv(65_536)
+                for place in range(len(head)):
+                    line.sendall(head[place : place + 1])
+                    time.sleep(pause)
+                line.sendall(body)
+            except OSError:
+                return
+
+    def start(pause: float) -> Cloud:
+        threads.append(threading.Thread(target=serve, args=(pause,), daemon=True))
+        threads[0].start()
+        return Cloud(f"http://127.0.0.1:{listener.getsockname()[1]}", "key", tmp_path)
+
+    yield start
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "the cloud still sends"
+    listener.close()
+
+
+def test_headers_that_come_byte_by_byte_are_not_waited_for(
+    telling: Callable[[float], Cloud], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "SMALL_SECONDS", 0.1)
+
+    with telling(0.02) as cloud, pytest.raises(CloudError, match="can't be reached"):
+        cloud.public_key()
+
+
+def test_no_proxy_of_the_environment_is_shown_the_key(
+    telling: Callable[[float], Cloud], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    with telling(0) as cloud:
+        assert cloud.public_key() == "k" * 44

@@ -51,6 +51,13 @@ def test_a_disk_that_takes_nothing_is_told_as_the_reason(folder: Path) -> None:
     assert "can't be written" in Alert.objects.get().text
 
 
+def test_a_cloud_over_plain_http_is_not_asked_for_its_key(settings: Any) -> None:
+    settings.CLOUD_URL = "http://cloud.example.com"
+
+    with pytest.raises(CloudError, match="plain http"):
+        sync_from_cloud(trigger="schedule")
+
+
 def test_an_error_that_nobody_thought_of_leaves_no_run_waiting(
     queued: SyncRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

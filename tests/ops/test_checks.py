@@ -96,3 +96,17 @@ def test_every_message_says_what_to_do(good: Any) -> None:
 @pytest.mark.django_db
 def test_the_settings_of_the_tests_pass_all_checks() -> None:
     assert [message for message in checks.run_checks() if message.level >= checks.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "is_wrong"),
+    [
+        ("http://cloud.example.com", "", True),
+        ("http://cloud.example.com", "A" * 43 + "=", False),
+        ("https://cloud.example.com", "", False),
+        ("http://127.0.0.1:8000", "", False),
+    ],
+)
+def test_e002_a_cloud_over_plain_http_needs_a_key_that_is_known(good: Any, url: str, key: str, is_wrong: bool) -> None:
+    good.CATALOG_SOURCE, good.CLOUD_URL, good.CLOUD_PUBLIC_KEY = "cloud", url, key
+    assert found() == ({"genfeed.E002": checks.ERROR} if is_wrong else {})
