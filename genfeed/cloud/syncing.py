@@ -140,9 +140,12 @@ def import_file(path: Path, *, trust: Trust | None = None, progress: Progress | 
         raise CloudError(f"{error} Take a file with the whole catalog.") from None
 
 
-def export_file(path: Path, *, since: int = 0) -> tuple[int, int]:
-    """Writes the catalog of this installation into a file; its revision and size. Raises CloudError."""
-    export = rendering.refresh()
+def export_file(path: Path, *, since: int = 0, new_key: bool = False) -> tuple[int, int, str]:
+    """Writes the catalog of this installation into a file; its revision, size and public key. Raises CloudError.
+
+    `new_key`: exports are signed with the key of this machine from now on.
+    """
+    export = rendering.refresh(new_key=new_key)
     body = rendering.body_of(export, since=since) if export else None
     if export is None or body is None:
         raise CloudError("There is no catalog to export yet. Run `manage.py sync_models` first.")
@@ -150,7 +153,7 @@ def export_file(path: Path, *, since: int = 0) -> tuple[int, int]:
         path.write_bytes(body)
     except OSError as error:
         raise CloudError(f"{path} can't be written: {error.strerror}.") from None
-    return export.revision, len(body)
+    return export.revision, len(body), export.public_key
 
 
 def etag_of(revision: int, state: str) -> str:

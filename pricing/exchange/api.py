@@ -79,7 +79,8 @@ def _with_headers(answer: HttpResponse, export: rendering.Newest) -> HttpRespons
 
 def well_known_key(_request: HttpRequest) -> HttpResponse:
     """`/.well-known/genfeed-catalog-key`: the public key of this installation's exports, for everybody."""
-    key = own_public_key()
+    export = rendering.newest()
+    key = (export.public_key if export else "") or own_public_key()
     told = {"algorithm": "Ed25519", "public_key": key, "fingerprint": fingerprint(key)}
     answer = HttpResponse(orjson.dumps(told), content_type="application/json")
     answer["Cache-Control"] = "public, max-age=3600"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from django.utils import timezone
 
 from catalog import revisions
 from catalog.exchange import file_format
-from catalog.exchange.signing import own_public_key, signing_key
+from catalog.exchange.signing import fingerprint, own_public_key, signing_key
 from catalog.models import Provider
+from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.times import rfc3339
 from pricing.exchange.records import Made, make_records
 from pricing.models import BillingEvent, ExportedModel, ExportState, PastExport, RenderedExport
 
+KEY_ALERT = "catalog_key_differs"
 # Increments that are kept beside the whole: installations that sync every hour ask for the same few.
 _KEPT = 30
 # Past exports that increments are made for; whoever has an older one takes the whole.
@@ -29,10 +32,11 @@ _KEPT_STATES = 2000
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest export: its number, and an ETag that stands for all that it says."""
+    """The newest export: its number, an ETag that stands for all that it says, and the key that it is signed with."""
 
     revision: int
     state: str
+    public_key: str = ""
 
     @property
     def etag(self) -> str:
@@ -46,13 +50,27 @@ _SHORT = 32
 def newest() -> Newest | None:
     """The newest export; None before the first."""
     row = ExportState.objects.filter(pk=1).first()
-    return Newest(row.revision, row.state) if row and row.revision else None
+    return Newest(row.revision, row.state, row.public_key) if row and row.revision else None
 
 
-def refresh() -> Newest | None:
-    """Brings the export to what the catalog says now; None where the catalog is empty. Reads first, then writes."""
+def refresh(*, new_key: bool = False) -> Newest | None:
+    """Brings the export to what the catalog says now; None where the catalog is empty. Reads first, then writes.
+
+    A machine with another key than the one that exports are signed with makes none, and an alert tells of it: those who
+    trust that key would refuse it. `new_key`: from now on this machine's key is the one.
+    """
     made_of = _sources()
     before, _ = ExportState.objects.get_or_create(pk=1)
+    own, machine = own_public_key(), socket.gethostname()
+    if before.public_key not in ("", own) and not new_key:
+        raise_alert(
+            KEY_ALERT, machine, "A machine has another key than the one that exports of the catalog are signed with",
+            f"{machine} has the key {fingerprint(own)}, exports are signed with {fingerprint(before.public_key)}. Give "
+            "all machines the same CATALOG_SIGNING_KEY. If the key was changed on purpose, run `manage.py "
+            "export_catalog FILE --new-key` once; installations that take the catalog must trust it anew.",
+        )  # fmt: skip
+        return newest()
+    resolve(KEY_ALERT, machine)
     if before.made_of == made_of:
         return newest()
     records = make_records()
@@ -61,7 +79,7 @@ def refresh() -> Newest | None:
     digests = {one.key: one.digest for one in records}
     state = _state_of(records, digests)
     if state == before.state:
-        ExportState.objects.filter(pk=1, revision=before.revision).update(made_of=made_of)
+        ExportState.objects.filter(pk=1, revision=before.revision).update(made_of=made_of, public_key=own)
         return newest()
     at = revisions.current()
     revision = max(at.number if at else 0, before.revision + 1)
@@ -72,7 +90,7 @@ def refresh() -> Newest | None:
     )  # fmt: skip
     with transaction.atomic():
         moved = ExportState.objects.filter(pk=1, revision=before.revision).update(
-            revision=revision, state=state, made_at=now, made_of=made_of
+            revision=revision, state=state, made_at=now, made_of=made_of, public_key=own
         )
         if moved:
             _remember(records, digests, revision)
@@ -88,11 +106,12 @@ def body_of(export: Newest, *, since: int, had: str = "") -> bytes | None:
 
     The whole catalog where `since` is no earlier export of this history, or where most of it has changed since. `had`:
     the ETag of what the asker has. One of the same number and another state is of another history: this catalog went
-    on from a backup.
+    on from a backup. A machine with another key makes no increments.
     """
     base = _state_at(export, since) if since else None
     is_forked = bool(base) and f'"{since}-' in had and Newest(since, base or "").etag not in had
-    if base is None or is_forked or _is_mostly_new(since):
+    is_ours = export.public_key in ("", own_public_key())
+    if base is None or is_forked or not is_ours or _is_mostly_new(since):
         since, base = 0, ""
     kept = RenderedExport.objects.filter(revision=export.revision, since=since).first()
     if kept:

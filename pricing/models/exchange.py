@@ -13,6 +13,7 @@ class ExportState(models.Model):
     state = models.CharField(max_length=64, blank=True, help_text="SHA-256 over all records.")
     made_at = models.DateTimeField(null=True)
     made_of = models.CharField(max_length=80, blank=True, help_text="Catalog revision and newest bill that it shows.")
+    public_key = models.CharField(max_length=44, blank=True, help_text="What all exports are signed with.")
 
     def __str__(self) -> str:
         return f"export {self.revision}"

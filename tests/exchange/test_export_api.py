@@ -9,7 +9,9 @@ from catalog.exchange.signing import own_public_key
 from catalog.models import AIModel
 from catalog.revisions import publish
 from genfeed.clients.models import ApiKey
+from genfeed.journal.models import Alert
 from pricing import tasks
+from pricing.exchange import rendering
 from pricing.models import RenderedExport
 
 URL = "/api/v1/catalog/export"
@@ -108,11 +110,23 @@ def test_another_key_or_format_makes_a_new_export_of_the_same_catalog(small, api
         settings.CATALOG_SIGNING_KEY = base64.b64encode(b"k" * 32).decode()
     else:
         monkeypatch.setattr(file_format, "FORMAT", 7)
-    tasks.refresh_export()
+    rendering.refresh(new_key=what == "key")
     answer = api.get(URL, headers={"If-None-Match": before["ETag"]})
     assert answer.status_code == 200
     header = file_format.read(answer.content, public_key=own_public_key()).header
     assert header.format == file_format.FORMAT
+
+
+def test_a_machine_with_another_key_signs_nothing_and_is_told_of(small, api, settings):
+    before, key = api.get(URL), own_public_key()
+    revision = file_format.read(before.content, public_key=key).header.revision
+    settings.CATALOG_SIGNING_KEY = base64.b64encode(b"k" * 32).decode()
+    AIModel.objects.filter(endpoint_id="fal-ai/flux/dev").update(description="new words")
+    publish("test")
+    tasks.refresh_export()
+    assert api.get(f"{URL}?since={revision}").content == before.content
+    assert api.get("/.well-known/genfeed-catalog-key").json()["public_key"] == key
+    assert "CATALOG_SIGNING_KEY" in Alert.objects.get(code="catalog_key_differs", resolved_at=None).text
 
 
 def test_a_key_with_lists_of_models_may_not_have_all_of_them(small, api):

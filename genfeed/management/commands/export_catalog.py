@@ -23,12 +23,16 @@ class Command(BaseCommand):
             "--since", type=int, default=0, metavar="REVISION", help="Only what changed after this revision."
         )
 
+        parser.add_argument(
+            "--new-key", action="store_true", help="Sign exports with CATALOG_SIGNING_KEY of this machine from now on."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            revision, size = export_file(Path(options["file"]), since=options["since"])
+            revision, size, key = export_file(Path(options["file"]), since=options["since"], new_key=options["new_key"])
         except CloudError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"Wrote revision {revision} to {options['file']}: {size:,} bytes, signed with the key "
-            f"{signing.fingerprint(signing.own_public_key())}."
+            f"{signing.fingerprint(key)}."
         )
