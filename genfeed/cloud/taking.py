@@ -127,6 +127,7 @@ def _take(
     queued: Mapping[str, SyncRun],
     progress: Progress | None,
 ) -> Taken:
+    before = had()
     contents = _read(export)
     rows = sync_runs.ensure_providers()
     taken = Taken(export.header.revision, is_news=True)
@@ -144,7 +145,7 @@ def _take(
         problem = done.error or prices.get("error", "")
         if done.status != SyncRun.Status.SUCCEEDED or problem:
             raise CloudError(f"{rows[slug].name}: the catalog of the export could not be taken in. {problem}")
-    _remember(export, origin)
+    _remember(export, origin, before)
     return taken
 
 
@@ -183,7 +184,12 @@ def note_answer() -> None:
     CloudCatalog.objects.filter(pk=1).update(checked_at=timezone.now())
 
 
-def _remember(export: Export, origin: str) -> None:
+def _remember(export: Export, origin: str, before: CloudCatalog | None) -> None:
+    """Notes what is here now, unless another machine of this installation took something meanwhile: raises CloudError.
+
+    Then what is here may be of both. Its revision stays, without a state that anything could build on, so that the next
+    sync takes the whole catalog.
+    """
     header = export.header
     now = timezone.now()
     values: dict[str, Any] = {
@@ -196,4 +202,8 @@ def _remember(export: Export, origin: str) -> None:
         "imported_at": now,
         "checked_at": now,
     }
-    CloudCatalog.objects.filter(pk=1, public_key=header.key).update(**values)
+    base = (before.revision, before.state) if before and before.public_key == header.key else (0, "")
+    here = CloudCatalog.objects.filter(pk=1)
+    if not here.filter(public_key=header.key, revision=base[0], state=base[1]).update(**values):
+        here.update(state="")
+        raise CloudError("Another process has taken the catalog in meanwhile. The next sync takes the whole catalog.")

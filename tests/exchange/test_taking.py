@@ -272,6 +272,21 @@ def test_a_withheld_price_leaves_the_one_that_is_known(imported, take, export, m
     assert ModelPricing.objects.get(model__endpoint_id=FLUX).has_row is True
 
 
+def test_what_another_machine_took_meanwhile_is_not_set_back(imported, take, monkeypatch):
+    CloudCatalog.objects.update(revision=1, state="older")
+    sync_from = taking.sync_from
+
+    def with_another(*given, **options):
+        CloudCatalog.objects.update(revision=10_000, state="newer")
+        return sync_from(*given, **options)
+
+    monkeypatch.setattr(taking, "sync_from", with_another)
+    with pytest.raises(CloudError, match="next sync takes the whole"):
+        take(imported)
+    state = CloudCatalog.objects.get()
+    assert (state.revision, state.state) == (10_000, "")
+
+
 def test_an_error_that_nobody_thought_of_is_told_as_the_clouds_trouble(export, take, monkeypatch):
     def broken(*_, **__):
         raise TypeError("argument of type 'int' is not iterable")
