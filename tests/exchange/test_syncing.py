@@ -1,10 +1,13 @@
 """One sync with the cloud at a time; whatever ends it, nobody waits for it any longer."""
 
 import fcntl
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django_q.models import Schedule
 
 from catalog import sync_runs
 from catalog.models import SyncRun
@@ -71,3 +74,17 @@ def test_an_error_that_nobody_thought_of_leaves_no_run_waiting(
 
     queued.refresh_from_db()
     assert queued.status == "failed"
+
+
+def test_the_cloud_is_asked_every_hour_at_a_minute_that_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    migration = importlib.import_module("pricing.migrations.0022_catalog_exchange")
+    crons = []
+    for minute in (7, 42):
+        Schedule.objects.filter(func="genfeed.cloud.tasks.sync").delete()
+        monkeypatch.setattr(migration.random, "randrange", lambda _below, minute=minute: minute)
+        migration.add_schedules(apps, None)
+        schedule = Schedule.objects.get(func="genfeed.cloud.tasks.sync")
+        assert (schedule.schedule_type, schedule.repeats) == ("C", -1)
+        crons.append(schedule.cron)
+
+    assert crons == ["7 * * * *", "42 * * * *"]
