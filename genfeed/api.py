@@ -28,6 +28,8 @@ from jobs.batches.api import batches_router
 from jobs.events.api import events_router
 from jobs.protocols.browser_tokens import browser_tokens_router
 from jobs.webhooks.api import webhooks_router
+from jobs.workflows.api import workflows_router
+from jobs.workflows.api_templates import templates_router
 from pricing.api import estimates_router
 from pricing.api_money import money_router
 from pricing.api_prices import prices_router
@@ -91,6 +93,9 @@ api.add_router("", uploads_router)
 api.add_router("", prices_router)
 api.add_router("", export_router)
 api.add_router("", estimates_router)
+# After the estimate of one, which would be the name of one here.
+api.add_router("", workflows_router)
+api.add_router("", templates_router)
 api.add_router("", models_router)
 api.add_router("", keys_router)
 api.add_router("", browser_tokens_router)

@@ -146,6 +146,7 @@ MAX_IN_FLIGHT = env.integer("MAX_IN_FLIGHT", 10, minimum=0, maximum=100_000)
 MAX_QUEUED = env.integer("MAX_QUEUED", 100, minimum=0, maximum=1_000_000)
 # Jobs of batches, waiting and in flight together: they have a queue of their own, and share the places in flight.
 MAX_OPEN_IN_BATCHES = env.integer("MAX_OPEN_IN_BATCHES", 1000, minimum=0, maximum=1_000_000)
+MAX_OPEN_WORKFLOWS = env.integer("MAX_OPEN_WORKFLOWS", 100, minimum=0, maximum=100_000)
 
 # --- Jobs ------------------------------------------------------------------------------------------------------------
 # Our own requests at a provider at once, by one key; what is beyond waits in our queue.
@@ -158,6 +159,8 @@ CLAIM_LEASE_SECONDS = env.number("CLAIM_LEASE_SECONDS", 90.0, minimum=0.5, maxim
 QUEUE_TIMEOUT_SECONDS = env.integer("QUEUE_TIMEOUT_SECONDS", 900, minimum=5, maximum=86_400)
 BATCH_QUEUE_TIMEOUT_SECONDS = env.integer("BATCH_QUEUE_TIMEOUT_SECONDS", 86_400, minimum=5, maximum=604_800)
 SUBMIT_GRACE_SECONDS = env.integer("SUBMIT_GRACE_SECONDS", 120, minimum=1, maximum=3_600)
+# How long a step of a workflow waits for money, a place or a provider before it fails, in seconds.
+WORKFLOW_PATIENCE_SECONDS = env.integer("WORKFLOW_PATIENCE_SECONDS", 3_600, minimum=0, maximum=604_800)
 # One call to the provider's queue, in seconds: a submit, and a look at the status.
 SUBMIT_TIMEOUT_SECONDS = env.number("SUBMIT_TIMEOUT_SECONDS", 30.0, minimum=0.1, maximum=300.0)
 STATUS_TIMEOUT_SECONDS = env.number("STATUS_TIMEOUT_SECONDS", 5.0, minimum=0.1, maximum=60.0)

@@ -68,6 +68,7 @@ class Wanted:
     `cache`: whether a stored result will do: "" no, "seed" where the seed is fixed, "any_seed" always.
     `provider_key`: a key of the client's own for this request alone, in clear; "" for the one that is set.
     `protocol`: whose protocol it came by, which the webhook speaks too; "" for our own.
+    `workflow`: the workflow that asks for it, None for a client itself.
     """
 
     model: str
@@ -82,6 +83,7 @@ class Wanted:
     body_digest: str = ""
     provider_key: str = field(default="", repr=False)
     protocol: str = ""
+    workflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +160,7 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
     entry = find_model(
         wanted.model, is_admin=False, within=catalog, client_id=caller.live_id, counts=not caller.is_test
     )
-    if not queue.is_runnable(entry.provider):
-        raise ApiError(
-            "not_configured", f"Models of {entry.provider} can't be run here.", "Choose a model of another provider."
-        )
+    refuse_unrunnable(entry.provider)
     if not wanted.cache:
         refuse_offline(entry.provider, caller)
     own_key = NO_KEY if caller.is_test else choose_key(entry.provider, caller.client_id, wanted.provider_key)
@@ -193,6 +192,14 @@ def prepare(wanted: Wanted, caller: Caller) -> Prepared:
         may_reuse=wanted.cache == "any_seed" or (wanted.cache == "seed" and has_fixed_seed(filled, facts.inputs)),
         own_key=own_key,
     )
+
+
+def refuse_unrunnable(provider: str) -> None:
+    """Raises ApiError for models of a provider that only are listed here."""
+    if not queue.is_runnable(provider):
+        raise ApiError(
+            "not_configured", f"Models of {provider} can't be run here.", "Choose a model of another provider."
+        )
 
 
 def refuse_offline(provider: str, caller: Caller) -> None:
@@ -258,6 +265,7 @@ def make_job(prepared: Prepared, caller: Caller, account: Account, *, now: datet
         may_cache=bool(wanted.cache),
         idempotency_key=wanted.idempotency_key,
         body_digest=wanted.body_digest,
+        workflow_id=wanted.workflow,
         token=secrets.token_urlsafe(32),
         created_at=now,
         # Its files are brought to the provider first.

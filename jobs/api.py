@@ -37,6 +37,7 @@ class JobFilters(Schema):
     status: shapes.StatusName | None = None
     model: str | None = Field(None, max_length=300)
     batch: str | None = Field(None, max_length=40, pattern=r"^[^\x00]*$", description="Only jobs of this batch.")
+    workflow: str | None = Field(None, max_length=40, pattern=r"^[^\x00]*$", description="Only jobs of this workflow.")
     created_after: datetime | None = None
     created_before: datetime | None = None
     limit: int = Field(20, ge=1, le=100)
@@ -94,6 +95,8 @@ def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
         jobs = jobs.filter(endpoint_id=filters.model.rpartition(":")[2].replace("\x00", ""))
     if filters.batch:
         jobs = jobs.filter(batch_id=filters.batch)
+    if filters.workflow:
+        jobs = jobs.filter(workflow_id=filters.workflow)
     if filters.created_after:
         jobs = jobs.filter(created_at__gte=filters.created_after)
     if filters.created_before:

@@ -126,6 +126,7 @@ class JobShape(Schema):
     batch: str | None
     requested_model: str
     attempts: list[AttemptShape] = Field(description="With a fallback: the models in order, and why each is not used.")
+    workflow: str | None
 
 
 class JobPage(Schema):

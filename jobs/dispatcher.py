@@ -31,6 +31,7 @@ from jobs.connections import Connections
 from jobs.fallback.sweeping import sweep_fallbacks
 from jobs.finishing import fail
 from jobs.models import Job, Status
+from jobs.workflows.advancing import advance_due
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,8 @@ class Dispatcher:
     def tick(self) -> bool:
         """Writes down what has come, then starts what is to do; whether there was anything."""
         came = self._apply_all()
+        # What has ended may be what others wait for, and what they start is claimed at once.
+        came += advance_due()
         # Before anything is claimed: what is claimed is on its way at once, or a kill finds it claimed and unsent.
         self._connections.prepare()
         begun = self._begin(claim_queued(self._free), SUBMIT)

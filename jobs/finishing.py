@@ -25,6 +25,7 @@ from jobs.outputs import has_expected_media, warnings_of, with_whole_texts
 from jobs.quarantine import tell_quarantine
 from jobs.testmode.mode import is_test
 from jobs.transitions import move
+from jobs.workflows.waking import wake
 from pricing import sql
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import at_most, release, settle
@@ -170,6 +171,9 @@ def _end(
             _record(job, status, amounts, charge=charge, units=units, failure=failure, now=now)
         if ours:
             calibrating.observe_end(job)
+        if job.workflow_id:
+            # Before the account, as whoever brings the workflow forward takes the two in this order.
+            wake(job.workflow_id)
         # Last: other jobs of the client wait for these rows until this transaction ends.
         if test:
             # What is shown as charged was never held: only the job's place is given back.

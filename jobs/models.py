@@ -9,6 +9,7 @@ from catalog.providers.queue import Request
 from genfeed.clients.models import ApiKey, Client
 from jobs.batches import models as batches
 from jobs.webhooks import models as webhooks
+from jobs.workflows import models as workflows
 
 Batch = batches.Batch
 BatchRefusal = batches.BatchRefusal
@@ -16,6 +17,10 @@ WebhookDelivery = webhooks.WebhookDelivery
 WebhookEndpoint = webhooks.WebhookEndpoint
 WebhookMessage = webhooks.WebhookMessage
 WebhookSecret = webhooks.WebhookSecret
+WorkflowRun = workflows.WorkflowRun
+WorkflowStep = workflows.WorkflowStep
+WorkflowTemplate = workflows.WorkflowTemplate
+WorkflowTemplateVersion = workflows.WorkflowTemplateVersion
 
 
 class Status(models.TextChoices):
@@ -77,6 +82,7 @@ class Job(models.Model):
     # Its constraint and index serve the key: most jobs are in no batch.
     batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="jobs", db_index=False)
     batch_index = models.PositiveSmallIntegerField(null=True, help_text="Its place in the batch, from 0.")
+    workflow = models.ForeignKey(WorkflowRun, null=True, on_delete=models.PROTECT, related_name="jobs", db_index=False)
     token = models.CharField(
         max_length=64, help_text="In the address that the provider calls back; nobody else has it."
     )
@@ -152,6 +158,7 @@ class Job(models.Model):
             ),
             models.Index(fields=["batch", "status"], condition=Q(batch__isnull=False), name="jobs_of_batch"),
             models.Index(fields=["status", "id"], condition=Q(has_spare=True), name="jobs_with_spare"),
+            models.Index(fields=["workflow", "status"], condition=Q(workflow__isnull=False), name="jobs_of_workflow"),
         ]
         constraints = [
             models.UniqueConstraint(

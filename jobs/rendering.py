@@ -51,6 +51,7 @@ def render_job(
         "batch": job.batch_id,
         "requested_model": job.fallback["requested"] if job.fallback else job.endpoint_id,
         "attempts": render_attempts(job.fallback),
+        "workflow": job.workflow_id,
     }
     if shows_cost:
         body["cost"] = usd(job.cost)

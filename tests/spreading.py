@@ -17,6 +17,7 @@ _FIRST = (
     "tests/jobs/test_kills.py",
     "tests/jobs/webhooks/test_killed_senders.py",
     "tests/jobs/batches/test_killed.py",
+    "tests/jobs/workflows/test_killed.py",
     "tests/jobs/assets/test_resumable_client.py",
     "tests/jobs/events/",
 )

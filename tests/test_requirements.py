@@ -20,7 +20,7 @@ def numbered(area: str, *numbers: int) -> list[str]:
 CLAIMED = [
     *numbered("DISC", *range(1, 19)), *numbered("SCHM", *range(1, 17)), *numbered("VALD", 4, 5, 6, 7),
     *numbered("PRIC", *range(1, 14)), *numbered("MARG", *range(1, 7)), *numbered("ENHC", *range(1, 11)),
-    *numbered("DUPL", 1, 2, 3), *numbered("COST", *range(1, 7)), *numbered("WFLO", 1, 2),
+    *numbered("DUPL", 1, 2, 3), *numbered("COST", *range(1, 7)), *numbered("WFLO", 1, 2, 3),
     *numbered("OPTM", *range(1, 11)), *numbered("REPT", *range(1, 9)), *numbered("IDEM", *range(3, 8)),
     *numbered("BUDG", *range(1, 7)), *numbered("WHOU", 1, 2),
     *numbered("RATE", 3, 7),

@@ -160,6 +160,17 @@ class JobsOfBatchFilter(admin.SimpleListFilter):
         return queryset.filter(batch_id=chosen) if chosen else queryset
 
 
+class JobsOfWorkflowFilter(JobsOfBatchFilter):
+    """Jobs of one workflow; only shown where a link asks for it."""
+
+    title = "workflow"
+    parameter_name = "workflow"
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = (self.value() or "").replace("\x00", "")
+        return queryset.filter(workflow_id=chosen) if chosen else queryset
+
+
 def _typed(value: str | None) -> str:
     return (value or "").replace("\x00", "").strip()
 

@@ -24,6 +24,7 @@ from jobs.admin.filters import (
     ClientFilter,
     DayFilter,
     JobsOfBatchFilter,
+    JobsOfWorkflowFilter,
     ModeFilter,
     ModelFilter,
     QuarantineFilter,
@@ -52,7 +53,16 @@ _MOST_FOUND = 50
 class JobAdmin(ReadOnlyAdmin):
     list_display = ["standing", "linked", "of_client", "created", "shown_charge", "shown_cost"]
     list_display_links = None
-    list_filter = [StatusFilter, ModeFilter, QuarantineFilter, ClientFilter, ModelFilter, DayFilter, JobsOfBatchFilter]
+    list_filter = [
+        StatusFilter,
+        ModeFilter,
+        QuarantineFilter,
+        ClientFilter,
+        ModelFilter,
+        DayFilter,
+        JobsOfBatchFilter,
+        JobsOfWorkflowFilter,
+    ]
     list_select_related = ["client"]
     list_per_page = 50
     paginator = BoundedPaginator

@@ -19,8 +19,9 @@ from jobs import provider_copies
 from jobs.assets import parts
 from jobs.assets.models import Asset, PartialUpload
 from jobs.assets.storage import delete
-from jobs.models import OPEN, Batch, BatchRefusal, IdempotentAnswer, Job, JobEvent, ProviderAnswer
+from jobs.models import OPEN, Batch, BatchRefusal, IdempotentAnswer, Job, JobEvent, ProviderAnswer, WorkflowRun
 from jobs.webhooks.models import WebhookEndpoint, WebhookMessage
+from jobs.workflows.erasing import erase_workflows
 from pricing.ledger.accounts import lock_account
 
 logger = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ def _erase(client: Client, *, actor: Actor) -> dict[str, int]:
         WebhookMessage.objects.filter(client=client).delete()
         WebhookEndpoint.objects.filter(client=client).delete()
         BatchRefusal.objects.filter(batch__client=client).update(message="", hint="", details=None)
+        erase_workflows(client)
         erased = jobs.update(
             input={},
             input_digest="",
@@ -161,5 +163,12 @@ def _switch_off(client: Client, *, actor: Actor) -> None:
 def _refuse_open(client: Client) -> None:
     """Raises OpenJobsError; in the caller's transaction, until whose end no job of the client is accepted."""
     lock_account(client.pk)
-    if Job.objects.filter(Q(client=client) | Q(client__test_of=client), status__in=OPEN).exists():
-        raise OpenJobsError(f"{client} has jobs that have not ended. Cancel them, and erase when they have ended.")
+    its = Q(client=client) | Q(client__test_of=client)
+    for words, rows in (
+        ("workflows", WorkflowRun.objects.filter(its, finished_at=None)),
+        ("jobs", Job.objects.filter(its, status__in=OPEN)),
+    ):
+        if rows.exists():
+            raise OpenJobsError(
+                f"{client} has {words} that have not ended. Cancel them, and erase when they have ended."
+            )

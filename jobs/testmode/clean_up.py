@@ -1,18 +1,18 @@
-"""Forgetting test jobs after TEST_DATA_DAYS: with their files, events, batches and webhooks."""
+"""Forgetting test jobs after TEST_DATA_DAYS: with their files, events, batches, workflows and webhooks."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from genfeed.clients.models import Client
 from genfeed.journal.models import OutboxEvent
 from jobs.assets.models import Asset
 from jobs.assets.retention import remove_file
-from jobs.models import Batch, Job, WebhookMessage
+from jobs.models import Batch, Job, WebhookMessage, WorkflowRun
 
 _AT_ONCE = 500
 _GONE = "its time as test data has passed"
@@ -28,11 +28,15 @@ def forget_tests(*, now: datetime | None = None) -> int:
     kept = Asset.objects.exclude(storage_name="")
     used = Job.objects.filter(cached_from=OuterRef("pk"))
     old = Job.objects.filter(~Exists(kept.filter(job=OuterRef("pk"))), client__in=sides, finished_at__lt=until)
+    # What a workflow still needs stays as long.
+    old = old.filter(Q(workflow=None) | Q(workflow__finished_at__isnull=False))
     # First those that were answered by others' results, which can't go before them.
     count = _delete(old.filter(cached_from__isnull=False)) + _delete(old.filter(~Exists(used)))
     _delete(Asset.objects.filter(client__in=sides, created_at__lt=until, job=None, storage_name=""))
     empty = ~Exists(Job.objects.filter(batch=OuterRef("pk")))
     _delete(Batch.objects.filter(empty, client__in=sides, finished_at__lt=until))
+    left = ~Exists(Job.objects.filter(workflow=OuterRef("pk")))
+    _delete(WorkflowRun.objects.filter(left, client__in=sides, finished_at__lt=until))
     _delete(WebhookMessage.objects.filter(client__in=sides, created_at__lt=until))
     _delete(OutboxEvent.objects.filter(client_id__in=sides, delivered_at__lt=until))
     return count

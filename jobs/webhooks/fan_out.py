@@ -19,14 +19,15 @@ from genfeed.clients.restrictions import restriction_of
 from genfeed.journal.models import OutboxEvent
 from jobs.batches.rendering import render_batch
 from jobs.ids import new_id
-from jobs.models import Batch, Job
+from jobs.models import Batch, Job, WorkflowRun
 from jobs.protocols.fal import webhooks as fal
 from jobs.testmode.mode import livemode_in, without_mark
 from jobs.testmode.triggers import triggers_of
-from jobs.webhooks.kinds import OF_A_BATCH, OF_A_JOB, is_chosen
+from jobs.webhooks.kinds import OF_A_BATCH, OF_A_WORKFLOW, TO_OWN_URL, is_chosen
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
 from jobs.webhooks.ordering import line_up
 from jobs.webhooks.rendering import job_data, message_body
+from jobs.workflows.rendering import render_workflow
 from pricing import sql
 from pricing.margins.book import RuleBook, load_book
 from pricing.models import ModelPricing
@@ -44,7 +45,7 @@ _NOT_FOR_CLIENTS = ("reason",)
 
 @dataclass(frozen=True)
 class Address:
-    """Where a message goes: an endpoint, or the `webhook_url` of a job or batch."""
+    """Where a message goes: an endpoint, or the `webhook_url` of a job, batch or workflow."""
 
     client_id: int
     url: str
@@ -97,6 +98,8 @@ class _Maker:
         self._protocols: dict[str, str] = dict(others.values_list("pk", "protocol"))
         if batches := {event.payload["batch"] for event in events if event.kind in OF_A_BATCH}:
             self._urls |= _urls(Batch.objects.filter(pk__in=batches))
+        if workflows := {event.payload["workflow"] for event in events if event.kind in OF_A_WORKFLOW}:
+            self._urls |= _urls(WorkflowRun.objects.filter(pk__in=workflows))
         self._jobs: dict[str, Job] = {}
         self._book: RuleBook | None = None
 
@@ -127,7 +130,7 @@ class _Maker:
                 # What became available is told as added, whatever it was recorded as.
                 if is_chosen(event.kind, one.events) or (is_of_model and "model.added" in one.events):
                     found[client_id].append(Address(client_id, one.url, one))
-        url = self._urls.get(event.subject) if event.kind in OF_A_JOB | OF_A_BATCH else None
+        url = self._urls.get(event.subject) if event.kind in TO_OWN_URL else None
         if url and event.subject not in self._protocols and event.client_id is not None:
             found[event.client_id].append(Address(event.client_id, url))
         return found
@@ -139,6 +142,9 @@ class _Maker:
             yield event.kind, job_data(job, event.kind, event.payload["number"])
         elif event.kind.startswith("batch."):
             yield event.kind, render_batch(Batch.objects.select_related("client").get(pk=event.payload["batch"]))
+        elif event.kind.startswith("workflow."):
+            run = WorkflowRun.objects.select_related("client").get(pk=event.payload["workflow"])
+            yield event.kind, render_workflow(run, shows_cost=settings.GENFEED_MODE == "core")
         elif event.kind.startswith("model."):
             yield from self._model(event, one)
         else:
@@ -219,7 +225,7 @@ def _is_forecast(said: dict[str, Any]) -> bool:
 
 
 def _urls(rows: QuerySet[Any]) -> dict[str, str]:
-    """The addresses of single jobs or batches, by id."""
+    """The addresses of single jobs, batches or workflows, by id."""
     return dict(rows.exclude(webhook_url="").values_list("pk", "webhook_url"))
 
 

@@ -14,6 +14,10 @@ KINDS = {
     "batch.created": "The first items of a batch were accepted.",
     "batch.completed": "Every item of a batch has ended.",
     "batch.canceled": "A batch was canceled, and every item of it has ended.",
+    "workflow.created": "A workflow was accepted.",
+    "workflow.succeeded": "Every step of a workflow is done.",
+    "workflow.failed": "Every step of a workflow has ended, and one that mattered failed.",
+    "workflow.canceled": "A workflow was canceled, and everything of it has ended.",
     "balance.low": "The balance fell below the threshold of the account.",
     "budget.threshold_reached": "So many percent of a budget are spent.",
     "api_key.rotation_due": "A key is old and should be rotated.",
@@ -27,6 +31,10 @@ KINDS = {
 OF_A_JOB = frozenset({"job.started", "job.succeeded", "job.failed", "job.canceled"})
 # And to that of a batch, those that end it.
 OF_A_BATCH = frozenset({"batch.completed", "batch.canceled"})
+# And to that of a workflow.
+OF_A_WORKFLOW = frozenset({"workflow.succeeded", "workflow.failed", "workflow.canceled"})
+# All that go to a webhook_url.
+TO_OWN_URL = OF_A_JOB | OF_A_BATCH | OF_A_WORKFLOW
 TEST = "webhook.test"
 FAMILIES = sorted({kind.partition(".")[0] for kind in KINDS})
 

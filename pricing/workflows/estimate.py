@@ -10,6 +10,7 @@ from catalog.validation_problems import Problem, field_path
 from genfeed.clients.errors import ApiError
 from pricing.choosing.alternatives import Alternatives
 from pricing.counting.requests import Request, make_request
+from pricing.estimates import own_files
 from pricing.estimates.asking import Asking, find_asked
 from pricing.estimates.costs import CONFIDENCES
 from pricing.estimates.facts import Facts, facts_of_many
@@ -34,8 +35,11 @@ MOST_HANDED = 1_000
 
 
 @dataclass(frozen=True)
-class _Priced:
-    """A step that was estimated: one run of it, all runs, and its request for the steps that follow."""
+class PricedStep:
+    """A step that was estimated: one run of it, all runs, and its request for the steps that follow.
+
+    `media`: the facts that it was priced by, told, read from the client's own files, or handed on by earlier steps.
+    """
 
     step: Step
     facts: Facts
@@ -43,19 +47,35 @@ class _Priced:
     one: Quote
     all: Quote
     request: Request
+    media: Mapping[str, Any]
 
 
 def estimate_workflow(steps: Sequence[Step], asking: Asking) -> dict[str, Any]:
     """The estimate of a workflow as JSON: breakdown, order and total. Raises ApiError that names the step at fault."""
-    steps = _with_references(steps)
-    check_names(steps)
-    order = in_order(steps)
-    runs = count_runs(order)
-    facts = _facts_of_steps(steps, asking)
-    priced = _price_in_order(order, runs, facts, asking)
+    priced = price_workflow(steps, asking)
     alternatives = Alternatives(asking)
     rendered = [_render(priced[step.name], alternatives, asking) for step in steps]
-    return {"steps": rendered, "order": [step.name for step in order], "total": _total(list(priced.values()), asking)}
+    return {"steps": rendered, "order": list(priced), "total": _total(list(priced.values()), asking)}
+
+
+def price_workflow(steps: Sequence[Step], asking: Asking) -> dict[str, PricedStep]:
+    """Every step by name, checked and priced, in an order in which they can run, with its references found.
+
+    Raises ApiError that names the step at fault.
+    """
+    order = check_shape(steps)
+    runs = count_runs(order)
+    return _price_in_order(order, runs, _facts_of_steps(order, asking), asking)
+
+
+def check_shape(steps: Sequence[Step]) -> list[Step]:
+    """The steps with their references found, in an order in which they can run; nothing is asked of the catalog.
+
+    Raises ApiError for what is no reference, for names used twice, unknown steps and cycles.
+    """
+    found = _with_references(steps)
+    check_names(found)
+    return in_order(found)
 
 
 def _with_references(steps: Sequence[Step]) -> list[Step]:
@@ -84,17 +104,22 @@ def _facts_of_steps(steps: Sequence[Step], asking: Asking) -> dict[str, Facts]:
             entry = find_asked(step.model, asking)
             keys[step.name] = entry.pk
         except ApiError as error:
-            details = {**(error.details or {}), "step": step.name}
-            raise ApiError(error.code, f"Step {step.name!r}: {error.message}", error.hint, details=details) from None
+            raise in_step(step, error) from None
     facts = facts_of_many(keys.values())
     look_up(facts)
     return {name: facts[key] for name, key in keys.items()}
 
 
+def in_step(step: Step, error: ApiError) -> ApiError:
+    """The same error with the step's name."""
+    details = {**(error.details or {}), "step": step.name}
+    return ApiError(error.code, f"Step {step.name!r}: {error.message}", error.hint, details=details)
+
+
 def _price_in_order(
     order: Sequence[Step], runs: Mapping[str, int], facts: Mapping[str, Facts], asking: Asking
-) -> dict[str, _Priced]:
-    priced: dict[str, _Priced] = {}
+) -> dict[str, PricedStep]:
+    priced: dict[str, PricedStep] = {}
     problems: list[Problem] = []
     for step in order:
         try:
@@ -108,29 +133,37 @@ def _price_in_order(
     return priced
 
 
-def _unpriced(step: Step, facts: Facts, asking: Asking) -> _Priced:
+def _unpriced(step: Step, facts: Facts, asking: Asking) -> PricedStep:
     nothing = quote_checked(facts, {}, book=asking.book, client_id=asking.client_id, history=False)
-    return _Priced(step, facts, 1, nothing, nothing, make_request(facts.inputs, {}))
+    return PricedStep(step, facts, 1, nothing, nothing, make_request(facts.inputs, {}), {})
 
 
 def _price(
     step: Step,
     runs: int,
     facts: Facts,
-    priced: Mapping[str, _Priced],
+    priced: Mapping[str, PricedStep],
     all_facts: Mapping[str, Facts],
     asking: Asking,
-) -> _Priced:
+) -> PricedStep:
     targets = _targets(step, facts, all_facts)
     shown = {one.place: _stand_in(one, target, priced) for one, target in targets.items()}
-    filled = _checked(step, facts, placed(step.input, step.references, shown), targets)
+    own = _own_files(step, placed(step.input, step.references, shown), asking)
+    filled = _checked(step, facts, own.input, targets)
     # What is no file counts for nothing yet: how long a text will be, or how large a number, is not known.
     unknown = {one.place for one, target in targets.items() if not target.media}
     known = {place: None if place in unknown else value for place, value in shown.items()}
-    given = {**filled, **placed(step.input, step.references, known)}
-    media = _media(step, targets, priced)
+    given = {**filled, **placed(own.input, step.references, known)}
+    media = own_files.with_known(facts, given, _media(step, targets, priced), own) or {}
     one = quote_checked(facts, given, media=media, book=asking.book, client_id=asking.client_id)
-    return _Priced(step, facts, runs, one, times(one, runs), make_request(facts.inputs, given, media))
+    return PricedStep(step, facts, runs, one, times(one, runs), make_request(facts.inputs, given, media), media)
+
+
+def _own_files(step: Step, input: Any, asking: Asking) -> own_files.OwnFiles:
+    try:
+        return own_files.look_up(input, asking.files_of)
+    except ApiError as error:
+        raise in_step(step, error) from None
 
 
 def _targets(step: Step, facts: Facts, all_facts: Mapping[str, Facts]) -> dict[Reference, Target]:
@@ -152,7 +185,7 @@ def _targets(step: Step, facts: Facts, all_facts: Mapping[str, Facts]) -> dict[R
     return found
 
 
-def _stand_in(reference: Reference, target: Target, priced: Mapping[str, _Priced]) -> Any:
+def _stand_in(reference: Reference, target: Target, priced: Mapping[str, PricedStep]) -> Any:
     count = handed_count(priced[reference.step].request) or 1
     if target.type == "array" and count > MOST_HANDED:
         message = f"{reference.text} would be {count:,} files, and at most {MOST_HANDED:,} can be handed on"
@@ -180,7 +213,7 @@ def _stays(problem: Problem, targets: Mapping[Reference, Target]) -> bool:
     return True
 
 
-def _media(step: Step, targets: Mapping[Reference, Target], priced: Mapping[str, _Priced]) -> dict[str, Any]:
+def _media(step: Step, targets: Mapping[Reference, Target], priced: Mapping[str, PricedStep]) -> dict[str, Any]:
     """Media facts of a step: what the caller tells, else what the steps before it tell of the files they make."""
     found: dict[str, Any] = {}
     for one, target in targets.items():
@@ -189,7 +222,7 @@ def _media(step: Step, targets: Mapping[Reference, Target], priced: Mapping[str,
     return found | {name: value for name, value in (step.media or {}).items() if value is not None}
 
 
-def _render(priced: _Priced, alternatives: Alternatives, asking: Asking) -> dict[str, Any]:
+def _render(priced: PricedStep, alternatives: Alternatives, asking: Asking) -> dict[str, Any]:
     step = priced.step
     return {
         "name": step.name,
@@ -206,7 +239,7 @@ def _render(priced: _Priced, alternatives: Alternatives, asking: Asking) -> dict
     }
 
 
-def _total(priced: list[_Priced], asking: Asking) -> dict[str, Any]:
+def _total(priced: list[PricedStep], asking: Asking) -> dict[str, Any]:
     worst = max((one.one.confidence for one in priced), key=lambda word: CONFIDENCES.index(word))
     return {
         **_sums([one.all for one in priced], asking),

@@ -45,6 +45,7 @@ VIEW = VIEW_PRICES | {
     "jobs.view_job",
     "jobs.view_asset",
     "jobs.view_batch",
+    "jobs.view_workflowrun",
     "jobs.view_webhookendpoint",
     "jobs.view_webhookdelivery",
 }
@@ -86,6 +87,7 @@ LISTS = {
     "/admin/journal/outboxevent/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/asset/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/job/": {"viewer", "catalog manager", "finance", "superuser"},
+    "/admin/jobs/workflowrun/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/webhookendpoint/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/jobs/webhookdelivery/": {"viewer", "catalog manager", "finance", "superuser"},
     "/admin/journal/noticechannel/": {"superuser"},

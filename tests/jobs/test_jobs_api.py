@@ -81,7 +81,7 @@ def test_a_job_is_accepted_with_its_money(acme: HttpClient) -> None:
         "id", "livemode", "status", "model", "provider", "created_at", "queued_at", "started_at", "finished_at",
         "queue_position",
         "quote", "charge", "cost_source", "output", "assets", "error", "cached", "metadata", "events_url", "batch",
-        "warnings", "requested_model", "attempts",
+        "warnings", "requested_model", "attempts", "workflow",
     }  # fmt: skip
     assert (body["requested_model"], body["attempts"]) == ("fal-ai/flux/dev", [])
     assert (body["status"], body["model"], body["metadata"]) == ("queued", "fal-ai/flux/dev", {"order": 7})

@@ -20,6 +20,7 @@ from genfeed.clients.rotation import remind_of_rotation
 from genfeed.journal.audit import SYSTEM, Actor
 from jobs.models import Job
 from jobs.webhooks.kinds import KINDS
+from jobs.workflows.advancing import advance_due
 from pricing.ledger.accounts import set_terms
 from pricing.models import PricePoint
 from pricing.prices.decisions import accept
@@ -302,6 +303,65 @@ def test_batch_canceled_a_client_cancels_it(batches: HttpClient, told: Told) -> 
 
     data = told("batch.canceled")
     assert (data["id"], data["counts"]["canceled"]) == (batch, 2)
+
+
+# --- workflows ---
+
+
+def post_workflow(key: HttpClient) -> str:
+    body = {"steps": [{"name": "picture", "model": FLUX, "input": {"prompt": "a fox"}}]}
+    answer = key.post("/api/v1/workflows", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    advance_due(now=True)
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def workflows(job_events: RunningSandbox, listen: Listen) -> HttpClient:
+    client = Client.objects.get(pk=make_caller().client_id)
+    listen(client, "workflow.*")
+    _, text = create_key(client, actor=SYSTEM, scopes=["jobs:write"])
+    return HttpClient(headers={"authorization": f"Bearer {text}"})
+
+
+def test_workflow_created_a_client_sends_one(workflows: HttpClient, told: Told) -> None:
+    workflow = post_workflow(workflows)
+
+    data = told("workflow.created")
+    assert (data["id"], data["counts"]["running"], "cost" in data) == (workflow, 1, False)
+
+
+def test_workflow_succeeded_its_last_step_is_done(workflows: HttpClient, run: Run, told: Told) -> None:
+    workflow = post_workflow(workflows)
+
+    run(job=Job.objects.get(workflow=workflow))
+    advance_due(now=True)
+
+    data = told("workflow.succeeded")
+    assert (data["id"], data["counts"]["succeeded"]) == (workflow, 1)
+
+
+def test_workflow_failed_a_step_of_it_fails(
+    workflows: HttpClient, job_events: RunningSandbox, run: Run, told: Told
+) -> None:
+    job_events.faults(jobs=[{"error": {"status": 422, "error_type": "content_policy_violation"}}])
+    workflow = post_workflow(workflows)
+
+    run(job=Job.objects.get(workflow=workflow))
+    advance_due(now=True)
+
+    data = told("workflow.failed")
+    assert (data["id"], data["counts"]["failed"]) == (workflow, 1)
+
+
+def test_workflow_canceled_a_client_cancels_it(workflows: HttpClient, told: Told) -> None:
+    workflow = post_workflow(workflows)
+
+    assert workflows.post(f"/api/v1/workflows/{workflow}/cancel").status_code == 200
+    advance_due(now=True)
+
+    data = told("workflow.canceled")
+    assert (data["id"], data["counts"]["canceled"]) == (workflow, 1)
 
 
 # --- money and keys ---
