@@ -60,7 +60,11 @@ from jobs.batches.models import Batch, BatchRefusal
 from jobs.ids import new_id
 from jobs.models import Job
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage
+from jobs.workflows.accepting import accept_workflow
+from jobs.workflows.api_shapes import WorkflowRunBody
+from jobs.workflows.asking import read_workflow
 from pricing.models import Calibration, Equivalence, ExistingModel
+from tests.jobs.doubles import make_caller
 now = timezone.now()
 client = Job.objects.filter(client__name__startswith="Demo: ").first().client
 one, other = AIModel.objects.order_by("-pk")[:2]
@@ -93,6 +97,10 @@ for number, name in enumerate(("failed", "succeeded")):
         id=str(number) * 32, name=name, func="catalog.tasks.sync", started=now, stopped=now, success=bool(number),
         result="E" * 200,
     )
+caller = make_caller(name="Workflows of the shop")
+draw = {"name": "picture", "model": "fal-ai/flux/dev", "input": {"prompt": "a lighthouse " * 30}}
+body = WorkflowRunBody.model_validate({"steps": [draw, draw | {"name": "poster", "depends_on": ["picture"]}]})
+accept_workflow(read_workflow(body, caller.live_id), caller)
 OrmQ.objects.create(key="elsewhere", payload=SignedPackage.dumps({"id": "1", "name": "waits", "func": "catalog.tasks"}))
 print(json.dumps({
     row._meta.label_lower.replace(".", "_"): row._default_manager.values_list("pk", flat=True).first()
