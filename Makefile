@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench soak lock chromium clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench soak lock openapi chromium clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -62,6 +62,9 @@ lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra s3 pyproject.toml -o requirements-s3.txt
+
+openapi: setup-dev ## Write docs/openapi.json anew after a change of the API, and tell what breaks callers
+	$(BIN)/python manage.py write_openapi
 
 # Debian's package where we may install one, else the browser that Playwright brings.
 chromium: setup-dev

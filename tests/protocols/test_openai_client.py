@@ -1,4 +1,4 @@
-"""OpenAI's own Python client, and agents', against a started installation: only host and key are other ones."""
+"""OpenAI's own Python client, agents', and the quick start, against a started installation."""
 
 import asyncio
 import base64
@@ -25,6 +25,7 @@ from genfeed.media.sniffing import sniff
 from tests.fleet import Fleet, fleet
 from tests.media.files import png
 from tests.media.test_png_alpha import rgba
+from tests.protocols import quick_start
 from tests.protocols.openai_pages import program
 
 IMAGE, EDIT, RATIO, VIDEO = (
@@ -46,16 +47,18 @@ from genfeed.journal.audit import SYSTEM
 client = Client.objects.get(name="Load")
 scopes = ["models:read"], ["jobs:write", "jobs:read", "models:read", "usage:read", "estimates"]
 print(*(create_key(client, actor=SYSTEM, scopes=one)[1] for one in scopes))
+print(create_key(client, actor=SYSTEM, scopes=scopes[1], is_test=True)[1])
 """
 
 
 @dataclass
 class Installation:
-    """A web process, a dispatcher and a sandbox with four models; `reader` may only list models."""
+    """A web process, a dispatcher and a sandbox with four models; `reader` may only list, `tester` is a test key."""
 
     fleet: Fleet
     key: str
     reader: str
+    tester: str
 
     @property
     def base_url(self) -> str:
@@ -88,10 +91,11 @@ def here(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | Non
         running.sandbox.load_catalog(models)
         running.prepare()
         running.manage("sync_models")
-        reader, key = running.shell(_KEYS).splitlines()[-1].split()
+        reader, key, tester = " ".join(running.shell(_KEYS).splitlines()[-2:]).split()
+        running.settings["TEST_SANDBOX_URL"] = running.sandbox.base_url
         running.start_all()
         running.sandbox.faults(processing_ms=50, jobs=RULES)
-        yield Installation(running, key, reader)
+        yield Installation(running, key, reader, tester)
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +284,14 @@ def test_the_examples_of_the_page_run_as_they_stand(here: Installation, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
     assert kind((tmp_path / "fox.mp4").read_bytes()) == "video/mp4"
     assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("language", ["bash", "python", "js"])
+def test_the_quick_start_runs_as_it_stands(here: Installation, tmp_path: Path, language: str) -> None:
+    printed = quick_start.run(language, tmp_path, host=here.fleet.base_url, key=here.tester)
+
+    assert [word for word in quick_start.PRINTED[language] if word not in printed] == []
+    assert kind((tmp_path / "fox").read_bytes()).startswith("image/")
 
 
 # --- agents: the official client of the Model Context Protocol, on the same installation ---

@@ -1,6 +1,9 @@
 """What docs/webhooks.md tells receivers to do works, and it names every event."""
 
+import json
 import re
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,30 @@ def test_the_shown_receiver_takes_what_is_signed_and_nothing_else(verify: Any) -
     assert not verify(old, signed([new], now), b"{}")
     assert not verify(old, signed([old], now), b"{ }")
     assert not verify(old, signed([old], now - 301), b"{}")
+
+
+def test_the_shown_receiver_in_javascript_decides_alike(tmp_path: Path) -> None:
+    if not shutil.which("node"):
+        pytest.skip("node is not installed here")
+    old, new, now = new_secret(), new_secret(), int(time.time())
+    asked = [
+        (old, signed([old], now), "{}"), (old, signed([new, old], now), "{}"),
+        (old, signed([new], now), "{}"), (old, signed([old], now), "{ }"), (old, signed([old], now - 301), "{}"),
+    ]  # fmt: skip
+    asked += [(old, signed([old], now) | {name: "v1,x"}, "{}") for name in ("webhook-timestamp", "webhook-signature")]
+    (source,) = re.findall(r"```js\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "receiver.mjs").write_text(
+        f"{source}\nconst asked = {json.dumps(asked)};"
+        "const verified = asked.map(([secret, headers, body]) => verify(secret, headers, Buffer.from(body)));"
+        "console.log(JSON.stringify(verified));"
+    )
+
+    done = subprocess.run(
+        ["node", "receiver.mjs"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [True, True, False, False, False, False, False]
 
 
 def test_the_page_names_every_event() -> None:
