@@ -5,7 +5,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from genfeed import health
+from genfeed import health, playground
 from genfeed.api import api
 from jobs import webhooks_in
 from jobs.assets import serving
@@ -19,6 +19,7 @@ urlpatterns = [
     path("fal/", include("jobs.protocols.fal.views")),
     path("v1/", include("jobs.protocols.openai.views")),
     path("mcp", agents.serve),
+    path("playground", playground.page, name="playground"),
     path("assets/<str:asset_id>/<str:name>", serving.serve),
     path("webhooks/<slug:provider>/<str:job_id>/<str:token>", webhooks_in.receive),
     path("favicon.ico", RedirectView.as_view(url=static("genfeed/icon.svg"))),
