@@ -11,8 +11,8 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_safe
 
 # Files and events are at PUBLIC_URL, which need not be the address by which the page was opened.
-_OURS = [CSP.SELF, *([settings.PUBLIC_URL.rstrip("/") + "/"] if settings.PUBLIC_URL else [])]
-POLICY = {
+_OURS: list[str] = [CSP.SELF, *([settings.PUBLIC_URL.rstrip("/") + "/"] if settings.PUBLIC_URL else [])]
+POLICY: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],

@@ -269,7 +269,7 @@ function progress(job, data) {
   if (typeof data.queue_position === "number") byId("job-state").textContent = `${job.id}: queued, ${data.queue_position} ahead.`;
   for (const line of data.logs ?? []) {
     byId("job-log").hidden = false;
-    byId("job-log").append(make("li", {}, line.message));
+    byId("job-log").append(make("p", {}, line.message));
     byId("job-log").scrollTop = byId("job-log").scrollHeight;
   }
 }
