@@ -168,3 +168,51 @@ def test_a_model_s_page_in_the_admin_leads_to_it(app: RunningApp, page: Page) ->
 
     page.wait_for_url("**/playground?model=*schnell")
     assert page.inner_text("h1") == "Playground"
+
+
+@pytest.fixture
+def troubled(app: RunningApp, browser: Any, key: str) -> Iterator[Page]:
+    """The page with the key in it, where the browser may complain of what a test breaks."""
+    with browser.new_context(viewport=WIDE) as context:
+        page = context.new_page()
+        page.goto(f"{app.base_url}/playground?model={SCHNELL}")
+        page.fill("#key", key)
+        page.click("#key-use")
+        page.wait_for_selector("#field-prompt")
+        yield page
+
+
+def test_a_job_whose_stream_breaks_is_asked_for(troubled: Page) -> None:
+    troubled.route("**/events?token=*", lambda route: route.abort())
+
+    assert "succeeded" in run_to_its_picture(troubled, "a fox without a stream")
+
+
+def test_a_request_without_an_answer_is_sent_again_as_the_same(troubled: Page) -> None:
+    sent: list[tuple[str, str]] = []
+
+    def lose_the_first_answer(route: Any) -> None:
+        answer = route.fetch()
+        sent.append((route.request.headers["idempotency-key"], answer.json()["id"]))
+        if len(sent) == 1:
+            route.abort()
+        else:
+            route.fulfill(response=answer)
+
+    troubled.route("**/api/v1/jobs", lose_the_first_answer)
+    troubled.fill("#field-prompt", "a fox that is lost")
+    troubled.click("#run")
+    troubled.wait_for_selector("#trouble strong")
+    assert "does not answer" in troubled.inner_text("#trouble")
+
+    assert "succeeded" in run_to_its_picture(troubled, "a fox that is lost")
+    assert len(sent) == 2
+    assert sent[0] == sent[1]
+
+
+def test_a_sound_can_be_played_where_it_was_made(playing: Page, app: RunningApp) -> None:
+    playing.goto(f"{app.base_url}/playground?model=beatoven/music-generation")
+    playing.fill("#field-prompt", "rain on a tin roof")
+    playing.click("#run")
+
+    playing.wait_for_function("() => document.querySelector('#files audio')?.duration > 0", timeout=30_000)
