@@ -183,3 +183,13 @@ def test_no_page_of_the_admin_is_kept_by_a_cache(root: HttpClient, addresses: li
     kept = [address for address in addresses if "no-store" not in root.get(address).headers.get("Cache-Control", "")]
 
     assert kept == []
+
+
+def test_the_playground_has_the_strictest_policy_and_nothing_inline(client: HttpClient) -> None:
+    answer = client.get("/playground")
+
+    policy = directives(answer)
+    assert policy["default-src"] == policy["form-action"] == {"'none'"}
+    assert policy["script-src"] == policy["style-src"] == {"'self'"}
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", answer.content.decode())
+    assert not answer.cookies
