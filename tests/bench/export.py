@@ -2,17 +2,15 @@
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
-from genfeed.up import web_command
 from tests.bench.processes import manage, settings_for
 from tests.bench.rows import Row, below
-from tests.sandbox_server import ROOT, free_port
+from tests.bench.serving import web
 
 LOOKS = 300
 
@@ -36,31 +34,15 @@ def measure(var: Path) -> Iterator[Row]:
 
 def _looks(settings: dict[str, str]) -> Iterator[Row]:
     key = json.loads(manage(settings, "create_client", "Core", "--json").output)["api_key"]
-    port = free_port()
-    process = subprocess.Popen(web_command("127.0.0.1", port), cwd=ROOT, env=settings)
-    url = f"http://127.0.0.1:{port}/api/v1/catalog/export"
-    try:
-        with httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False) as client:
-            whole = _first(client, url)
-            started = time.perf_counter()
-            for _ in range(LOOKS):
-                assert client.get(url, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
-            yield Row("  a look that finds nothing new", f"{(time.perf_counter() - started) / LOOKS * 1000:.1f} ms")
-            started = time.perf_counter()
-            for _ in range(20):
-                client.get(url).raise_for_status()
-            yield Row("  the whole export served", f"{(time.perf_counter() - started) / 20 * 1000:.1f} ms")
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _first(client: httpx.Client, url: str) -> httpx.Response:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return client.get(url).raise_for_status()
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    headers = {"Authorization": f"Bearer {key}"}
+    with web(settings) as base, httpx.Client(headers=headers, timeout=60, trust_env=False) as client:
+        url = f"{base}/api/v1/catalog/export"
+        whole = client.get(url).raise_for_status()
+        started = time.perf_counter()
+        for _ in range(LOOKS):
+            assert client.get(url, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
+        yield Row("  a look that finds nothing new", f"{(time.perf_counter() - started) / LOOKS * 1000:.1f} ms")
+        started = time.perf_counter()
+        for _ in range(20):
+            client.get(url).raise_for_status()
+        yield Row("  the whole export served", f"{(time.perf_counter() - started) / 20 * 1000:.1f} ms")
