@@ -360,10 +360,12 @@ def test_an_agent_waits_no_longer_than_it_says_and_cancels(here: Installation) -
     (job,) = tools(here, ("run_job", endless))
     job_id = {"job": job.structured_content["id"]}
 
-    canceled, seen = tools(here, ("cancel_job", job_id), ("get_job", job_id))
+    (asked,) = tools(here, ("cancel_job", job_id))
 
     assert job.structured_content["status"] in ("queued", "submitting", "submitted", "running")
-    assert (canceled.is_error, seen.structured_content["status"] in ("canceling", "canceled")) == (False, True)
+    assert not asked.is_error
+    # One that is being submitted meanwhile is canceled once it is known what became of that.
+    until(lambda: tools(here, ("get_job", job_id))[0].structured_content["status"], lambda status: status == "canceled")
 
 
 def test_an_agent_whose_key_lacks_the_scope_spends_nothing(here: Installation) -> None:
