@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
 from django.http import HttpRequest
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 15.0
 
 
-class Waiting:
+class Waiting(ABC):
     """Watches one job for one answer, which `_answer` gives."""
 
     def __init__(self, slot: Slot, job: Job, *, base_url: str | None) -> None:
@@ -42,8 +43,9 @@ class Waiting:
         """Gives back what it holds; called once, whether it ran or not."""
         self._slot.give_back()
 
+    @abstractmethod
     async def _answer(self, connection: Connection) -> None:
-        raise NotImplementedError
+        """What is sent while the job runs and at its end; what it holds is given back after it."""
 
     async def _looks(self, until: float | None = None) -> AsyncIterator[Job | None]:
         """The job as it is whenever something has happened to it, and None while nothing does; ends with it.
