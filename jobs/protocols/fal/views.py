@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -14,11 +12,10 @@ from genfeed.clients.auth import RequireScope
 from genfeed.clients.browser_tokens import by_browser_token
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
+from jobs.protocols.failures import told
 from jobs.protocols.fal import pages, proxy, queue, storage, webhooks
 from jobs.protocols.fal.errors import error_answer
 from pricing.reports.refusals import count_throttled_client
-
-logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponse]
 
@@ -121,14 +118,9 @@ def _caller_of(request: HttpRequest) -> Caller | None:
 
 
 def _told(request: HttpRequest, error: Exception) -> ApiError:
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, RequestDataTooBig):
-        return ApiError("payload_too_large", "The body is too large.", "Upload files first, and name them by address.")
-    if isinstance(error, SuspiciousOperation | RawPostDataException | UnreadablePostError):
-        return ApiError("invalid_request", "The body of the request could not be read.", "Send the body as JSON.")
-    logger.exception("unhandled error in %s %s", request.method, request.path)
-    return ApiError("internal_error", "Something went wrong on our side.", "Try again; if it stays, report it.")
+    return told(
+        request, error, too_large="Upload files first, and name them by address.", unreadable="Send the body as JSON."
+    )
 
 
 urlpatterns = [

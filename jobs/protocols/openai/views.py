@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.http import HttpRequest, HttpResponseBase, RawPostDataException, UnreadablePostError
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from genfeed.clients.auth import RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
+from jobs.protocols.failures import told
 from jobs.protocols.openai import images, listing, videos
 from jobs.protocols.openai.errors import error_answer
 from pricing.reports.refusals import count_throttled_client
-
-logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
 
@@ -112,14 +109,7 @@ def _allow(request: HttpRequest, *methods: str) -> None:
 
 
 def _told(request: HttpRequest, error: Exception) -> ApiError:
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, RequestDataTooBig):
-        return ApiError("payload_too_large", "The body is too large.", "Send files in a form.")
-    if isinstance(error, SuspiciousOperation | RawPostDataException | UnreadablePostError):
-        return ApiError("invalid_request", "The body of the request could not be read.", "Send JSON, or a form.")
-    logger.exception("unhandled error in %s %s", request.method, request.path)
-    return ApiError("internal_error", "Something went wrong on our side.", "If it stays, report the request's id.")
+    return told(request, error, too_large="Send files in a form.", unreadable="Send JSON, or a form.")
 
 
 urlpatterns = [
