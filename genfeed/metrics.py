@@ -15,7 +15,7 @@ from catalog import revisions
 from catalog.models import AIModel, SyncRun
 from genfeed.clients.errors import ApiError
 from genfeed.journal.models import Alert
-from jobs import standing
+from jobs.dispatching import standing
 
 _requests = Counter("genfeed_http_requests_total", "Requests answered.", ["method", "route", "status"])
 _seconds = Histogram(

@@ -12,7 +12,7 @@ from catalog.freshness import provider_state
 from catalog.models import AIModel
 from catalog.sync_runs import ensure_providers
 from genfeed.journal.models import Alert
-from jobs import standing
+from jobs.dispatching import standing
 from pricing.estimates.coverage import whole_coverage
 from pricing.models import Calibration, Equivalence, ExistingModel, PricePoint, PriceRule, Recommendation
 from pricing.reports.answers import total_between, total_of

@@ -15,16 +15,16 @@ from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs import api_shapes as shapes
-from jobs.accepting import Wanted, accept
-from jobs.asking import read_wanted
+from jobs.accepting.accept import Wanted, accept
+from jobs.accepting.asking import read_wanted
+from jobs.accepting.idempotency import digest_of_request, key_of, once
+from jobs.accepting.own_keys import HEADER
 from jobs.assets.api import base_url_of
 from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
 from jobs.fallback.accepting import accept_with_fallback
 from jobs.fallback.asking import read_fallback
-from jobs.idempotency import digest_of_request, key_of, once
 from jobs.models import Job
-from jobs.own_keys import HEADER
 from jobs.rendering import job_bytes, render_job
 
 jobs_router = Router(tags=["Jobs"])

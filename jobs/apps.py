@@ -7,7 +7,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         # The proof of the ledger asks which jobs have no known outcome, without knowing jobs.
         from jobs.assets.references import look_up
-        from jobs.bills import bill_counts
+        from jobs.ending.bills import bill_counts
         from jobs.models import OPEN, Job
         from pricing.estimates import own_files
         from pricing.ledger import checking

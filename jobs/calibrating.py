@@ -17,10 +17,10 @@ from catalog.providers import queue
 from genfeed.clients.keys import Caller
 from genfeed.clients.models import Client
 from genfeed.journal.audit import Actor, Change, record
-from jobs.accepting import Prepared, Wanted, hold, write
+from jobs.accepting.accept import Prepared, Wanted, hold, write
+from jobs.dispatching.outgoing import outgoing_input
+from jobs.ending.quarantine import bill_of
 from jobs.models import OPEN, Job, Status
-from jobs.outgoing import outgoing_input
-from jobs.quarantine import bill_of
 from pricing.calibration.runs import MOST_INPUTS, CalibrationError, record_observation, runs_left
 from pricing.counting.requests import make_request
 from pricing.estimates.deadlines import deadline_seconds

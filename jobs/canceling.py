@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from catalog.providers.queue import QueueError, QueueInterface
 from genfeed.clients.errors import ApiError
-from jobs.finishing import canceled
+from jobs.dispatching.pace import next_look
+from jobs.ending.finishing import canceled
 from jobs.models import Job, Status
-from jobs.pace import next_look
 from jobs.transitions import move, touch
 
 _TRIES = 10

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import idempotency
+from jobs.accepting import idempotency
 from jobs.models import ProviderAnswer, ProviderGate
 from jobs.protocols import ceilings
 from jobs.testmode.clean_up import forget_tests

@@ -87,7 +87,7 @@ class Job(models.Model):
         max_length=64, help_text="In the address that the provider calls back; nobody else has it."
     )
 
-    # Whose key it runs with (jobs.own_keys). All empty: the installation's.
+    # Whose key it runs with (jobs.accepting.own_keys). All empty: the installation's.
     account = models.CharField(max_length=24, blank=True, help_text="The fingerprint of the key.")
     own_key = models.TextField(blank=True, help_text="The key, sealed; erased when the job ends.")
     key_source = models.CharField(max_length=7, blank=True, help_text="client: kept for it; request: came with it.")

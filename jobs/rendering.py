@@ -9,10 +9,10 @@ import orjson
 
 from jobs.assets.models import Asset
 from jobs.assets.rendering import assets_of, output_with_urls, render_asset
+from jobs.ending.outputs import warnings_of
 from jobs.events.links import events_url
 from jobs.fallback.attempts import render_attempts
 from jobs.models import Job
-from jobs.outputs import warnings_of
 from jobs.testmode.mode import is_test
 from pricing.estimates.quotes import Quote
 from pricing.estimates.rendering import render_quote, usd

@@ -10,7 +10,7 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import caller_of
 from genfeed.clients.models import ApiKey
 from genfeed.journal.audit import Actor, Change, record
-from jobs.accepting import Wanted, accept
+from jobs.accepting.accept import Wanted, accept
 from jobs.models import Job, Status
 
 

@@ -14,9 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
+from jobs.accepting.secret_inputs import with_hidden
 from jobs.fallback.attempts import without_columns
 from jobs.models import ENDED, Job, JobEvent, Status
-from jobs.secret_inputs import with_hidden
 from jobs.testmode.mode import is_test, mark_of
 from pricing import sql
 

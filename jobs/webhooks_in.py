@@ -16,9 +16,9 @@ from django.views.decorators.http import require_POST
 
 from catalog.providers import queue
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
+from jobs.dispatching.submitting import adopt
+from jobs.ending.orphans import note_orphan
 from jobs.models import IN_FLIGHT, Job, Status
-from jobs.orphans import note_orphan
-from jobs.submitting import adopt
 from pricing import sql
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from genfeed.demo.clock import Clock
 from genfeed.demo.habits import HABITS, PIKA, SORA, UNPRICED, Visit
 from genfeed.demo.provider import Provider
 from genfeed.sync import sync_everything
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import OPEN, Job
 from pricing.models import Recommendation
 from pricing.reconciling.reconcile import reconcile

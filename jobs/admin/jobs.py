@@ -33,8 +33,8 @@ from jobs.admin.filters import (
 from jobs.admin.page import LOOKS, duration, page_of
 from jobs.admin.refunding import RefundForm
 from jobs.canceling import cancel
+from jobs.ending.quarantine import DecisionError, decide
 from jobs.models import Job, Status
-from jobs.quarantine import DecisionError, decide
 from jobs.retrying import retry
 from jobs.testmode.mode import is_test
 from pricing.ledger.accounts import MoneyRefusedError

@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from genfeed.journal.models import AuditEvent
+from jobs.accepting.secret_inputs import with_hidden
+from jobs.ending.quarantine import bill_of, billed_charge
 from jobs.fallback.attempts import render_attempts
 from jobs.models import Job, ProviderAnswer, Status
-from jobs.quarantine import bill_of, billed_charge
 from jobs.redaction import redacted
-from jobs.secret_inputs import with_hidden
 from jobs.testmode.mode import is_test
 from jobs.trained import is_training
 from jobs.webhooks.models import WebhookDelivery

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_POST
 
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import posted_text
-from jobs import standing
-from jobs.gate import reopen
+from jobs.dispatching import standing
+from jobs.dispatching.gate import reopen
 from jobs.models import IN_FLIGHT, Job, Status
 from jobs.testmode.mode import TEST
 

@@ -12,17 +12,17 @@ from django.utils import timezone
 
 from catalog.providers.queue import KeyRefusedError, QueueError, RefusedError, UnreachableError
 from jobs import failures
+from jobs.accepting.own_keys import failure_of, note_refusal
 from jobs.assets.models import Asset, Handover
 from jobs.assets.references import ids_in
 from jobs.assets.storage import open_file
 from jobs.assets.texts import replaced_texts
+from jobs.dispatching.outgoing import digest_of
+from jobs.ending.finishing import fail
 from jobs.failures import Failure
 from jobs.fallback.attempts import away
 from jobs.fallback.switching import switch
-from jobs.finishing import fail
 from jobs.models import Job, Status
-from jobs.outgoing import digest_of
-from jobs.own_keys import failure_of, note_refusal
 from jobs.testmode.running import open_for
 from jobs.transitions import touch
 from pricing import sql

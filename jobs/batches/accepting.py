@@ -20,8 +20,9 @@ from django.utils import timezone
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
-from jobs import idempotency
-from jobs.accepting import Wanted, make_job, prepare, refuse_offline, reservation
+from jobs.accepting import idempotency
+from jobs.accepting.accept import Wanted, make_job, prepare, refuse_offline, reservation
+from jobs.accepting.stored_results import charge_share, find_stored, finish_from, observe_answered
 from jobs.assets.models import Handover
 from jobs.batches.closing import close, not_reached
 from jobs.batches.ending import tell
@@ -33,7 +34,6 @@ from jobs.batches.refusing import Refused, none_of
 from jobs.ids import new_id
 from jobs.metrics import observe_accepted
 from jobs.models import Job
-from jobs.stored_results import charge_share, find_stored, finish_from, observe_answered
 from jobs.transitions import tell_all_queued
 from pricing.ledger.accounts import account_of
 from pricing.ledger.batch_holds import place_batch_holds

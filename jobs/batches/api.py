@@ -10,7 +10,8 @@ from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.parameters import refuse_unknown_parameters
-from jobs import idempotency
+from jobs.accepting import idempotency
+from jobs.accepting.own_keys import HEADER
 from jobs.assets.api import base_url_of
 from jobs.batches import api_shapes as shapes
 from jobs.batches.accepting import accept_batch
@@ -18,7 +19,6 @@ from jobs.batches.asking import read_batch
 from jobs.batches.canceling import cancel_batch
 from jobs.batches.models import STATUSES, Batch
 from jobs.batches.rendering import render_batch, render_batches, render_items
-from jobs.own_keys import HEADER
 
 batches_router = Router(tags=["Batches"])
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from genfeed.clients.errors import ApiError
-from jobs.accepting import Wanted
-from jobs.asking import read_metadata, read_price, read_wanted
+from jobs.accepting.accept import Wanted
+from jobs.accepting.asking import read_metadata, read_price, read_wanted
+from jobs.accepting.webhook_urls import check_webhook_url
 from jobs.batches.accepting import WantedBatch
 from jobs.batches.api_shapes import BatchBody, BatchItemBody
-from jobs.webhook_urls import check_webhook_url
 
 
 def read_batch(body: BatchBody, *, provider_key: str, idempotency_key: str, body_digest: str) -> WantedBatch:

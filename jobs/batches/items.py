@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.accepting import Prepared
+from jobs.accepting.accept import Prepared
+from jobs.accepting.stored_results import share_of
 from jobs.models import Job
-from jobs.stored_results import share_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from catalog import narrowing, published
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
-from jobs.accepting import Wanted
-from jobs.own_keys import HEADER
+from jobs.accepting.accept import Wanted
+from jobs.accepting.own_keys import HEADER
 from pricing.estimates.addressing import find_model
 
 

@@ -11,12 +11,12 @@ from django.conf import settings
 from catalog import narrowing, published, upstreams
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
-from jobs import gate
-from jobs.accepting import Prepared, Wanted, accept_prepared, columns_of, prepare
+from jobs.accepting.accept import Prepared, Wanted, accept_prepared, columns_of, prepare
+from jobs.accepting.own_keys import gate_name
+from jobs.accepting.stored_results import find_stored
+from jobs.dispatching import gate
 from jobs.fallback.attempts import CHOSEN, PASSED_OVER, SPARE, Plan, Reason, attempt, away
 from jobs.models import Job
-from jobs.own_keys import gate_name
-from jobs.stored_results import find_stored
 from pricing.equivalents import offered_equivalents
 from pricing.ledger.accounts import account_of
 

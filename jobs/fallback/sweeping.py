@@ -7,10 +7,10 @@ import random
 from django.utils import timezone
 
 from catalog.models import AIModel
+from jobs.accepting.own_keys import gate_name
 from jobs.fallback.attempts import Reason, away
 from jobs.fallback.switching import not_offered, switch
 from jobs.models import Job, ProviderGate, Status
-from jobs.own_keys import gate_name
 
 _LOOKED_AT = 2000
 _AT_ONCE = 50

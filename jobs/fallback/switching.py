@@ -19,15 +19,15 @@ from catalog import upstreams
 from catalog.models import AIModel
 from catalog.providers.queue import Answer
 from genfeed.clients.errors import ApiError
-from jobs import gate
-from jobs.answers import keep
+from jobs.accepting.own_keys import check_key_still_good, gate_name
 from jobs.assets.models import Handover
 from jobs.assets.references import ids_in
+from jobs.dispatching import gate
+from jobs.dispatching.outgoing import digest_of
+from jobs.ending.answers import keep
 from jobs.fallback.attempts import Reason, away, choose, has_spare, spares
 from jobs.metrics import observe_fallback
 from jobs.models import Job, Status
-from jobs.outgoing import digest_of
-from jobs.own_keys import check_key_still_good, gate_name
 from jobs.testmode.mode import TEST, is_test
 from jobs.transitions import move, touch
 from pricing.ledger.holds import Reservation

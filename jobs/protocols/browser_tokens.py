@@ -15,7 +15,7 @@ from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.restrictions import BadListError, check_list
 from genfeed.journal.times import rfc3339
-from jobs.asking import read_price
+from jobs.accepting.asking import read_price
 from jobs.protocols.ceilings import set_ceiling
 from pricing.money import format_usd
 

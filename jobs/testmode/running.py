@@ -8,8 +8,8 @@ from catalog.models import AIModel, SchemaVersion
 from catalog.providers import queue, sandbox_queue
 from catalog.providers.queue import QueueInterface
 from catalog.providers.sandbox_queue import SandboxQueue
+from jobs.accepting.own_keys import key_of
 from jobs.models import Job
-from jobs.own_keys import key_of
 from jobs.testmode.mode import is_test
 from jobs.testmode.triggers import triggers_of
 

@@ -21,9 +21,9 @@ from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.models import OutboxEvent
 from genfeed.journal.times import rfc3339
 from genfeed.net.signing import new_secret
+from jobs.accepting.webhook_urls import check_webhook_url
 from jobs.ids import new_id
 from jobs.testmode.mode import mark_of
-from jobs.webhook_urls import check_webhook_url
 from jobs.webhooks.fan_out import KEEPS_TRYING, Address, delivery_of
 from jobs.webhooks.kinds import TEST, UnknownEventError, check_events
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookMessage

@@ -13,12 +13,12 @@ from django.utils import timezone
 from catalog import narrowing, published
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
-from jobs.accepting import Wanted, prepare, refuse_offline, refuse_unrunnable
+from jobs.accepting.accept import Wanted, prepare, refuse_offline, refuse_unrunnable
+from jobs.accepting.null_characters import refuse_null_characters
+from jobs.accepting.own_keys import choose_key
+from jobs.accepting.secret_inputs import SHOWN
 from jobs.assets import inline
 from jobs.ids import new_id
-from jobs.null_characters import refuse_null_characters
-from jobs.own_keys import choose_key
-from jobs.secret_inputs import SHOWN
 from jobs.workflows.ending import tell
 from jobs.workflows.models import WorkflowRun, WorkflowStep
 from jobs.workflows.plans import Planned, WantedStep, planned

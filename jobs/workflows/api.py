@@ -11,9 +11,9 @@ from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.parameters import refuse_unknown_parameters
+from jobs.accepting.idempotency import Keep, once
+from jobs.accepting.own_keys import HEADER
 from jobs.assets.api import base_url_of
-from jobs.idempotency import Keep, once
-from jobs.own_keys import HEADER
 from jobs.workflows import api_shapes as shapes
 from jobs.workflows.accepting import accept_workflow
 from jobs.workflows.advancing import advance

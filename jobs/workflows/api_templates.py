@@ -9,7 +9,7 @@ from ninja import Query, Router
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.parameters import refuse_unknown_parameters
-from jobs.idempotency import Keep, once
+from jobs.accepting.idempotency import Keep, once
 from jobs.rendering import moment
 from jobs.workflows import api_shapes as shapes
 from jobs.workflows.asking import read_template

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from genfeed.clients.errors import ApiError
 from genfeed.clients.shape_errors import shape_error
-from jobs.asking import read_cache, read_metadata, read_price
-from jobs.webhook_urls import check_webhook_url
+from jobs.accepting.asking import read_cache, read_metadata, read_price
+from jobs.accepting.webhook_urls import check_webhook_url
 from jobs.workflows.accepting import WantedWorkflow
 from jobs.workflows.api_shapes import TemplateBody, WorkflowRunBody, WorkflowRunStepBody
 from jobs.workflows.parameters import filled, refuse_parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
-from jobs.secret_inputs import with_hidden
+from jobs.accepting.secret_inputs import with_hidden
 from jobs.testmode.mode import mark_of
 from jobs.workflows.models import WorkflowRun
 

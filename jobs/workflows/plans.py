@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from jobs.accepting import Cache
-from jobs.secret_inputs import secret_names, with_sealed
+from jobs.accepting.accept import Cache
+from jobs.accepting.secret_inputs import secret_names, with_sealed
 from pricing.workflows.estimate import PricedStep
 from pricing.workflows.order import Step
 from pricing.workflows.references import Reference, find_references

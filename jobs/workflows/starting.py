@@ -17,10 +17,10 @@ from catalog import narrowing, published
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller, caller_of
 from genfeed.clients.sealing import CannotUnsealError
-from jobs.accepting import Wanted, accept
+from jobs.accepting.accept import Wanted, accept
+from jobs.accepting.secret_inputs import with_opened
 from jobs.assets.rendering import assets_of
 from jobs.models import ENDED, OPEN, Job
-from jobs.secret_inputs import with_opened
 from jobs.workflows.board import Board
 from jobs.workflows.models import StepStatus, WorkflowRun, WorkflowStep
 from jobs.workflows.plans import Planned

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from catalog import published
 from genfeed.clients.errors import ApiError
+from jobs.accepting.null_characters import refuse_null_characters
+from jobs.accepting.secret_inputs import secret_names
 from jobs.ids import new_id
-from jobs.null_characters import refuse_null_characters
-from jobs.secret_inputs import secret_names
 from jobs.workflows.models import WorkflowTemplate, WorkflowTemplateVersion
 from jobs.workflows.parameters import check_declared
 from pricing.estimates.facts import facts_of

@@ -13,9 +13,9 @@ from catalog.models import SyncRun
 from genfeed.journal.alerts import acknowledge, raise_alert
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert
+from jobs.dispatching.gate import block
+from jobs.ending.finishing import fail
 from jobs.failures import QUEUE_TIMEOUT
-from jobs.finishing import fail
-from jobs.gate import block
 from pricing.reports.rollups import roll_up
 from tests.admin.pages import Page, read
 from tests.factories import make_model, make_models, make_provider, publish_now

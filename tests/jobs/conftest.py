@@ -12,7 +12,7 @@ from django.db import connection
 
 from catalog.providers import fal_keys, queue
 from catalog.providers.fal_queue import open_fal_queue
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job
 from tests.jobs.doubles import make_caller, make_job
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold

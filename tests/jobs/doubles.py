@@ -21,10 +21,10 @@ from catalog.providers.queue import (
 from genfeed.clients.keys import Caller, create_key, find_caller
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
-from jobs import submitting
-from jobs.accepting import Wanted, accept
-from jobs.claiming import claim_due, claim_queued
-from jobs.dispatcher import step_for
+from jobs.accepting.accept import Wanted, accept
+from jobs.dispatching import submitting
+from jobs.dispatching.claiming import claim_due, claim_queued
+from jobs.dispatching.dispatcher import step_for
 from jobs.models import Job
 from pricing.ledger.accounts import top_up
 from pricing.models import Account

@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from catalog.providers import queue
 from catalog.providers.queue import RefusedError, UnreachableError
-from jobs import dispatcher, submitting, watching, webhooks_in
+from jobs import webhooks_in
 from jobs.canceling import cancel
-from jobs.claiming import claim_queued
-from jobs.dispatcher import Dispatcher, Step
+from jobs.dispatching import dispatcher, submitting, watching
+from jobs.dispatching.claiming import claim_queued
+from jobs.dispatching.dispatcher import Dispatcher, Step
 from jobs.models import Job, ProviderGate, Status
 from pricing.ledger.checking import check_ledger
 from tests.jobs.doubles import PRICE, USD, Provider, look, make_caller, make_job, money, result, submitted

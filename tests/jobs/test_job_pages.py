@@ -14,10 +14,10 @@ from genfeed.clients.keys import revoke_key
 from genfeed.clients.models import ApiKey
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, AuditEvent
-from jobs import gate
-from jobs.bills import bill_counts
+from jobs.dispatching import gate
+from jobs.ending.bills import bill_counts
+from jobs.ending.quarantine import decide
 from jobs.models import Job, ProviderGate, Status
-from jobs.quarantine import decide
 from jobs.webhooks.models import WebhookDelivery, WebhookMessage
 from pricing.ledger.afterwards import charged_for
 from pricing.ledger.checking import check_ledger

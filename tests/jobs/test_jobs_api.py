@@ -13,7 +13,7 @@ from genfeed.clients import keys
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import OutboxEvent
-from jobs import idempotency
+from jobs.accepting import idempotency
 from jobs.models import IdempotentAnswer, Job
 from pricing import sql
 from pricing.ledger.accounts import top_up

@@ -12,9 +12,9 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from genfeed.metrics import exposition
-from jobs import gate
 from jobs.canceling import cancel
 from jobs.clean_up import clean_up
+from jobs.dispatching import gate
 from jobs.models import IdempotentAnswer, Job, ProviderAnswer
 from jobs.redaction import keyed_digest
 from pricing.estimates import observed

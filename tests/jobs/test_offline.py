@@ -15,9 +15,9 @@ from catalog import published, upstreams
 from catalog.models import SyncRun, Upstream
 from genfeed.clients.errors import ApiError
 from genfeed.clients.models import Client
-from jobs.accepting import Wanted
+from jobs.accepting.accept import Wanted
 from jobs.batches.accepting import WantedBatch, accept_batch
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job, Status
 from pricing.models import Account, Hold
 from tests.jobs.conftest import Run
@@ -37,7 +37,7 @@ def wire(sandbox: RunningSandbox, settings: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(upstreams, "_FIRST_PROBE", 0.05)
     monkeypatch.setattr(upstreams, "_LONGEST_PROBE", 0.1)
     monkeypatch.setattr(upstreams, "_CATCH_UP_WITHIN", (0.0, 0.0))
-    monkeypatch.setattr("jobs.dispatcher._SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr("jobs.dispatching.dispatcher._SWEEP_SECONDS", 0.02)
     monkeypatch.setattr(upstreams, "_REMEMBERED_SECONDS", 0.0)
     with wire_to(sandbox.base_url) as one:
         for name in ("FAL_PLATFORM_URL", "FAL_QUEUE_URL", "FAL_RUN_URL", "FAL_REST_URL", "FAL_CDN_URL", "FAL_WEB_URL"):

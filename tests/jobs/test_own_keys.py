@@ -18,10 +18,10 @@ from genfeed.clients.models import Client, ProviderKey
 from genfeed.clients.provider_keys import drop_key
 from genfeed.journal.audit import SYSTEM, Actor
 from genfeed.journal.models import Alert
-from jobs import own_keys
-from jobs.accepting import Wanted
+from jobs.accepting import own_keys
+from jobs.accepting.accept import Wanted
 from jobs.canceling import cancel
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job, ProviderGate, Status
 from jobs.retrying import retry
 from pricing.models import Account, UsageRecord

@@ -25,8 +25,8 @@ from catalog.providers.queue import (
 from genfeed.clients.errors import ApiError
 from jobs import webhooks_in
 from jobs.canceling import cancel
-from jobs.claiming import claim_due, claim_queued
-from jobs.dispatcher import SUBMIT, Step, step_for
+from jobs.dispatching.claiming import claim_due, claim_queued
+from jobs.dispatching.dispatcher import SUBMIT, Step, step_for
 from jobs.models import ENDED, Job, ProviderGate, Status
 from pricing.ledger.checking import check_ledger
 from pricing.models import Account, LedgerTransaction, UsageRecord

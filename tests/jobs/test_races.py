@@ -10,9 +10,9 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import revoke_key
 from genfeed.clients.models import ApiKey
 from genfeed.journal.audit import SYSTEM
-from jobs import finishing
 from jobs.canceling import cancel
-from jobs.claiming import claim_queued
+from jobs.dispatching.claiming import claim_queued
+from jobs.ending import finishing
 from jobs.models import Job, Status
 from pricing.ledger import holds
 from pricing.ledger.accounts import MoneyRefusedError, top_up

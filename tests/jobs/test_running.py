@@ -18,14 +18,15 @@ from catalog.providers.queue import (
     UnreachableError,
 )
 from genfeed.journal.models import Alert
-from jobs import failures, submitting, watching
+from jobs import failures
 from jobs.canceling import cancel
-from jobs.claiming import claim_due, claim_queued, lease, overdue_in_queue
-from jobs.dispatcher import Dispatcher
-from jobs.finishing import fail
+from jobs.dispatching import submitting, watching
+from jobs.dispatching.claiming import claim_due, claim_queued, lease, overdue_in_queue
+from jobs.dispatching.dispatcher import Dispatcher
+from jobs.dispatching.outgoing import digest_of
+from jobs.dispatching.submitting import webhook_url
+from jobs.ending.finishing import fail
 from jobs.models import Job, ProviderAnswer, ProviderGate, Status
-from jobs.outgoing import digest_of
-from jobs.submitting import webhook_url
 from jobs.transitions import touch
 from pricing.ledger.checking import check_ledger
 from pricing.models import LedgerTransaction, UsageRecord

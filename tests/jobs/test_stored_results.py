@@ -17,14 +17,14 @@ from genfeed.clients.provider_keys import OwnKey
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent, OutboxEvent
 from genfeed.sandbox.media.making import Wish, make
-from jobs import accepting
-from jobs.accepting import Wanted, accept
+from jobs.accepting import accept as accepting
+from jobs.accepting.accept import Wanted, accept
 from jobs.assets.models import Asset
 from jobs.assets.retention import erase_client
 from jobs.batches.accepting import WantedBatch, accept_batch
 from jobs.batches.rendering import render_batch
+from jobs.ending.finishing import fail, finish
 from jobs.failures import NO_MEDIA
-from jobs.finishing import fail, finish
 from jobs.models import Job, Status
 from jobs.rendering import render_job
 from jobs.webhooks.fan_out import fan_out
@@ -171,7 +171,7 @@ def test_a_result_of_another_schema_version_or_model_is_not_used(caller: Caller,
     set_job(stored, cache_digest="0" * 64)
     assert not ask(caller).is_cached
 
-    from jobs.stored_results import result_digest
+    from jobs.accepting.stored_results import result_digest
     from pricing.estimates.facts import facts_of
 
     facts = facts_of(AIModel.objects.get().pk)

@@ -24,9 +24,10 @@ from catalog.providers.fal_webhooks import verify
 from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.journal.models import Alert
 from genfeed.logs import without_token
-from jobs import failures, watching
-from jobs.claiming import claim_due, claim_queued
-from jobs.finishing import fail
+from jobs import failures
+from jobs.dispatching import watching
+from jobs.dispatching.claiming import claim_due, claim_queued
+from jobs.ending.finishing import fail
 from jobs.models import Job, Status
 from pricing.models import UsageRecord
 from tests.jobs.conftest import Run
@@ -147,7 +148,7 @@ def test_a_webhook_during_a_look_has_the_job_looked_at_again(waiting: tuple[Prov
 
 
 def test_a_webhook_that_comes_before_the_answer_to_the_submit_adopts_the_request(signed_by_fal: None) -> None:
-    from jobs import submitting
+    from jobs.dispatching import submitting
 
     provider = Provider()
     job = make_job()

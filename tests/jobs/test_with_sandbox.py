@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from genfeed.journal.models import Alert
 from jobs.canceling import cancel
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job, ProviderGate, Status
 from pricing.ledger.checking import check_ledger
 from pricing.models import UsageRecord
@@ -247,8 +247,8 @@ def test_a_provider_that_is_away_is_waited_for(run: Run, sandbox: RunningSandbox
 def test_a_dispatcher_that_died_right_after_the_submit_loses_nothing(run: Run, sandbox: RunningSandbox) -> None:
     # What a kill leaves behind: the provider has the request, our row says `submitting`, the lease runs out.
     from catalog.providers import queue
-    from jobs import submitting
-    from jobs.claiming import claim_queued
+    from jobs.dispatching import submitting
+    from jobs.dispatching.claiming import claim_queued
 
     make_job(make_caller())
     job = claim_queued(1)[0]

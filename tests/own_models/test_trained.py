@@ -17,7 +17,7 @@ from catalog.providers.fal_queue import open_fal_queue
 from genfeed.clients.models import Client
 from jobs import trained
 from jobs.admin.own_models import _notes
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job
 from tests.admin.pages import form_data, page_of, read
 from tests.jobs.conftest import dispatcher as dispatcher

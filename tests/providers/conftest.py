@@ -10,7 +10,7 @@ from catalog import sync_runs
 from catalog.models import SyncRun
 from catalog.providers import replicate_webhooks
 from genfeed.sync import sync_everything
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job
 from tests.sandbox_server import RunningSandbox
 

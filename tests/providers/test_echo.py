@@ -14,8 +14,8 @@ from catalog.models import AIModel
 from catalog.providers import base, queue
 from genfeed.clients.errors import ApiError
 from genfeed.sync import sync_everything
-from jobs.accepting import Wanted, accept
-from jobs.dispatcher import Dispatcher
+from jobs.accepting.accept import Wanted, accept
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job
 from tests.jobs.doubles import make_caller, money
 from tests.providers import echo

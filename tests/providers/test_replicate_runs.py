@@ -27,7 +27,7 @@ from catalog.providers.webhooks import NotGenuineError, UndecidedError
 from genfeed.clients.errors import ApiError
 from genfeed.cloud.syncing import export_file, import_file
 from genfeed.journal.models import Alert, AuditEvent
-from jobs.accepting import Wanted, accept
+from jobs.accepting.accept import Wanted, accept
 from jobs.canceling import cancel
 from jobs.models import Job, ProviderAnswer
 from tests.jobs.doubles import make_caller, money

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.webhooks.sender import Sender
 
 

@@ -11,12 +11,12 @@ from catalog import narrowing, published
 from catalog.tolerance import without_unknown
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
-from jobs.accepting import Wanted
-from jobs.idempotency import digest_of_request, key_of
+from jobs.accepting.accept import Wanted
+from jobs.accepting.idempotency import digest_of_request, key_of
+from jobs.accepting.null_characters import refuse_null_characters
+from jobs.accepting.webhook_urls import check_webhook_url
 from jobs.models import Job, Status
-from jobs.null_characters import refuse_null_characters
 from jobs.protocols.fal.webhooks import PROTOCOL
-from jobs.webhook_urls import check_webhook_url
 from pricing.estimates.addressing import find_model
 from pricing.estimates.facts import facts_of
 

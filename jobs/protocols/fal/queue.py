@@ -12,12 +12,12 @@ from catalog import narrowing, published
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.front.connections import HANDED_OVER
-from jobs.accepting import accept
+from jobs.accepting.accept import accept
+from jobs.accepting.idempotency import once
 from jobs.canceling import cancel
 from jobs.events.metrics import observe_opened
 from jobs.events.rendering import CONTENT_TYPE
 from jobs.events.slots import Slot
-from jobs.idempotency import once
 from jobs.models import Job
 from jobs.protocols.ceilings import take
 from jobs.protocols.fal.asking import MADE_BY, read_submit, start_seconds

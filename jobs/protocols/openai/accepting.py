@@ -12,9 +12,9 @@ from catalog import narrowing, published
 from catalog.published import Entry
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
-from jobs.accepting import Wanted, accept
-from jobs.asking import read_metadata
-from jobs.idempotency import key_of, once
+from jobs.accepting.accept import Wanted, accept
+from jobs.accepting.asking import read_metadata
+from jobs.accepting.idempotency import key_of, once
 from jobs.models import Job
 from jobs.protocols.openai.errors import refused, replayed_error
 from jobs.protocols.openai.mapping import Fitted, fit

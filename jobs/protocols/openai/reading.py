@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from genfeed.clients.errors import ApiError
-from jobs.null_characters import refuse_null_characters
+from jobs.accepting.null_characters import refuse_null_characters
 
 _PIECE = 1_048_576
 

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.assets import fetching, pool
 from jobs.assets.models import Asset
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Status
 from tests.jobs.conftest import Run
 from tests.jobs.doubles import make_caller, make_job

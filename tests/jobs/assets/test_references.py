@@ -9,15 +9,15 @@ import pytest
 
 from genfeed.clients.errors import ApiError
 from genfeed.sandbox.media.making import Wish, make
-from jobs.accepting import Wanted
+from jobs.accepting.accept import Wanted
 from jobs.assets import handing_over
 from jobs.assets.models import Asset, Handover
 from jobs.batches import canceling
 from jobs.batches.accepting import WantedBatch, accept_batch
 from jobs.batches.canceling import cancel_batch
 from jobs.canceling import cancel
-from jobs.claiming import claim_queued
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.claiming import claim_queued
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job, Status
 from tests.jobs.assets.conftest import key_of, make_asset
 from tests.jobs.conftest import Run

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client as HttpClient
 
 from genfeed.journal.models import AuditEvent
-from jobs.accepting import Wanted
+from jobs.accepting.accept import Wanted
 from jobs.batches.accepting import WantedBatch, accept_batch
 from jobs.batches.models import Batch
 from jobs.models import Job

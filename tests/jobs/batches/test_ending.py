@@ -14,8 +14,8 @@ from genfeed.clients.keys import Caller
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import OutboxEvent
-from jobs import failures, submitting
-from jobs.accepting import Wanted
+from jobs import failures
+from jobs.accepting.accept import Wanted
 from jobs.assets.retention import erase_client
 from jobs.batches import canceling
 from jobs.batches.accepting import WantedBatch, accept_batch
@@ -23,8 +23,9 @@ from jobs.batches.canceling import cancel_batch
 from jobs.batches.models import STATUSES, Batch, BatchRefusal
 from jobs.batches.rendering import render_batch
 from jobs.batches.sweeping import sweep_batches
-from jobs.claiming import claim_queued, overdue_in_queue
-from jobs.finishing import fail, finish
+from jobs.dispatching import submitting
+from jobs.dispatching.claiming import claim_queued, overdue_in_queue
+from jobs.ending.finishing import fail, finish
 from jobs.models import Job, Status
 from jobs.webhooks.fan_out import fan_out
 from jobs.webhooks.models import WebhookDelivery, WebhookMessage

@@ -9,7 +9,7 @@ from django.utils import timezone
 from catalog.models import AIModel
 from catalog.providers import queue
 from genfeed.clients.keys import Caller
-from jobs.accepting import Wanted
+from jobs.accepting.accept import Wanted
 from jobs.fallback.accepting import Alternative, Fallback, accept_with_fallback
 from jobs.fallback.attempts import render_attempts
 from jobs.models import Job, ProviderGate

@@ -12,10 +12,10 @@ from catalog.providers.queue import NotAcceptedError
 from genfeed.clients.models import Client, ProviderKey
 from genfeed.clients.provider_keys import keep_key
 from genfeed.journal.audit import SYSTEM
-from jobs import own_keys
+from jobs.accepting import own_keys
+from jobs.accepting.own_keys import key_of
 from jobs.canceling import cancel
 from jobs.models import Job, Status
-from jobs.own_keys import key_of
 from tests.jobs.doubles import Provider, make_caller, submit
 from tests.jobs.fallback.conftest import FIRST, SECOND, make, set_model, tried
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold

@@ -23,17 +23,17 @@ from catalog.providers.queue import (
     UnclearError,
     UnreachableError,
 )
-from jobs import submitting
 from jobs.assets import handing_over
 from jobs.assets.models import Asset, Handover
 from jobs.canceling import cancel
-from jobs.claiming import claim_queued
-from jobs.dispatcher import SUBMIT, Dispatcher, _Came
+from jobs.dispatching import submitting
+from jobs.dispatching.claiming import claim_queued
+from jobs.dispatching.dispatcher import SUBMIT, Dispatcher, _Came
+from jobs.dispatching.submitting import NotSentError
 from jobs.fallback import switching
 from jobs.fallback.accepting import Alternative
 from jobs.fallback.sweeping import sweep_fallbacks
 from jobs.models import Job, ProviderGate, Status
-from jobs.submitting import NotSentError
 from pricing.ledger.checking import check_ledger
 from pricing.models import Budget, BudgetPeriod, Hold, UsageRecord
 from tests.jobs.doubles import OUTPUT, USD, Provider, kinds, look, make_caller, money, result, set_job, submit

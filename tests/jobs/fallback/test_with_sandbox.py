@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.accepting import Wanted
+from jobs.accepting.accept import Wanted
 from jobs.fallback.accepting import Alternative, accept_with_fallback
 from jobs.models import Status
 from pricing.ledger.checking import check_ledger

@@ -19,12 +19,12 @@ from genfeed.clients.models import Client
 from genfeed.clients.sides import side_for_tests
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, OutboxEvent
-from jobs import standing
-from jobs.accepting import Wanted, accept
+from jobs.accepting.accept import Wanted, accept
 from jobs.assets.models import Asset
 from jobs.assets.retention import erase_client
 from jobs.assets.storage import storage
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching import standing
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.events.rendering import render_client_event
 from jobs.fallback.accepting import Alternative, accept_with_fallback
 from jobs.models import Batch, Job, JobEvent, ProviderGate, Status, WebhookDelivery

@@ -9,10 +9,10 @@ import pytest
 
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
-from jobs.accepting import Wanted, accept
+from jobs.accepting.accept import Wanted, accept
 from jobs.assets.models import Asset
 from jobs.canceling import cancel
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job, Status, WebhookDelivery
 from jobs.rendering import render_job
 from jobs.testmode import triggers

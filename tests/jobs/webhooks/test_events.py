@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from genfeed.clients.models import Client
 from genfeed.journal.models import OutboxEvent
+from jobs.ending.finishing import fail
 from jobs.failures import QUEUE_TIMEOUT
-from jobs.finishing import fail
 from jobs.models import Job, Status
 from jobs.webhooks.fan_out import fan_out
 from jobs.webhooks.models import WebhookDelivery

@@ -11,8 +11,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from genfeed.journal.audit import SYSTEM
 from genfeed.net.signing import new_secret, signed_headers
+from jobs.ending.finishing import fail
 from jobs.failures import QUEUE_TIMEOUT
-from jobs.finishing import fail
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.secrets import rotate, secret_of_jobs, secrets_of
 from tests.jobs.doubles import make_caller, make_job

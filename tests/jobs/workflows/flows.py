@@ -13,7 +13,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import OutboxEvent
 from jobs import failures
 from jobs.assets.models import Asset
-from jobs.finishing import fail, finish
+from jobs.ending.finishing import fail, finish
 from jobs.models import Job, Status, WorkflowRun
 from jobs.workflows.accepting import accept_workflow
 from jobs.workflows.advancing import advance

@@ -7,7 +7,7 @@ from django.db import connections
 
 from genfeed.clients.keys import Caller
 from jobs import failures
-from jobs.finishing import fail
+from jobs.ending.finishing import fail
 from jobs.models import OPEN, Job, Status, WorkflowRun
 from jobs.workflows.advancing import advance
 from pricing.ledger.checking import check_ledger

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from jobs.dispatcher import Dispatcher
+from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import WorkflowRun
 from pricing.ledger.checking import check_ledger
 from tests.jobs.doubles import make_caller

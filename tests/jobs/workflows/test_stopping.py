@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from genfeed.clients.keys import Caller
 from genfeed.clients.models import ApiKey, Client
-from jobs.finishing import finish
+from jobs.ending.finishing import finish
 from jobs.models import Job, Status, WorkflowRun, WorkflowStep
 from jobs.workflows.canceling import cancel_workflow
 from jobs.workflows.rendering import render_workflow

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client as HttpClient
 
 from genfeed.clients.keys import Caller
+from jobs.accepting.secret_inputs import with_opened
 from jobs.models import WorkflowRun, WorkflowTemplate
-from jobs.secret_inputs import with_opened
 from tests.jobs.doubles import make_caller
 from tests.jobs.workflows.flows import FILM, PICTURE, forward, http_of, job_of, lose, send
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold

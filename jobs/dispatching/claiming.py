@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from catalog.providers import queue
 from genfeed.clients.models import Client
-from jobs import gate
+from jobs.accepting.own_keys import gate_name
+from jobs.dispatching import gate
 from jobs.models import IN_FLIGHT, Job, Status
-from jobs.own_keys import gate_name
 from pricing import sql
 
 # Of one client: single jobs before those of its batches, and older batches before newer ones.

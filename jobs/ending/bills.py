@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.calibrating import observe_bill
-from jobs.quarantine import end_wait
+from jobs.ending.quarantine import end_wait
 
 
 def bill_counts(job_id: str) -> None:

@@ -13,11 +13,11 @@ from django.utils import timezone
 from catalog.models import Provider
 from genfeed.clients.keys import Caller
 from jobs.assets.models import Asset
-from jobs.ended_log import log_ended
+from jobs.dispatching.outgoing import digest_of
+from jobs.ending.ended_log import log_ended
+from jobs.ending.outputs import warnings_of
 from jobs.metrics import observe_accepted, observe_ended
 from jobs.models import Job, Status
-from jobs.outgoing import digest_of
-from jobs.outputs import warnings_of
 from jobs.testmode.mode import is_test
 from jobs.transitions import tell_answered
 from pricing.estimates.facts import Facts

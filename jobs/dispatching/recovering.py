@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from catalog.providers.queue import FoundRequest, QueueError, QueueInterface
 from jobs import failures
-from jobs.finishing import fail
+from jobs.dispatching.outgoing import digest_of
+from jobs.dispatching.submitting import adopt
+from jobs.ending.finishing import fail
 from jobs.models import Job
-from jobs.outgoing import digest_of
-from jobs.submitting import adopt
 from jobs.transitions import touch
 
 _SKEW = timedelta(seconds=60)

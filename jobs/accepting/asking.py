@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from genfeed.clients.errors import ApiError
-from jobs.accepting import Cache, Wanted
-from jobs.null_characters import refuse_null_characters
-from jobs.webhook_urls import check_webhook_url
+from jobs.accepting.accept import Cache, Wanted
+from jobs.accepting.null_characters import refuse_null_characters
+from jobs.accepting.webhook_urls import check_webhook_url
 from pricing.money import NotMoney, parse_usd
 
 _LONGEST_NAME = 100

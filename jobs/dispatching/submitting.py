@@ -23,19 +23,20 @@ from catalog.providers.queue import (
     VersionGoneError,
 )
 from genfeed.clients.sealing import CannotUnsealError
-from jobs import failures, gate
-from jobs.answers import keep
+from jobs import failures
+from jobs.accepting.own_keys import failure_of, gate_of, note_refusal
+from jobs.accepting.secret_inputs import with_opened
 from jobs.canceling import begin_cancel
+from jobs.dispatching import gate
+from jobs.dispatching.pace import is_told_of, next_look
+from jobs.ending.answers import keep
+from jobs.ending.finishing import canceled, fail, insist
+from jobs.ending.orphans import note_orphan
 from jobs.failures import Failure
 from jobs.fallback.attempts import away
 from jobs.fallback.switching import switch
-from jobs.finishing import canceled, fail, insist
 from jobs.metrics import observe_submitted
 from jobs.models import Job, Status
-from jobs.orphans import note_orphan
-from jobs.own_keys import failure_of, gate_of, note_refusal
-from jobs.pace import is_told_of, next_look
-from jobs.secret_inputs import with_opened
 from jobs.testmode.mode import is_test
 from jobs.testmode.triggers import triggers_of
 from jobs.transitions import move, touch

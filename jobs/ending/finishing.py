@@ -12,17 +12,18 @@ from django.utils import timezone
 
 from catalog.models import SchemaVersion
 from catalog.providers.queue import Answer, KeyRefusedError, Result
-from jobs import calibrating, failures, own_keys
-from jobs.answers import keep
+from jobs import calibrating, failures
+from jobs.accepting import own_keys
 from jobs.assets.finding import Found, files_in
 from jobs.assets.writing import make_assets, named
 from jobs.batches.ending import end_if_last
-from jobs.ended_log import log_ended
+from jobs.ending.answers import keep
+from jobs.ending.ended_log import log_ended
+from jobs.ending.outputs import has_expected_media, warnings_of, with_whole_texts
+from jobs.ending.quarantine import tell_quarantine
 from jobs.failures import Failure
 from jobs.metrics import observe_ended
 from jobs.models import Job, Status
-from jobs.outputs import has_expected_media, warnings_of, with_whole_texts
-from jobs.quarantine import tell_quarantine
 from jobs.testmode.mode import is_test
 from jobs.transitions import move
 from jobs.workflows.waking import wake

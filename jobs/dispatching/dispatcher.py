@@ -23,13 +23,14 @@ from catalog.providers import queue
 from catalog.providers.probing import probe
 from catalog.providers.queue import QueueInterface
 from genfeed.journal import request_ids
-from jobs import canceling, failures, recovering, submitting, watching
+from jobs import canceling, failures
 from jobs.assets.pool import FetchPool
 from jobs.batches.sweeping import sweep_batches
-from jobs.claiming import claim_due, claim_queued, overdue_in_queue
-from jobs.connections import Connections
+from jobs.dispatching import recovering, submitting, watching
+from jobs.dispatching.claiming import claim_due, claim_queued, overdue_in_queue
+from jobs.dispatching.connections import Connections
+from jobs.ending.finishing import fail
 from jobs.fallback.sweeping import sweep_fallbacks
-from jobs.finishing import fail
 from jobs.models import Job, Status
 from jobs.workflows.advancing import advance_due
 

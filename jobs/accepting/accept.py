@@ -19,19 +19,11 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs
 from genfeed.clients.provider_keys import OwnKey
-from jobs.assets import inline
-from jobs.assets.models import Handover
-from jobs.assets.references import ids_in
-from jobs.caps import over_caps
-from jobs.fallback.attempts import has_spare, without_columns
-from jobs.ids import new_id
-from jobs.metrics import observe_accepted
-from jobs.models import Job
-from jobs.null_characters import refuse_null_characters
-from jobs.outgoing import SAFETY, digest_of, outgoing_input
-from jobs.own_keys import choose_key
-from jobs.secret_inputs import secret_names, with_sealed
-from jobs.stored_results import (
+from jobs.accepting.caps import over_caps
+from jobs.accepting.null_characters import refuse_null_characters
+from jobs.accepting.own_keys import choose_key
+from jobs.accepting.secret_inputs import secret_names, with_sealed
+from jobs.accepting.stored_results import (
     charge_share,
     find_stored,
     finish_from,
@@ -39,6 +31,14 @@ from jobs.stored_results import (
     observe_answered,
     result_digest,
 )
+from jobs.assets import inline
+from jobs.assets.models import Handover
+from jobs.assets.references import ids_in
+from jobs.dispatching.outgoing import SAFETY, digest_of, outgoing_input
+from jobs.fallback.attempts import has_spare, without_columns
+from jobs.ids import new_id
+from jobs.metrics import observe_accepted
+from jobs.models import Job
 from jobs.testmode.mode import NO_KEY, require_sandbox
 from jobs.testmode.triggers import check_triggers
 from jobs.transitions import tell_queued

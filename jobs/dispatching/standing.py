@@ -13,7 +13,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from catalog.providers import queue
-from jobs.gate import FAILURES
+from jobs.dispatching.gate import FAILURES
 from jobs.ids import first_id
 from jobs.models import IN_FLIGHT, OPEN, Job, ProviderGate, Status
 from jobs.testmode.mode import GATE, TEST

@@ -18,13 +18,14 @@ from catalog.providers.queue import (
     RefusedError,
     Result,
 )
-from jobs import failures, gate
-from jobs.answers import keep
+from jobs import failures
+from jobs.accepting.own_keys import gate_of, note_refusal
 from jobs.canceling import begin_cancel
-from jobs.finishing import canceled, fail, finish, insist
+from jobs.dispatching import gate
+from jobs.dispatching.pace import next_look
+from jobs.ending.answers import keep
+from jobs.ending.finishing import canceled, fail, finish, insist
 from jobs.models import Job, Status
-from jobs.own_keys import gate_of, note_refusal
-from jobs.pace import next_look
 from jobs.transitions import move, touch
 
 # Whatever a provider does, a job and its hold end by then.

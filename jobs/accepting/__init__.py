@@ -1,0 +1,1 @@
+"""Accepting a job: what a client asks for, checked and written with its money at once."""
