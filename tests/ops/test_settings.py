@@ -1,8 +1,8 @@
 """The settings: typed, explained, and refused with a sentence where they make no sense."""
 
+import importlib
 import os
 import re
-import runpy
 import stat
 import subprocess
 import sys
@@ -16,8 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from genfeed import env
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ROOT / "genfeed" / "settings.py"
-READ = re.findall(r'env\.\w+\(\s*"(\w+)"', SETTINGS.read_text())
+SETTINGS = sorted((ROOT / "genfeed" / "settings").glob("*.py"))
+READ = re.findall(r'env\.\w+\(\s*"(\w+)"', "\n".join(path.read_text() for path in SETTINGS))
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
@@ -33,7 +33,9 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr("environ.Env.read_env", lambda *_: None)
         for name, value in {"GENFEED_VAR_DIR": str(tmp_path), **environment}.items():
             monkeypatch.setenv(name, value)
-        return runpy.run_path(str(SETTINGS))
+        for name in [name for name in sys.modules if name.split(".")[:2] == ["genfeed", "settings"]]:
+            monkeypatch.delitem(sys.modules, name)
+        return vars(importlib.import_module("genfeed.settings"))
 
     return run
 
