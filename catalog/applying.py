@@ -14,16 +14,16 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog import availability, reporting
-from catalog.changes import change_class, diff_schemas
+from catalog.changes.comparing import change_class, diff_schemas
 from catalog.existing import KEPT_COLUMNS
 from catalog.fetching import Listing
-from catalog.mapping import MappedSchema
 from catalog.models import AIModel, Provider, SchemaVersion, SyncRun
 from catalog.providers.base import ListedModel
 from catalog.reporting import Outcome
 from catalog.revisions import publish
+from catalog.schemas.mapping import MappedSchema
+from catalog.schemas.understanding import NotUnderstood, Understood, derived_columns, mapped_of
 from catalog.sync_runs import Lease
-from catalog.understanding import NotUnderstood, Understood, derived_columns, mapped_of
 from genfeed.journal.alerts import resolve
 
 # One complete listing without a model may be a row that moved between two pages; two are an answer.

@@ -22,8 +22,8 @@ from catalog.providers.base import (
     UnknownProviderError,
 )
 from catalog.providers.reader import CatalogReader
+from catalog.schemas.understanding import NotUnderstood, Understood, understand
 from catalog.sync_runs import Lease, LeaseLostError
-from catalog.understanding import NotUnderstood, Understood, understand
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert
 

@@ -16,7 +16,7 @@ from catalog.models import AIModel, Provider, unknown_price
 from catalog.news import model_event
 from catalog.offers import Offer, OfferChange, announce
 from catalog.revisions import publish
-from catalog.understanding import derived_columns
+from catalog.schemas.understanding import derived_columns
 from genfeed.journal.models import OutboxEvent
 
 # What its owner calls it and where its owner puts it.

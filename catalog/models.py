@@ -199,7 +199,7 @@ class SchemaVersion(models.Model):
 
     @staticmethod
     def unpack(content: bytes) -> dict[str, Any]:
-        """`{document, input_schema, output_schema, inputs, outputs}`, as `catalog.mapping` made them."""
+        """`{document, input_schema, output_schema, inputs, outputs}`, as `catalog.schemas.mapping` made them."""
         return orjson.loads(zlib.decompress(content))
 
     @cached_property

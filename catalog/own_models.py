@@ -15,13 +15,13 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from catalog import availability
-from catalog.changes import change_class, diff_schemas
+from catalog.changes.comparing import change_class, diff_schemas
 from catalog.models import AIModel, Provider, SchemaVersion
 from catalog.news import model_event
 from catalog.own_schemas import SchemaRefusedError, document_of, with_fixed
 from catalog.providers.base import FetchedSchema, ListedModel
 from catalog.revisions import publish
-from catalog.understanding import NotUnderstood, Understood, mapped_of, understand
+from catalog.schemas.understanding import NotUnderstood, Understood, mapped_of, understand
 from genfeed.clients.models import Client
 from genfeed.journal.audit import Actor, Change, record
 

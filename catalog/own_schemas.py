@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from catalog.validation import compile_validator, validate_input
+from catalog.validating.checking import compile_validator, validate_input
 from genfeed.net.addresses import GuardError
 from genfeed.net.guarded import GuardedClient
 

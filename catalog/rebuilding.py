@@ -7,7 +7,7 @@ from django.db import transaction
 from catalog import availability
 from catalog.models import AIModel, SchemaVersion
 from catalog.revisions import publish
-from catalog.understanding import derived_columns, mapped_of
+from catalog.schemas.understanding import derived_columns, mapped_of
 
 _DERIVED = ("media_type", "media_type_source", "kind", "capabilities", "limits", "enabled", "held_reason")
 

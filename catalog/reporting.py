@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 
 from catalog.availability import HELD_WORDS
-from catalog.changes import readable_diff
+from catalog.changes.comparing import readable_diff
 from catalog.models import AIModel, Provider, SchemaVersion
 from catalog.news import model_event
 from genfeed.journal.alerts import raise_alert

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from catalog.mapping import MappedSchema, map_openapi
+from catalog.schemas.mapping import MappedSchema, map_openapi
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "fal"
 JANUARY = FOLDER / "catalog-2026-01.jsonl.gz"

@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 
-from catalog.examples import example_input
-from catalog.model_input import validate
 from catalog.models import AIModel
-from catalog.validation import Problem
+from catalog.schemas.examples import example_input
+from catalog.validating.checking import Problem
+from catalog.validating.model_input import validate
 
 
 @dataclass

@@ -20,7 +20,7 @@ from catalog.admin.field_rows import field_rows
 from catalog.admin.filters import MODEL_FILTERS
 from catalog.admin.input_check import check_input
 from catalog.availability import SwitchResult, switch_models
-from catalog.changes import readable_diff
+from catalog.changes.comparing import readable_diff
 from catalog.defaults import drop_default, set_default
 from catalog.models import AIModel, DefaultModel, SchemaVersion
 from catalog.reporting import held_words

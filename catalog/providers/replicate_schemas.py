@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from catalog.mapping_media import url_kind
+from catalog.schemas.media_kinds import url_kind
 
 OUTPUT = "output"
 _KINDS = ("image", "video", "audio", "3d")

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from catalog import narrowing, published, upstreams
 from catalog.providers import queue
-from catalog.validation_problems import Problem
+from catalog.validating.problems import Problem
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.limits.jobs import limit_jobs

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from catalog.validation_problems import Problem
+from catalog.validating.problems import Problem
 from pricing.counting.quantities import QUANTITIES
 from pricing.counting.requests import Request
 from pricing.money import format_decimal

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from catalog.validation_problems import Problem
+from catalog.validating.problems import Problem
 from genfeed.media.headers import MediaFacts
 from jobs.assets.inline import UnreadableDataError, facts_of_data, is_data
 from jobs.assets.models import Asset

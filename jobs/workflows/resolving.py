@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catalog.validation_problems import Problem, field_path
+from catalog.validating.problems import Problem, field_path
 from jobs.assets.fetching import replaced
 from jobs.assets.models import Asset
 from jobs.assets.scanning import is_on

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from catalog import published
-from catalog.examples import example_input
+from catalog.schemas.examples import example_input
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.admin.addresses import BadAddressError, find_model

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import AIModel
-from catalog.validation import validate_input
+from catalog.validating.checking import validate_input
 from genfeed.journal.audit import Actor, Change, record
 from pricing.calibration.reading import CalibrationError, Observation, Proposal, read_proposal
 from pricing.counting.units import normalise_unit

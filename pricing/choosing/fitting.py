@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.examples import example_input
-from catalog.validation import validate_input
+from catalog.schemas.examples import example_input
+from catalog.validating.checking import validate_input
 from pricing.counting.requests import Field, media_kind
 from pricing.estimates.facts import Facts
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from catalog import published
-from catalog.examples import example_input
+from catalog.schemas.examples import example_input
 from genfeed.clients.errors import ApiError
 from pricing.choosing.quality import quality_of
 from pricing.choosing.requirements import Candidate, Miss, Needs, misses

@@ -11,9 +11,9 @@ from typing import Any
 from django.db.models import F
 
 from catalog import published
-from catalog.model_input import NOTHING, Understood, understood, understood_before
 from catalog.models import AIModel, SchemaVersion
-from catalog.validation import Validator
+from catalog.validating.checking import Validator
+from catalog.validating.model_input import NOTHING, Understood, understood, understood_before
 from pricing.models import ExistingModel, ModelPricing, PricePoint, PriceRule
 from pricing.rules.check import Rule
 

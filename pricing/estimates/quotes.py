@@ -10,8 +10,8 @@ from decimal import Context, Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from catalog.validation import apply_defaults, validate_input
-from catalog.validation_problems import Problem
+from catalog.validating.checking import apply_defaults, validate_input
+from catalog.validating.problems import Problem
 from pricing.counting.requests import MEDIA_FACTS, Request, make_request
 from pricing.counting.units import normalise_unit
 from pricing.estimates.costs import COMPUTE_SECONDS, Estimate, estimate_cost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalog.validation_problems import Problem
+from catalog.validating.problems import Problem
 from genfeed.clients.errors import ApiError
 from genfeed.journal import request_ids
 from pricing.estimates.quotes import InputRefusedError, Quote

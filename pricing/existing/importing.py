@@ -11,8 +11,8 @@ from django.utils.text import slugify
 
 from catalog.existing import Wanted, find_models, keep_models
 from catalog.models import AIModel, Provider
+from catalog.schemas.understanding import derived_columns
 from catalog.sync_runs import ensure_providers
-from catalog.understanding import derived_columns
 from genfeed.journal.audit import Actor, Change, record
 from pricing.existing.kept_offers import kept_offer
 from pricing.existing.rows import LegacyRow, same_provider_key

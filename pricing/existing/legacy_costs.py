@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from catalog.examples import example_input
+from catalog.schemas.examples import example_input
 from pricing.counting.quantities import measure
 from pricing.counting.requests import Request, make_request
 from pricing.counting.units import unit_meaning

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from catalog.media_types import MEDIA_TYPES, media_type
+from catalog.schemas.media_types import MEDIA_TYPES, media_type
 
 # Words of ids that tell nothing apart: fal-ai/flux/dev and fal-ai/flux-1/dev are one model.
 _NOISE = frozenset({"1", "v1", "ai", "api", "model", "latest", "endpoint"})

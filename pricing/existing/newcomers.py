@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from catalog import discovery, published, sync_runs
 from catalog.fetching import read_listing
-from catalog.media_types import media_type
 from catalog.models import AIModel, SyncRun
 from catalog.providers import base
 from catalog.providers.base import ProviderError
+from catalog.schemas.media_types import media_type
 from genfeed.journal.audit import Actor
 from pricing.existing.likeness import Candidate
 from pricing.prices.sync import sync_prices

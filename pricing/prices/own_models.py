@@ -8,11 +8,11 @@ from typing import Any
 from django.db import transaction
 
 from catalog import own_models
-from catalog.changes import readable_diff
-from catalog.examples import example_input
+from catalog.changes.comparing import readable_diff
 from catalog.models import AIModel, SchemaVersion
 from catalog.own_models import OwnModel, OwnModelError
 from catalog.reporting import held_words
+from catalog.schemas.examples import example_input
 from genfeed.journal.audit import Actor
 from pricing.estimates.facts import load_facts
 from pricing.estimates.quotes import InputRefusedError, Quote, quote

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from catalog.examples import example_input
-from catalog.validation import apply_defaults, validate_input
+from catalog.schemas.examples import example_input
+from catalog.validating.checking import apply_defaults, validate_input
 from pricing.estimates.costs import Estimate, estimate_cost
 from pricing.estimates.facts import Facts
 from pricing.margins.book import load_book

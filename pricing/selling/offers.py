@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from catalog.examples import example_input
 from catalog.models import AIModel, unknown_price
 from catalog.offers import Offer, OfferChange, write_offers
+from catalog.schemas.examples import example_input
 from pricing.estimates.costs import Estimate
 from pricing.estimates.facts import Facts, bare_facts, load_facts
 from pricing.estimates.history import history_of

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from catalog.examples import example_input
+from catalog.schemas.examples import example_input
 from pricing.counting.counts import OUTPUT_FIELDS
 from pricing.counting.requests import make_request
 from pricing.counting.units import is_derivable, normalise_unit, unit_meaning

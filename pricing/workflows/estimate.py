@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog.validation_problems import Problem, field_path
+from catalog.validating.problems import Problem, field_path
 from genfeed.clients.errors import ApiError
 from pricing.choosing.alternatives import Alternatives
 from pricing.counting.requests import Request, make_request

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.validation import MAX_DEPTH
-from catalog.validation_problems import Problem, field_path
+from catalog.validating.checking import MAX_DEPTH
+from catalog.validating.problems import Problem, field_path
 from pricing.counting.requests import Field, media_kind
 
 _REFERENCE = re.compile(r"steps\.([A-Za-z0-9_-]{1,64})\.output((?:\.[^.\s]{1,100}){1,20})")

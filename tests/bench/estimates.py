@@ -19,7 +19,7 @@ from tests.sandbox_server import running_sandbox
 _QUESTIONS = """
 import json
 from catalog import published
-from catalog.examples import example_input
+from catalog.schemas.examples import example_input
 from pricing.estimates.facts import facts_of_many
 offered = [entry for entry in published.current().entries if entry.enabled]
 chosen = offered[:: max(1, len(offered) // 100)][:100]

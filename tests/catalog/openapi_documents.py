@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from catalog.mapping import MappedSchema, map_openapi
+from catalog.schemas.mapping import MappedSchema, map_openapi
 
 ENDPOINT = "acme/painter"
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from catalog.changes import change_class, diff_schemas, readable_diff
-from catalog.changes_fields import cost_role
-from catalog.mapping import map_openapi
+from catalog.changes.comparing import change_class, diff_schemas, readable_diff
+from catalog.changes.fields import cost_role
+from catalog.schemas.mapping import map_openapi
 from tests.catalog.openapi_documents import openapi
 
 Changes = list[dict[str, Any]]

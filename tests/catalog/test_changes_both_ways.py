@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.changes import diff_schemas, readable_diff
-from catalog.mapping import MappedSchema, map_openapi
+from catalog.changes.comparing import diff_schemas, readable_diff
+from catalog.schemas.mapping import MappedSchema, map_openapi
 from tests.catalog.openapi_documents import SCHEMAS, openapi
 from tests.recorded import JUNE, mapped, requires_recorded
 

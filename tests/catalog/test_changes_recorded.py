@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from catalog.changes import change_class, diff_schemas, readable_diff
-from catalog.mapping import fingerprint
+from catalog.changes.comparing import change_class, diff_schemas, readable_diff
+from catalog.schemas.mapping import fingerprint
 from tests.recorded import JANUARY, JUNE, mapped, requires_recorded
 
 Changes = list[dict[str, Any]]

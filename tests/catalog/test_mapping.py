@@ -3,7 +3,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from catalog.mapping import MappedSchema, map_openapi
+from catalog.schemas.mapping import MappedSchema, map_openapi
 from tests.catalog.openapi_documents import ENDPOINT, map_properties, only_field, openapi
 
 

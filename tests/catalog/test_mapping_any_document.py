@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.mapping import SchemaNotUnderstood, fingerprint, map_openapi
+from catalog.schemas.mapping import SchemaNotUnderstood, fingerprint, map_openapi
 from tests.catalog.openapi_documents import ENDPOINT, JUNK, REFERENCES, SCHEMAS, THOROUGHLY, map_properties, openapi
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from catalog.mapping import fingerprint, map_openapi
+from catalog.schemas.mapping import fingerprint, map_openapi
 from tests.catalog.openapi_documents import ENDPOINT, map_properties, openapi
 from tests.recorded import JUNE, documents, mapped, requires_recorded
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from catalog.mapping import MappedSchema
-from catalog.media_types import CAPABILITIES, extract_capabilities, extract_limits, infer_kind, media_type
+from catalog.schemas.mapping import MappedSchema
+from catalog.schemas.media_types import CAPABILITIES, extract_capabilities, extract_limits, infer_kind, media_type
 from tests.recorded import JUNE, categories, mapped, requires_recorded
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from catalog import model_input
-from catalog.model_input import NoSchemaError, validate
 from catalog.models import SchemaVersion
+from catalog.validating import model_input
+from catalog.validating.model_input import NoSchemaError, validate
 from tests.factories import INPUT_SCHEMA, make_model, make_schema_version
 
 pytestmark = pytest.mark.django_db

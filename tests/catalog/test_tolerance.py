@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from catalog.tolerance import without_unknown
-from catalog.validation import compile_validator
+from catalog.validating.checking import compile_validator
+from catalog.validating.tolerance import without_unknown
 
 SIZE = {"type": "object", "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}}}
 SCHEMA: dict[str, Any] = {

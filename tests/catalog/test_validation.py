@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.mapping import map_openapi
-from catalog.validation import Validator, apply_defaults, compile_validator, validate_input
-from catalog.validation_problems import MAX_PROBLEMS, MOST_GUESSES, Problem
+from catalog.schemas.mapping import map_openapi
+from catalog.validating.checking import Validator, apply_defaults, compile_validator, validate_input
+from catalog.validating.problems import MAX_PROBLEMS, MOST_GUESSES, Problem
 from tests.catalog.openapi_documents import JUNK, SCHEMAS, openapi
 
 SIZE = {

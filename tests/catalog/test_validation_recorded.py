@@ -1,8 +1,8 @@
 from collections import Counter
 from typing import Any
 
-from catalog.mapping_fields import Field
-from catalog.validation import apply_defaults, compile_validator, validate_input
+from catalog.schemas.fields import Field
+from catalog.validating.checking import apply_defaults, compile_validator, validate_input
 from tests.recorded import JUNE, mapped, requires_recorded
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client as HttpClient
 
 from catalog.models import AIModel, SchemaVersion
-from catalog.validation import Problem, compile_validator, validate_input
+from catalog.validating.checking import Problem, compile_validator, validate_input
 
 FieldOf = Callable[[str, str], dict[str, Any]]
 

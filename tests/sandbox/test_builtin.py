@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from catalog.mapping import map_openapi
+from catalog.schemas.mapping import map_openapi
 from genfeed.sandbox.builtin import builtin_rows
 from genfeed.sandbox.builtin.price_texts import price_text
 from genfeed.sandbox.builtin.prices import Pricing, Rate, read_pricing

@@ -13,9 +13,9 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from catalog.mapping import map_openapi
 from catalog.providers.replicate_answers import STATES, counts_of, detail_of
 from catalog.providers.replicate_schemas import category_of, document_of
+from catalog.schemas.mapping import map_openapi
 from tests.sandbox_server import ROOT, RunningSandbox
 
 RECORDINGS = ROOT.parent / "shared" / "replicate"

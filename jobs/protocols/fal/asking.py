@@ -8,7 +8,7 @@ import orjson
 from django.http import HttpRequest
 
 from catalog import narrowing, published
-from catalog.tolerance import without_unknown
+from catalog.validating.tolerance import without_unknown
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from jobs.accepting.accept import Wanted

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client as HttpClient
 
-from catalog import model_input
+from catalog.validating import model_input
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from pricing.existing.duplicates import link

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.examples import example_input
-from catalog.model_input import Understood
+from catalog.schemas.examples import example_input
+from catalog.validating.model_input import Understood
 from pricing.counting.requests import MEDIA_FACTS, as_number
 from pricing.counting.units import is_derivable
 from pricing.estimates.facts import Facts

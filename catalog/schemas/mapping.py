@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from catalog.mapping_fields import Field, fields_of
-from catalog.mapping_refs import resolve, self_contained
+from catalog.schemas.fields import Field, fields_of
+from catalog.schemas.refs import resolve, self_contained
 
 
 class SchemaNotUnderstood(Exception):
@@ -27,7 +27,7 @@ class SchemaNotUnderstood(Exception):
 class MappedSchema:
     """What a model takes and gives.
 
-    inputs, outputs: one JSON-serialisable dict per property (see catalog.mapping_fields.Field).
+    inputs, outputs: one JSON-serialisable dict per property (see catalog.schemas.fields.Field).
     input_schema, output_schema: self-contained JSON Schemas (draft 2020-12), local references as "#/$defs/<Name>".
     flags: what was odd about the document, e.g. "dangling_ref:TrackPoint", "no_output_schema".
     """

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.mapping import MappedSchema, SchemaNotUnderstood, fingerprint, map_openapi
-from catalog.media_types import extract_capabilities, extract_limits, infer_kind, media_type
 from catalog.models import AIModel, SchemaVersion
 from catalog.providers.base import FetchedSchema, ListedModel
+from catalog.schemas.mapping import MappedSchema, SchemaNotUnderstood, fingerprint, map_openapi
+from catalog.schemas.media_types import extract_capabilities, extract_limits, infer_kind, media_type
 
 
 @dataclass(frozen=True)

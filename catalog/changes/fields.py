@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from catalog.mapping_fields import Field
+from catalog.schemas.fields import Field
 
 Change = dict[str, Any]
 

@@ -7,11 +7,11 @@ default changed in a way that changes the cost, an output removed, renamed or of
 from collections.abc import Iterable
 from typing import Any
 
-from catalog.changes_fields import Change, compare_field
-from catalog.changes_renames import renamed_pairs
-from catalog.changes_words import group_words, sentence
-from catalog.mapping import MappedSchema, canonical
-from catalog.mapping_fields import Field
+from catalog.changes.fields import Change, compare_field
+from catalog.changes.renames import renamed_pairs
+from catalog.changes.words import group_words, sentence
+from catalog.schemas.fields import Field
+from catalog.schemas.mapping import MappedSchema, canonical
 
 _WORDS = frozenset({"title", "description", "examples", "example", "ui", "_fal_ui_field", "limit_description"})
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from catalog.mapping import MappedSchema
-from catalog.mapping_fields import Field
+from catalog.schemas.fields import Field
+from catalog.schemas.mapping import MappedSchema
 
 MEDIA_TYPES = ("image", "video", "audio", "text", "3d", "other")
 

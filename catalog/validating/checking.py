@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from catalog.validation_problems import MAX_PROBLEMS, Explainer, Problem, field_path, parts_of, shown
+from catalog.validating.problems import MAX_PROBLEMS, Explainer, Problem, field_path, parts_of, shown
 
 MAX_DEPTH = 64  # levels of lists and objects in an input
 

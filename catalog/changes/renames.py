@@ -3,8 +3,8 @@
 from difflib import SequenceMatcher
 from typing import Any
 
-from catalog.changes_fields import cost_role
-from catalog.mapping_fields import Field
+from catalog.changes.fields import cost_role
+from catalog.schemas.fields import Field
 
 ALIKE = 0.65  # from 0 (nothing in common) to 1
 MAX_PAIRS = 400  # compared, at about a millisecond each

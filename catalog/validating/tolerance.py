@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from catalog.validation import Validator, validate_input
-from catalog.validation_problems import Problem
+from catalog.validating.checking import Validator, validate_input
+from catalog.validating.problems import Problem
 
 # What is unknown may stand within what comes to light only when something else was taken out.
 _ROUNDS = 5

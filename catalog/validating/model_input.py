@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from catalog.models import AIModel, SchemaVersion
-from catalog.validation import Problem, Validator, compile_validator, validate_input
+from catalog.validating.checking import Problem, Validator, compile_validator, validate_input
 
 # More than the models that a provider lists: a new revision of the catalog leaves nearly all schemas as they were.
 _REMEMBERED = 2_000
@@ -13,7 +13,7 @@ _REMEMBERED = 2_000
 
 @dataclass(frozen=True)
 class Understood:
-    """What a schema version says of inputs and outputs, as `catalog.mapping` made it."""
+    """What a schema version says of inputs and outputs, as `catalog.schemas.mapping` made it."""
 
     inputs: list[dict[str, Any]]
     outputs: list[dict[str, Any]]

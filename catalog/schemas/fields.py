@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from catalog.mapping_media import file_kind, media_limits, url_kind
-from catalog.mapping_refs import JSON_TYPES
+from catalog.schemas.media_kinds import file_kind, media_limits, url_kind
+from catalog.schemas.refs import JSON_TYPES
 
 Field = dict[str, Any]
 """One property, JSON-serialisable.

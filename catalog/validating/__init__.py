@@ -1,0 +1,1 @@
+"""Inputs of clients against the schemas of models: checked, filled in, and told in words what is wrong."""
