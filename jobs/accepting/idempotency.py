@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +23,9 @@ _NOT_KEPT = (409, 429)
 _LONGEST = 255
 # In the place of the status, while there is no answer yet.
 _BEGUN = 0
+
+# In the environment of a request whose key nobody chose: what was refused is looked at anew.
+FORGETS_REFUSALS = "genfeed.forgets_refusals"
 
 Keep = Callable[[int, bytes], None]
 
@@ -75,7 +78,7 @@ def once(
             raise in_progress(retry_after=2) from None
         raise
     except ApiError as error:
-        if error.status < 500 and error.status not in _NOT_KEPT:
+        if error.status < 500 and error.status not in _NOT_KEPT and not request.META.get(FORGETS_REFUSALS):
             _keep_error(client_id, key, digest, error)
         raise
 
@@ -101,6 +104,11 @@ def complete(client_id: int, key: str, status: int, body: bytes) -> None:
     if key:
         rows = IdempotentAnswer.objects.filter(client_id=client_id, key=key, status=_BEGUN)
         rows.update(status=status, body=body.decode())
+
+
+def was_kept(client_id: int, key: str, *, since: datetime) -> bool:
+    """Whether an answer under this key was kept since then."""
+    return IdempotentAnswer.objects.filter(client_id=client_id, key=key, created_at__gt=since).exists()
 
 
 def in_progress(*, retry_after: int) -> ApiError:

@@ -352,6 +352,7 @@ def test_an_agent_that_says_its_key_again_gets_the_same_job(here: Installation) 
     first, again, other = tools(here, ("run_job", named), ("run_job", named), ("run_job", named | {"model": RATIO}))
 
     assert first.structured_content["id"] == again.structured_content["id"]
+    assert ("repeated" in first.structured_content, again.structured_content["repeated"]) == (False, True)
     assert (other.is_error, other.structured_content["code"]) == (True, "idempotency_key_reused")
 
 
@@ -375,6 +376,29 @@ def test_an_agent_whose_key_lacks_the_scope_spends_nothing(here: Installation) -
 
     assert [one.structured_content["code"] for one in (run, usage)] == ["forbidden_scope"] * 2
     assert (run.is_error, listed.is_error) == (True, False)
+    assert len(here.jobs()) == before
+
+
+def test_an_agent_that_calls_anew_runs_anew_and_one_that_starts_again_is_told_that_it_is_the_same(
+    here: Installation,
+) -> None:
+    again = FOX | {"input": {"prompt": "a fox that comes again"}}
+    first, second = tools(here, ("run_job", again), ("run_job", again))
+    (restarted,) = tools(here, ("run_job", again))
+
+    ids = [one.structured_content["id"] for one in (first, second, restarted)]
+    assert (ids[0] != ids[1], ids[2] == ids[0]) == (True, True)
+    assert "idempotency_key" in restarted.structured_content["note"]
+
+
+def test_a_key_that_may_run_but_not_read_runs_nothing_by_an_agent(here: Installation) -> None:
+    writer = here.fleet.shell(_KEYS.replace('["models:read"],', '["jobs:write"],')).splitlines()[-2].split()[0]
+    before = len(here.jobs())
+
+    (run,) = tools(here, ("run_job", FOX), key=writer)
+
+    assert (run.is_error, run.structured_content["code"]) == (True, "forbidden_scope")
+    assert "jobs:read" in run.structured_content["message"]
     assert len(here.jobs()) == before
 
 

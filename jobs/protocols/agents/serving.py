@@ -25,6 +25,7 @@ from mcp.types import (
 )
 from mcp.types import Tool as ToolShape
 
+from genfeed.clients.keys import Caller
 from genfeed.front.connections import Connection
 from jobs.events.slots import Slot
 from jobs.protocols.agents.inner import ask
@@ -37,6 +38,11 @@ _ABOUT = (
     "Generative media: images, videos, sound, 3D and text by many models. search_models, then get_model_schema, then "
     "estimate what the request costs, then run_job."
 )
+_REPEATED = {
+    "repeated": True,
+    "note": "The same call came before, and this is its job: nothing was run again. To run it once more, send an "
+    "idempotency_key of its own.",
+}
 _VALIDATORS = {name: jsonschema_rs.validator_for(tool.input_schema) for name, tool in TOOLS.items()}
 _SHAPES = [
     ToolShape(
@@ -54,9 +60,9 @@ class AgentAnswer:
 
     answers_late = True
 
-    def __init__(self, slot: Slot, *, environ: Mapping[str, Any], body: bytes, client_id: int) -> None:
+    def __init__(self, slot: Slot, *, environ: Mapping[str, Any], body: bytes, caller: Caller) -> None:
         self._slot = slot
-        self._environ, self._body, self._client_id = environ, body, client_id
+        self._environ, self._body, self._caller = environ, body, caller
         self._connection: Connection | None = None
         self._ended = asyncio.Event()
         self._was_read = False
@@ -80,8 +86,12 @@ class AgentAnswer:
         tool, given = TOOLS.get(params.name), dict(params.arguments or {})
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"There is no tool {params.name[:80]!r}.")
+        if missing := [scope for scope in tool.scopes if not self._caller.may(scope)]:
+            words = f"This key lacks {', '.join(missing)}, so nothing was run."
+            return self._refused("forbidden_scope", words, "Use a key that has it.")
         if problems := [problem.message for problem in _VALIDATORS[params.name].iter_errors(given)]:
-            return _result({"code": "invalid_request", "message": "; ".join(problems[:5])}, is_error=True)
+            hint = "Correct it, and call again; nothing was run."
+            return self._refused("invalid_request", "; ".join(problems[:5]), hint)
         call = tool.call(given)
         if params.name == "run_job":
 
@@ -89,12 +99,19 @@ class AgentAnswer:
                 await ctx.session.report_progress(round(seconds, 1), None, message)
 
             told = await run(
-                self._environ, call, given, client_id=self._client_id, request_id=ctx.request_id, tell=tell
+                self._environ, call, given, client_id=self._caller.client_id, request_id=ctx.request_id, tell=tell
             )
         else:
             told = await ask(self._environ, call)
-        is_error = told.status >= 400
-        return _result(told.body if is_error else tool.show(told.body), is_error=is_error)
+        if told.status >= 400:
+            again = {"retry_after": told.retry_after} if told.retry_after else {}
+            return _result(told.body | again, is_error=True)
+        return _result(tool.show(told.body) | (_REPEATED if told.is_repeated else {}), is_error=False)
+
+    def _refused(self, code: str, message: str, hint: str) -> CallToolResult:
+        """An error as the API gives it."""
+        request_id = self._environ["genfeed.request_id"]
+        return _result({"code": code, "message": message, "hint": hint, "requestId": request_id}, is_error=True)
 
     def _scope(self) -> dict[str, Any]:
         headers = [

@@ -14,9 +14,10 @@ _SHOWN = ("id", "provider", "name", "category", "media_type", "kind", "descripti
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool. `call` makes the request of it, `show` what of the answer is told."""
+    """One tool. `scopes`: what the key needs; `call` makes the request of it, `show` what of the answer is told."""
 
     name: str
+    scopes: tuple[str, ...]
     description: str
     fields: dict[str, dict[str, Any]]
     call: Callable[[Arguments], Call]
@@ -76,24 +77,27 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool(
-            "search_models",
+            "search_models", ("models:read",),
             "Finds models whose id, name, category, description or tags have all the words.",
             {"query": _text("Words, e.g. 'upscale image'."), **_PAGE}, _list, ("query",), show=_models,
         ),
-        Tool("list_models", "Lists the models that may be used, with prices of a unit.", _PAGE, _list, show=_models),
         Tool(
-            "get_model_schema",
+            "list_models", ("models:read",),
+            "Lists the models that may be used, with prices of a unit.", _PAGE, _list, show=_models,
+        ),
+        Tool(
+            "get_model_schema", ("models:read",),
             "Everything about a model: input and output schema, price, capabilities. To be read before it is run.",
             {"model": _MODEL}, lambda given: Call("GET", f"/api/v1/models/{given['model']}"), ("model",),
         ),
         Tool(
-            "estimate",
+            "estimate", ("estimates",),
             "What a request would cost in USD, without running it.",
             {"model": _MODEL, "input": _INPUT},
             lambda given: Call("POST", "/api/v1/estimates", body=dict(given)), ("model", "input"),
         ),
         Tool(
-            "run_job",
+            "run_job", ("jobs:write", "jobs:read"),
             "Runs a model, which SPENDS MONEY, and waits for its result. Estimate first, and set max_price. The answer "
             "is the job: its status, charge, output with addresses of files, or error. If it is still at work, ask "
             "get_job later.",
@@ -102,21 +106,24 @@ TOOLS = {
                 "max_price": _text("USD: a dearer request is refused, and a charge never passes it, e.g. '0.05'."),
                 "metadata": {"type": "object", "description": "Notes that are kept with the job."},
                 "wait_seconds": {"type": "integer", "minimum": 0, "description": "How long to wait at most."},
-                "idempotency_key": _text("The same key and request again is the same job, for a day.", maxLength=200),
+                "idempotency_key": _text(
+                    "Of your own for what shall run once: the same key and request again is the same job, for a day.",
+                    minLength=1, maxLength=200,
+                ),
             },
             _run, ("model", "input"), reads_only=False,
         ),
         Tool(
-            "get_job", "A job: its status, charge, and its output once it has succeeded.",
+            "get_job", ("jobs:read",), "A job: its status, charge, and its output once it has succeeded.",
             {"job": _JOB}, lambda given: Call("GET", f"/api/v1/jobs/{given['job']}"), ("job",),
         ),
         Tool(
-            "cancel_job", "Cancels a job; one that succeeds all the same is charged.",
+            "cancel_job", ("jobs:write",), "Cancels a job; one that succeeds all the same is charged.",
             {"job": _JOB}, lambda given: Call("POST", f"/api/v1/jobs/{given['job']}/cancel"), ("job",),
             reads_only=False,
         ),
         Tool(
-            "usage", "What jobs were charged, in sums.", _USAGE,
+            "usage", ("usage:read",), "What jobs were charged, in sums.", _USAGE,
             lambda given: Call("GET", "/api/v1/usage", {"group_by": "month", **given}),
         ),
     )

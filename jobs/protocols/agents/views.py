@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -33,6 +34,7 @@ def serve(request: HttpRequest) -> HttpResponse:
 
 
 def _serve(request: HttpRequest) -> HttpResponse:
+    _refuse_pages(request)
     caller: Caller = _any_key(request).require_client()
     if request.method != "POST":
         raise ApiError("invalid_request", "No stream is kept open here.", "POST each message.", status=405)
@@ -44,8 +46,18 @@ def _serve(request: HttpRequest) -> HttpResponse:
     outer: dict[str, Any] = request.environ  # type: ignore[attr-defined]
     carried = {name: value for name, value in outer.items() if name != "wsgi.input"}
     carried["genfeed.request_id"] = request_ids.current()
-    outer[HANDED_OVER] = AgentAnswer(Slot(caller.client_id), environ=carried, body=body, client_id=caller.client_id)
+    outer[HANDED_OVER] = AgentAnswer(Slot(caller.client_id), environ=carried, body=body, caller=caller)
     answer = HttpResponse(b"", content_type="application/json")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"
     return answer
+
+
+def _refuse_pages(request: HttpRequest) -> None:
+    """Refuses what a page of another site sends: agents are no pages, and one may have been led here by its DNS."""
+    origin = request.headers.get("Origin")
+    own = f"{request.scheme}://{request.get_host()}"
+    if origin is not None and origin not in (own, *settings.CSRF_TRUSTED_ORIGINS):
+        raise ApiError(
+            "forbidden_scope", "Pages of other sites may not call agents' tools.", "Call them from a server."
+        )
