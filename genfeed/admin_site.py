@@ -58,6 +58,13 @@ class GenFeedAdminSite(admin.AdminSite):
         ]
         return short + slashed + own_models + queue + super().get_urls()
 
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        # Its form imports the users, who are not there yet when this module is imported.
+        from genfeed.admin_logins import LimitedLoginForm, log_in
+
+        self.login_form = LimitedLoginForm
+        return log_in(request, lambda: super(GenFeedAdminSite, self).login(request, extra_context))
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         with transaction.atomic():
             response = super().password_change(request, extra_context)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from genfeed import metrics
@@ -63,6 +64,29 @@ _BY_STATUS = {
     413: ("payload_too_large", "The body is too large.", "Send less, or upload files first and refer to them."),
     500: ("internal_error", "Something went wrong on our side.", "Try again; if it stays, report the requestId."),
 }
+
+
+# Files come to these alone. They bound a form themselves, once they know who sends it.
+_TAKE_FILES = ("/api/v1/uploads", "/v1/")
+
+
+class FormSizeMiddleware:
+    """Refuses forms that are larger than any page of ours sends, before any of it is read.
+
+    Django bounds what it holds in memory; files of a form go to the disk, whoever sends them, e.g. to the login page.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_form = (request.content_type or "").startswith("multipart/")
+        if is_form and not request.path.startswith(_TAKE_FILES):
+            most, length = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, request.META.get("CONTENT_LENGTH") or "0"
+            if not (length.isascii() and length.isdigit()) or int(length[:20]) > most:
+                hint = "Send less; files are uploaded at /api/v1/uploads."
+                return error_response(ApiError("payload_too_large", f"A form may have {most} bytes here.", hint))
+        return self.get_response(request)
 
 
 class ApiErrorMiddleware:

@@ -27,6 +27,7 @@ _TAKE = """
     WHERE bucket.full_at - %(back)s <= {now} + 60000000 - %(cost)s OR bucket.full_at > {now} + 120000000
     RETURNING full_at - {now}
 """
+_GIVE_BACK = "UPDATE clients_ratebucket SET full_at = full_at - %(cost)s WHERE name = %(name)s"
 _LOOK = "SELECT full_at - {now} FROM clients_ratebucket WHERE name = %(name)s"
 
 
@@ -71,6 +72,12 @@ def take_up_to(count: int, name: str, *, per_minute: int, back: int = 0) -> Take
     if not taken.left:
         return Taken(0, 0, max(taken.wait - _cost(count - 1, max(per_minute, 1)), 1))
     return take(name, per_minute=per_minute, count=taken.left, back=back)
+
+
+def give_back(name: str, *, per_minute: int, count: int = 1) -> None:
+    """Puts back tokens that were taken and turned out to be no use of what the limit is for."""
+    with connection.cursor() as cursor:
+        cursor.execute(_GIVE_BACK, {"name": name, "cost": _cost(count, per_minute)})
 
 
 def _cost(count: int, per_minute: int) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from ipaddress import IPv6Address, ip_address
 from threading import Lock
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from genfeed.clients.errors import ApiError
+from genfeed.clients.limits.addresses import address_of
 
 PER_MINUTE = 20
 _MOST_ADDRESSES = 10_000
@@ -27,7 +26,7 @@ def check_stranger(request: HttpRequest) -> None:
     Not to be asked for keys that this process knows to be good: they go on, whoever else shares their address.
     """
     with _lock:
-        wait = _full_at.get(_address_of(request), 0.0) + _SECONDS_EACH - 60 - time.monotonic()
+        wait = _full_at.get(address_of(request), 0.0) + _SECONDS_EACH - 60 - time.monotonic()
     if wait > 0:
         pause = int(wait) + 1
         raise ApiError(
@@ -41,7 +40,7 @@ def check_stranger(request: HttpRequest) -> None:
 
 def count_stranger(request: HttpRequest) -> None:
     """Counts an unknown key against the address that it came from."""
-    address = _address_of(request)
+    address = address_of(request)
     with _lock:
         now = time.monotonic()
         _full_at[address] = max(_full_at.get(address, 0.0), now) + _SECONDS_EACH
@@ -53,18 +52,3 @@ def count_stranger(request: HttpRequest) -> None:
 def forget() -> None:
     """Forgets all addresses."""
     _full_at.clear()
-
-
-def _address_of(request: HttpRequest) -> str:
-    """The caller's address as our own proxy saw it; of IPv6 the network of 64 bits that one customer has."""
-    text = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.BEHIND_TLS:
-        # What the caller wrote into the header comes first, what our proxy added comes last.
-        text = request.headers.get("X-Forwarded-For", text).rpartition(",")[2].strip()
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return text[:45]
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
-    return str(address)

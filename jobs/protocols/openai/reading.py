@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
@@ -14,6 +15,8 @@ from genfeed.clients.errors import ApiError
 from jobs.accepting.null_characters import refuse_null_characters
 
 _PIECE = 1_048_576
+# What a form adds around its files.
+_FORM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ def digest_of(request: HttpRequest, asked: Asked) -> str:
 
 
 def _of_form(request: HttpRequest) -> Asked:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    most = settings.UPLOAD_MAX_BYTES + _FORM_BYTES
+    if not (length.isascii() and length.isdigit()) or int(length[:20]) > most:
+        raise ApiError("payload_too_large", f"A form may have {most} bytes.", "Send fewer or smaller files.")
     values: dict[str, Any] = {}
     for name, given in request.POST.lists():
         outer, _, inner = name.removesuffix("[]").partition("[")

@@ -88,7 +88,7 @@ def log_lines(events: Iterable[dict[str, Any]]) -> list[str]:
     [
         "POST /webhooks/fal/a/b HTTP/1.1\r\nContent-Length: 70000",
         "POST /webhooks/fal/a/b HTTP/1.1\r\nTransfer-Encoding: chunked",
-        # Read to see its token, before anybody is asked who they are.
+        # Its token would be read before anybody is asked who they are: so large a form is not read at all.
         "POST /admin/login/ HTTP/1.1\r\nContent-Length: 90000000\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         f"Cookie: csrftoken={'a' * 32}",
     ],
