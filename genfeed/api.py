@@ -19,6 +19,7 @@ from genfeed import metrics
 from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
+from genfeed.net.bounded_json import read_json
 from jobs.api import jobs_router
 from jobs.assets.api import assets_router
 from jobs.assets.api_erasure import erasure_router
@@ -46,7 +47,7 @@ class StrictParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         try:
-            return orjson.loads(request.body)
+            return read_json(request.body)
         except orjson.JSONDecodeError as error:
             raise ApiError(
                 "invalid_request",

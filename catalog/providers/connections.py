@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import httpx
 
+from catalog.providers.bounded import BoundedClient
+
 
 class Connections:
     """HTTP clients of one connection each, the one used last first. Safe to use from several threads.
@@ -41,7 +43,7 @@ class Connections:
             self._idle.pop().close()
 
     def _open(self) -> httpx.Client:
-        return httpx.Client(
+        return BoundedClient(
             headers=self._headers,
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),

@@ -11,6 +11,7 @@ import orjson
 
 from catalog.providers.queue import Answer
 from catalog.providers.reading import without_nul
+from genfeed.net.bounded_json import read_json
 
 _KEPT_HEADERS = (
     "x-fal-request-id",
@@ -37,7 +38,7 @@ def answer_of(call: str, response: httpx.Response) -> Answer:
 def body_of(response: httpx.Response) -> Any:
     """The JSON of an answer, None where it is none."""
     try:
-        return without_nul(orjson.loads(response.content))
+        return without_nul(read_json(response.content))
     except (orjson.JSONDecodeError, RecursionError):
         return None
 

@@ -23,6 +23,8 @@ from catalog.providers.base import (
     ProviderRejectedError,
     ProviderUnavailableError,
 )
+from catalog.providers.bounded import BoundedClient
+from genfeed.net.bounded_json import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class JsonReader:
         self._sleep = sleep or self._closed.wait
         self._key = headers.get("Authorization", "").rpartition(" ")[2]
         wanted = {"Accept": "application/json", **headers}
-        self._http = httpx.Client(
+        self._http = BoundedClient(
             # As bytes: a key that somebody mistyped with an umlaut is the provider's to refuse, not ours to crash on.
             headers={name.encode(): value.encode() for name, value in wanted.items()},
             timeout=timeout,
@@ -178,7 +180,7 @@ class _Retry(Exception):
 
 def _read_json(content: bytes) -> Any:
     """The JSON value without NUL characters, which PostgreSQL stores in no text."""
-    body = orjson.loads(content)
+    body = read_json(content)
     return without_nul(body) if rb"\u0000" in content else body
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from catalog.providers.queue import Answer
 from catalog.providers.reading import without_nul
+from genfeed.net.bounded_json import read_json
 
 _KEPT_HEADERS = ("ratelimit-remaining", "ratelimit-reset", "retry-after", "content-type")
 _LONGEST = 20_000
@@ -69,7 +70,7 @@ def answer_of(call: str, response: httpx.Response) -> Answer:
 def body_of(response: httpx.Response) -> dict[str, Any]:
     """The JSON object of an answer, empty where it is none."""
     try:
-        body = without_nul(orjson.loads(response.content))
+        body = without_nul(read_json(response.content))
     except (orjson.JSONDecodeError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

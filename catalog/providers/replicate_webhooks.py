@@ -19,6 +19,7 @@ import httpx
 import orjson
 from django.conf import settings
 
+from catalog.providers.bounded import BoundedClient
 from catalog.providers.webhooks import WINDOW_SECONDS, NotGenuineError, Told, UndecidedError, is_recent
 
 _KEPT_SECONDS = 3600.0
@@ -72,12 +73,11 @@ def fetch() -> bytes:
     if not settings.REPLICATE_API_TOKEN:
         return b""
     try:
-        answer = httpx.get(
-            f"{settings.REPLICATE_URL}/webhooks/default/secret",
-            headers={"Authorization": f"Bearer {settings.REPLICATE_API_TOKEN}"},
-            timeout=_TIMEOUT,
-            trust_env=False,
-        )
+        with BoundedClient(timeout=_TIMEOUT, trust_env=False) as http:
+            answer = http.get(
+                f"{settings.REPLICATE_URL}/webhooks/default/secret",
+                headers={"Authorization": f"Bearer {settings.REPLICATE_API_TOKEN}"},
+            )
         key = answer.json()["key"] if answer.status_code == 200 else ""
         return base64.b64decode(str(key).removeprefix("whsec_"), validate=True)
     except (httpx.HTTPError, ValueError, KeyError, TypeError, binascii.Error):

@@ -7,6 +7,8 @@ from typing import Any
 
 from genfeed.clients.errors import ApiError
 
+# Of a name that somebody made up: an answer is no echo of what was sent.
+_LONGEST = 100
 _MANY = "Correct the parameters named in details."
 _OBJECT = ("is no JSON object", "send an object: {…}")
 _NUMBER = ("is no number", "send a number")
@@ -64,7 +66,7 @@ _BOUNDS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
 
 def shape_error(errors: Iterable[Mapping[str, Any]]) -> ApiError:
     """The `invalid_request` for pydantic's errors, each named with its place; no place: the whole of what was sent."""
-    found = [(".".join(str(part) for part in item.get("loc", ())), *_said(item)) for item in errors]
+    found = [(".".join(str(part)[:_LONGEST] for part in item.get("loc", ())), *_said(item)) for item in errors]
     if not found:
         return ApiError("invalid_request", "The request is not valid.", "See /api/v1/docs for its shape.")
     path, words, todo = found[0]

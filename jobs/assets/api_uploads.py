@@ -8,6 +8,7 @@ from ninja import Router
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
+from genfeed.net.bounded_json import read_json
 from jobs.assets.api import base_url_of, delete_file, find_asset
 from jobs.assets.api_shapes import AssetShape
 from jobs.assets.models import Asset
@@ -98,7 +99,7 @@ def _url(request: HttpRequest) -> str:
     if _length(request) > _LONGEST_JSON:
         raise ApiError("payload_too_large", "The body is too large.", _HINT)
     try:
-        body = orjson.loads(request.body)
+        body = read_json(request.body)
     except orjson.JSONDecodeError:
         raise ApiError("invalid_request", "The body is neither a form with a file nor JSON.", _HINT) from None
     if not isinstance(body, dict) or set(body) != {"url"} or not isinstance(body["url"], str):

@@ -4,16 +4,14 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-from django.conf import settings as django_settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.test import Client as HttpClient
 
-from tests.factories import make_model, publish_now
+from genfeed.front.connections import HANDED_OVER
+from tests.factories import publish_now
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, make_sold
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +33,8 @@ def post(make_key: Callable[..., str], sold: str) -> Post:
     http = HttpClient(headers={"Authorization": f"Bearer {make_key('admin')}"}, raise_request_exception=False)
 
     def send(path: str, body: bytes, **headers: str) -> Any:
-        return http.post(path, body, content_type="application/json", headers=headers)
+        # As the front does: without it nothing is accepted that has to wait.
+        return http.post(path, body, content_type="application/json", headers=headers, **{HANDED_OVER: None})
 
     return send
 
@@ -48,7 +47,9 @@ def form(size: int) -> tuple[bytes, str]:
     return head + b"a" * size + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
 
 
-@pytest.mark.parametrize("path", ["/admin/login/", "/admin/catalog/aimodel/", "/api/v1/jobs", "/fal/queue/a/b", "/mcp", "/"])
+@pytest.mark.parametrize(
+    "path", ["/admin/login/", "/admin/catalog/aimodel/", "/api/v1/jobs", "/fal/queue/a/b", "/mcp", "/"]
+)
 def test_a_large_form_is_refused_before_any_of_it_lies_on_the_disk(
     path: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +72,7 @@ def test_a_form_of_images_is_bounded_in_all(make_key: Callable[..., str], settin
     settings.UPLOAD_MAX_BYTES = 1000
     body, content_type = form(200_000)
     http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write')}"})
-    answer = http.post("/v1/images/edits", body, content_type=content_type)
+    answer = http.post("/v1/images/edits", body, content_type=content_type, **{HANDED_OVER: None})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
 
 
@@ -110,14 +111,18 @@ ADDRESSES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+def crashes(post: Post, value: bytes) -> list[str]:
+    """Where this value is answered with an error of ours."""
+    bodies = {place: template.encode().replace(b"%s", value) for place, template in PLACES.items()}
+    told = {
+        (place, address): post(address, body).status_code for place, body in bodies.items() for address in ADDRESSES
+    }
+    return [f"{place} at {address}: {status}" for (place, address), status in told.items() if status >= 500]
+
+
 @pytest.mark.parametrize("deep", DEEP_BODIES)
-def test_deep_nesting_is_the_callers_mistake(post: Post, address: str, deep: str) -> None:
-    told = {}
-    for place, template in PLACES.items():
-        body = template.replace("%s", DEEP_BODIES[deep].decode()).encode()
-        told[place] = post(address, body).status_code
-    assert [place for place, status in told.items() if status >= 500] == []
+def test_deep_nesting_is_the_callers_mistake(post: Post, deep: str) -> None:
+    assert crashes(post, DEEP_BODIES[deep]) == []
 
 
 STRANGE = {
@@ -127,20 +132,17 @@ STRANGE = {
     "half a character": b'"\\ud800"',
     "a null character": b'"a\\u0000b"',
     "no UTF-8": b'"\xff\xfe"',
-    "many keys": b"{" + b",".join(b'"k%d":1' % number for number in range(20_000)) + b"}",
+    "many keys": b"{" + b",".join(b'"k%d":1' % number for number in range(2_000)) + b"}",
     "a key said twice": b'{"a": 1, "a": {"b": 2}}',
     "an empty key": b'{"": 1}',
     "a key of another world": b'{"__proto__": {"constructor": 1}, "__class__": "os"}',
-    "many items": b"[" + b",".join([b"1"] * 50_000) + b"]",
+    "many items": b"[" + b",".join([b"1"] * 10_000) + b"]",
 }
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("strange", STRANGE)
-def test_strange_values_are_the_callers_mistake(post: Post, address: str, strange: str) -> None:
-    told = {place: post(address, template.encode().replace(b"%s", STRANGE[strange])).status_code
-            for place, template in PLACES.items()}  # fmt: skip
-    assert [place for place, status in told.items() if status >= 500] == []
+def test_strange_values_are_the_callers_mistake(post: Post, strange: str) -> None:
+    assert crashes(post, STRANGE[strange]) == []
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])

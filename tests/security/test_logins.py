@@ -29,7 +29,12 @@ def root(db: None) -> User:
 
 
 def try_it(
-    password: str, *, username: str = "root", address: str = "203.0.113.1", browser: HttpClient | None = None, **more: Any
+    password: str,
+    *,
+    username: str = "root",
+    address: str = "203.0.113.1",
+    browser: HttpClient | None = None,
+    **more: Any,
 ) -> Any:
     browser = browser or HttpClient()
     data = {"username": username, "password": password}

@@ -1,8 +1,8 @@
 """Guessing passwords is slow: tries to log in are counted by the address they come from and the account they name.
 
-Nothing is ever locked, so nobody can lock an administrator out. Buckets fill again by themselves, and a browser in which
-somebody has logged in before carries a cookie that says so: for that account its tries are counted in a bucket of its
-own, whatever others do elsewhere in the world.
+Nothing is ever locked, so nobody can lock an administrator out. Buckets fill again by themselves, and a browser in
+which somebody has logged in before carries a cookie that says so: for that account its tries are counted in a bucket of
+its own, whatever others do elsewhere in the world.
 """
 
 from __future__ import annotations

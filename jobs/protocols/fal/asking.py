@@ -11,6 +11,7 @@ from catalog import narrowing, published
 from catalog.validating.tolerance import without_unknown
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
+from genfeed.net.bounded_json import read_json
 from jobs.accepting.accept import Wanted
 from jobs.accepting.idempotency import digest_of_request, key_of
 from jobs.accepting.null_characters import refuse_null_characters
@@ -72,7 +73,7 @@ def start_seconds(request: HttpRequest) -> float | None:
 
 def _body(request: HttpRequest) -> Any:
     try:
-        body = orjson.loads(request.body or b"{}")
+        body = read_json(request.body or b"{}")
     except orjson.JSONDecodeError as error:
         raise ApiError("invalid_request", f"The body is no valid JSON: {error}.", "Send the input as JSON.") from None
     if not isinstance(body, dict):

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
+from genfeed.net.bounded_json import read_json
 from jobs.assets.finding import safe_name
 from jobs.assets.links import signed_url
 from jobs.assets.uploading import store_upload, too_large
@@ -32,7 +33,7 @@ def initiate(request: HttpRequest, caller: Caller, base_url: str) -> HttpRespons
     if request.method != "POST":
         raise ApiError("invalid_request", "This method is not allowed here.", "POST it.", status=405)
     try:
-        body = orjson.loads(request.body)
+        body = read_json(request.body)
     except orjson.JSONDecodeError:
         body = None
     told = body.get("file_name") if isinstance(body, dict) else None

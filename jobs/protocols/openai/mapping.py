@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from genfeed.net.bounded_json import read_json
 from jobs.protocols.openai.errors import refused
 from jobs.protocols.openai.sizes import CannotSizeError, read_size, size_input
 from pricing.counting.counts import OUTPUT_FIELDS
@@ -164,7 +165,7 @@ def _read(item: Field, value: Any) -> Any:
     if not isinstance(value, str) or item["type"] == "string":
         return value
     try:
-        read = orjson.loads(value)
+        read = read_json(value)
     except orjson.JSONDecodeError:
         return value
     return value if isinstance(read, str) else read

@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from genfeed.clients.errors import ApiError
+from genfeed.net.bounded_json import read_json
 from jobs.accepting.null_characters import refuse_null_characters
 
 _PIECE = 1_048_576
@@ -39,7 +40,7 @@ def read_asked(request: HttpRequest) -> Asked:
     if (request.content_type or "").startswith("multipart/"):
         return _of_form(request)
     try:
-        body = orjson.loads(request.body or b"{}")
+        body = read_json(request.body or b"{}")
     except orjson.JSONDecodeError as error:
         raise ApiError("invalid_request", f"The body is no valid JSON: {error}.", "Send JSON, or a form.") from None
     if not isinstance(body, dict):
