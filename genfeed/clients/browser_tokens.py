@@ -23,6 +23,8 @@ from genfeed.clients.restrictions import Patterns, Restriction
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
 
 PREFIX = "gfb_"
+# Nothing else that is sealed here opens as a token, and no token as anything else.
+_PURPOSE = "browser token"
 SCOPES = ("jobs:write", "jobs:read")
 _LONGEST = 20_000
 _AGAIN = "Have your server ask for a new one at /api/v1/browser-tokens."
@@ -41,7 +43,7 @@ def make(
     expires_at = int(time.time()) + seconds
     id = f"bt_{secrets.token_hex(12)}"
     token = BrowserToken(id, caller.key_id, expires_at, origin, models, max_price, has_ceiling)
-    return PREFIX + seal(orjson.dumps(asdict(token)).decode()), token
+    return PREFIX + seal(orjson.dumps(asdict(token)).decode(), purpose=_PURPOSE), token
 
 
 def by_browser_token(request: HttpRequest) -> Identity | None:
@@ -85,7 +87,7 @@ def _read(text: str) -> BrowserToken | None:
     if len(text) > _LONGEST:
         return None
     try:
-        told = orjson.loads(unseal(text.removeprefix(PREFIX)))
+        told = orjson.loads(unseal(text.removeprefix(PREFIX), purpose=_PURPOSE))
     except (CannotUnsealError, orjson.JSONDecodeError):
         return None
     return BrowserToken(**told | {"models": tuple(told["models"])})

@@ -24,6 +24,7 @@ from jobs.ids import new_id
 
 # From the answer to the put.
 SECONDS = 3_600
+_PURPOSE = "upload by address"
 _PIECE = 256 * 1024
 _HINT = 'Send {"content_type": "image/png", "file_name": "a.png"}.'
 
@@ -40,7 +41,9 @@ def initiate(request: HttpRequest, caller: Caller, base_url: str) -> HttpRespons
     if not isinstance(told, str) or not told.strip():
         raise ApiError("invalid_request", "The body names no file.", _HINT)
     asset_id, name = new_id("ast"), safe_name(told)
-    token = seal(orjson.dumps([asset_id, caller.client_id, name, int(time.time()) + SECONDS]).decode())
+    token = seal(
+        orjson.dumps([asset_id, caller.client_id, name, int(time.time()) + SECONDS]).decode(), purpose=_PURPOSE
+    )
     urls = {
         "upload_url": f"{base_url}/fal/storage/files?token={token}",
         "file_url": signed_url(asset_id, name, base_url=base_url),
@@ -74,7 +77,7 @@ def receive(request: HttpRequest) -> HttpResponse:
 
 def _read(token: str) -> tuple[str, int, str, int]:
     try:
-        asset_id, client_id, name, expires_at = orjson.loads(unseal(token[:4_000]))
+        asset_id, client_id, name, expires_at = orjson.loads(unseal(token[:4_000], purpose=_PURPOSE))
     except (CannotUnsealError, ValueError):
         raise ApiError("not_found", "There is nothing to be put here.", "Use the address as it was given.") from None
     return asset_id, client_id, name, expires_at
