@@ -7,10 +7,12 @@ a change is also the number of its event.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from genfeed.journal.models import OutboxEvent
@@ -37,16 +39,35 @@ class NotAllowedError(Exception):
     """A step that the state machine does not have: a mistake in the code, never in a request."""
 
 
-def move(job: Job, to: str, *, event: str = "", data: dict[str, Any] | None = None, **columns: Any) -> bool:
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What came before a change and was not written down yet: an event, and the columns that go with it."""
+
+    event: str
+    data: dict[str, Any]
+    columns: dict[str, Any]
+
+
+def move(
+    job: Job,
+    to: str,
+    *,
+    event: str = "",
+    data: dict[str, Any] | None = None,
+    after: Earlier | None = None,
+    rows: Sequence[Model] = (),
+    **columns: Any,
+) -> bool:
     """Moves a job to another status in the caller's transaction; False, and nothing written, if it changed meanwhile.
 
-    `event` names the event that tells of it, `columns` what else changes with it. The job at hand is kept up to date.
+    `event` names the event that tells of it, `columns` what else changes with it, `after` what is told before, `rows`
+    are new ones that are written with it. The job at hand is kept up to date.
     """
     if to in ENDED:
         columns |= _emptied(job)
     if to not in FOLLOWS[job.status]:
         raise NotAllowedError(f"{job.id}: {job.status} is not followed by {to}")
-    return _change(job, event=event, data=data or {}, columns={"status": to, **columns})
+    return _change(job, event, data, after, rows, {"status": to, **columns})
 
 
 def _emptied(job: Job) -> dict[str, Any]:
@@ -61,20 +82,30 @@ def _emptied(job: Job) -> dict[str, Any]:
     return columns
 
 
-def touch(job: Job, *, event: str = "", data: dict[str, Any] | None = None, **columns: Any) -> bool:
+def touch(
+    job: Job,
+    *,
+    event: str = "",
+    data: dict[str, Any] | None = None,
+    after: Earlier | None = None,
+    rows: Sequence[Model] = (),
+    **columns: Any,
+) -> bool:
     """Changes what is no status of a job, under the same condition."""
-    return _change(job, event=event, data=data or {}, columns=columns)
+    return _change(job, event, data, after, rows, columns)
 
 
-def tell_queued(job: Job) -> None:
-    """The first event, in the transaction that makes the job."""
-    _tell(job, "job_queued", {}, number=job.version)
+def told_queued(job: Job) -> list[Model]:
+    """The first event and its news, to be written in the transaction that makes the job."""
+    return _told(job, "job_queued", {}, number=job.version)
 
 
-def tell_answered(job: Job) -> None:
-    """All events of a job that had its answer when it came, in the transaction that makes it."""
-    _tell(job, "job_queued", {}, number=1)
-    _tell(job, "job_succeeded", {"cached": True}, number=job.version)
+def told_answered(job: Job) -> list[Model]:
+    """All events of a job that had its answer when it came, for the transaction that makes it."""
+    return [
+        *_told(job, "job_queued", {}, number=1),
+        *_told(job, "job_succeeded", {"cached": True}, number=job.version),
+    ]
 
 
 def tell_all_queued(jobs: Sequence[Job]) -> None:
@@ -87,24 +118,37 @@ def tell_all_queued(jobs: Sequence[Job]) -> None:
     OutboxEvent.objects.bulk_create([news for _, news in told])
 
 
-def _change(job: Job, *, event: str, data: dict[str, Any], columns: dict[str, Any]) -> bool:
+def _change(
+    job: Job,
+    event: str,
+    data: dict[str, Any] | None,
+    after: Earlier | None,
+    rows: Sequence[Model],
+    columns: dict[str, Any],
+) -> bool:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")
+    events = [(event, data or {})] if event else []
+    if after:
+        events.insert(0, (after.event, after.data))
+        columns = after.columns | columns
     seen = {"id": job.pk, "status": job.status, "version": job.version}
-    if not sql.update(Job, {**columns, "version": job.version + 1}, where=seen):
+    version = job.version + max(1, len(events))
+    if not sql.update(Job, {**columns, "version": version}, where=seen):
         return False
-    job.version += 1
     for name, value in columns.items():
         setattr(job, name, value)
-    if event:
-        _tell(job, event, data, number=job.version)
+    told: list[Model] = []
+    for number, (kind, said) in enumerate(events, job.version + 1):
+        told += _told(job, kind, said, number=number)
+    job.version = version
+    sql.insert_all([*told, *rows])
     return True
 
 
-def _tell(job: Job, kind: str, data: dict[str, Any], *, number: int) -> None:
+def _told(job: Job, kind: str, data: dict[str, Any], *, number: int) -> list[Model]:
     now = timezone.now()
-    sql.insert(_event(job, kind, data, number, now))
-    sql.insert(_news(job, kind, number, now))
+    return [_event(job, kind, data, number, now), _news(job, kind, number, now)]
 
 
 def _event(job: Job, kind: str, data: dict[str, Any], number: int, now: datetime) -> JobEvent:

@@ -5,7 +5,7 @@ They say the same to SQLite and PostgreSQL: `%s` for values, moments as aware da
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -36,9 +36,25 @@ def insert(row: Model) -> None:
     values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        row.pk = cursor.fetchone()[0]
-    row._state.adding = False
-    row._state.db = connection.alias
+        _is_written(row, cursor.fetchone()[0])
+
+
+def insert_all(rows: Sequence[Model]) -> None:
+    """Writes new rows of any models in this order, each as `insert` does; PostgreSQL is asked once for all of them."""
+    if connection.vendor != "postgresql" or len(rows) < 2:
+        for row in rows:
+            insert(row)
+        return
+    statements, values = [], []
+    for row in rows:
+        statement, fields = _insert_into(type(row), row.pk is None)
+        statements.append(statement)
+        values += [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(statements), values)
+        for row in rows:
+            _is_written(row, cursor.fetchone()[0])
+            cursor.nextset()
 
 
 def update(model: type[Model], columns: Mapping[str, Any], *, where: Mapping[str, Any]) -> int:
@@ -75,6 +91,12 @@ def _update_of(model: type[Model], columns: tuple[str, ...], where: tuple[str, .
     )
     table = connection.ops.quote_name(model._meta.db_table)
     return f"UPDATE {table} SET {', '.join(sets)} WHERE {' AND '.join(conditions)}"  # noqa: S608 - our own names
+
+
+def _is_written(row: Model, key: Any) -> None:
+    row.pk = key
+    row._state.adding = False
+    row._state.db = connection.alias
 
 
 def _quoted(field: Any) -> str:

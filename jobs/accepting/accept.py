@@ -41,7 +41,7 @@ from jobs.metrics import observe_accepted
 from jobs.models import Job
 from jobs.testmode.mode import NO_KEY, require_sandbox
 from jobs.testmode.triggers import check_triggers
-from jobs.transitions import tell_queued
+from jobs.transitions import told_queued
 from pricing import sql
 from pricing.counting.requests import make_request
 from pricing.estimates import own_files
@@ -238,10 +238,8 @@ def reservation(job: Job, prepared: Prepared, caller: Caller) -> Reservation:
 def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
     """Writes job, event and outbox in the caller's transaction, which `hold` must follow."""
     job = make_job(prepared, caller, account_of(caller.live_id), now=now)
-    sql.insert(job)
-    if job.next_at > now:
-        Handover.objects.create(job=job, next_at=now)
-    tell_queued(job)
+    handed_over = [Handover(job=job, next_at=now)] if job.next_at > now else []
+    sql.insert_all([job, *handed_over, *told_queued(job)])
     return job
 
 

@@ -19,7 +19,8 @@ from jobs.ending.outputs import warnings_of
 from jobs.metrics import observe_accepted, observe_ended
 from jobs.models import Job, Status
 from jobs.testmode.mode import is_test
-from jobs.transitions import tell_answered
+from jobs.transitions import told_answered
+from pricing import sql
 from pricing.estimates.facts import Facts
 from pricing.ledger.holds import Reservation, place_hold
 from pricing.ledger.settling import settle
@@ -78,7 +79,7 @@ def finish_from(job: Job, stored: Job) -> None:
     job.terms = {**job.terms, "hold": charge}
     job.finished_at = job.next_at = job.created_at
     job.save(force_insert=True)
-    tell_answered(job)
+    sql.insert_all(told_answered(job))
     if is_test(job):
         return
     record_usage(

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -114,7 +114,7 @@ def ask(asset: Asset) -> Stored | CannotFetchError:
 def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
     """Writes down what became of a file; nothing where another attempt took over or the asset was deleted."""
     if isinstance(outcome, Stored):
-        _apply_stored(asset, outcome)
+        apply_all([(asset, outcome)])
         return
     ended = outcome.state or (State.FAILED if asset.attempts >= settings.ASSET_ATTEMPTS else None)
     columns: dict[str, Any] = {"problem": str(outcome)[:300], "scan_result": outcome.finding[:120]}
@@ -129,6 +129,19 @@ def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
         parts.discard(asset)
 
 
+def apply_all(came: Sequence[tuple[Asset, Stored]]) -> None:
+    """Writes down files that were stored, in one transaction. Raises DatabaseError, and then nothing is written."""
+    with transaction.atomic(durable=True):
+        # Everybody who locks several files takes them in this order.
+        done = [(asset, stored, _note_stored(asset, stored)) for asset, stored in sorted(came, key=_key)]
+    for asset, stored, won in done:
+        if not won:
+            # Another attempt took over, and reads the same parts.
+            delete(stored.storage_name)
+        elif not asset.job_id:
+            parts.discard(asset)
+
+
 def facts_columns(facts: MediaFacts) -> dict[str, Any]:
     """What a header says, as columns of an asset."""
     return {
@@ -140,29 +153,28 @@ def facts_columns(facts: MediaFacts) -> dict[str, Any]:
     }
 
 
-def _apply_stored(asset: Asset, stored: Stored) -> None:
-    with transaction.atomic(durable=True):
-        columns = {
-            "state": State.STORED,
-            "problem": "",
-            "scan_result": CLEAN if is_on() else "",
-            "kind": stored.read.kind,
-            "name": stored.read.name[-120:],
-            "content_type": stored.read.content_type,
-            "size": stored.size,
-            "sha256": stored.sha256,
-            "storage_name": stored.storage_name,
-            "stored_at": timezone.now(),
-            **facts_columns(stored.read.facts),
-        }
-        won = _update_mine(asset, columns)
-        if won and not asset.source_url and asset.job_id:
-            _take_out_of_output(asset)
-    if won:
-        parts.discard(asset)
-    else:
-        # Another attempt took over, and reads the same parts.
-        delete(stored.storage_name)
+def _key(one: tuple[Asset, Stored]) -> str:
+    return one[0].pk
+
+
+def _note_stored(asset: Asset, stored: Stored) -> bool:
+    columns = {
+        "state": State.STORED,
+        "problem": "",
+        "scan_result": CLEAN if is_on() else "",
+        "kind": stored.read.kind,
+        "name": stored.read.name[-120:],
+        "content_type": stored.read.content_type,
+        "size": stored.size,
+        "sha256": stored.sha256,
+        "storage_name": stored.storage_name,
+        "stored_at": timezone.now(),
+        **facts_columns(stored.read.facts),
+    }
+    won = bool(_update_mine(asset, columns))
+    if won and not asset.source_url and asset.job_id:
+        _take_out_of_output(asset)
+    return won
 
 
 def _update_mine(asset: Asset, columns: dict[str, Any]) -> int:

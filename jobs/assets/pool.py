@@ -6,6 +6,7 @@ import logging
 import queue as queues
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.db import DatabaseError
 from catalog.providers.queue import UnreachableError
 from genfeed.journal import request_ids
 from jobs.assets import fetching, handing_over
+from jobs.assets.models import Asset
 
 logger = logging.getLogger(__name__)
 
@@ -73,14 +75,26 @@ class FetchPool:
         self._done.put((work, item, outcome))
 
     def _apply_all(self) -> int:
-        count = 0
-        while True:
-            try:
-                came = self._done.get_nowait()
-            except queues.Empty:
-                return count
-            self._apply(*came)
-            count += 1
+        came = []
+        with suppress(queues.Empty):
+            while True:
+                came.append(self._done.get_nowait())
+        stored = [(item, outcome) for _, item, outcome in came if isinstance(outcome, fetching.Stored)]
+        if len(stored) > 1 and self._stored_together(stored):
+            came = [one for one in came if not isinstance(one[2], fetching.Stored)]
+        for one in came:
+            self._apply(*one)
+        return len(came) + len(stored)
+
+    def _stored_together(self, stored: list[tuple[Asset, fetching.Stored]]) -> bool:
+        """Writes many files down at once; False, and nothing is written, where each must be looked at by itself."""
+        request_ids.begin()
+        try:
+            fetching.apply_all(stored)
+        except DatabaseError:
+            return False
+        self._running -= len(stored)
+        return True
 
     def _apply(self, work: Work, item: Any, outcome: Any) -> None:
         self._running -= 1

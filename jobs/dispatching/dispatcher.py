@@ -73,6 +73,11 @@ class _Came:
     again: bool = False
     is_asked: bool = True
 
+    @property
+    def is_accepted(self) -> bool:
+        """A submit that the provider accepted, which comes to us for the first time."""
+        return self.step is SUBMIT and isinstance(self.outcome, queue.Submitted) and not self.again
+
 
 class Dispatcher:
     """One dispatcher. `run` loops until it is told to stop; `tick` does one round, for tests."""
@@ -83,6 +88,8 @@ class Dispatcher:
         self._done: queues.SimpleQueue[_Came] = queues.SimpleQueue()
         self._connections = Connections()
         self._files = FetchPool()
+        # Taken from what came, and not looked at yet.
+        self._next: _Came | None = None
         self._running = 0
         self._swept = 0.0
 
@@ -169,26 +176,63 @@ class Dispatcher:
     def _wait(self, seconds: float) -> None:
         """Until something comes, or the time is over."""
         try:
-            came = self._done.get(timeout=seconds)
+            self._next = self._next or self._done.get(timeout=seconds)
         except queues.Empty:
             return
-        self._apply(came)
+        self._apply_all()
 
     def _apply_all(self) -> int:
         count = 0
+        while came := self._come():
+            count += len(came)
+            for one in came:
+                self._running -= 1
+                if one.is_asked and not one.again:
+                    self._connections.give_back(one.job)
+            if len(came) > 1:
+                self._apply_submits(came)
+            else:
+                self._apply(came[0])
+        return count
+
+    def _come(self) -> list[_Came]:
+        """What came next: one, or all in a row that can be written down together; none where nothing came."""
+        came: list[_Came] = []
         while True:
             try:
-                came = self._done.get_nowait()
+                self._next = self._next or self._done.get_nowait()
             except queues.Empty:
-                return count
-            self._apply(came)
-            count += 1
+                return came
+            if came and not (came[0].is_accepted and self._next.is_accepted):
+                return came
+            came.append(self._next)
+            self._next = None
+
+    def _apply_submits(self, came: list[_Came]) -> None:
+        """Writes accepted submits down in one transaction; where it can't be, each by itself."""
+        request_ids.begin()
+        try:
+            left = submitting.apply_all([(one.job, one.outcome) for one in came])
+        except (OperationalError, InterfaceError):
+            self._put_back(came)
+            raise
+        except Exception:
+            # One of them is not as it should be: now each is written down by itself.
+            logger.exception("submits could not be written down together")
+            self._put_back(came)
+            return
+        for one in came:
+            if one.job.pk in left:
+                self._apply(one)
+
+    def _put_back(self, came: list[_Came]) -> None:
+        """The provider has told it to nobody else: it is written down when the database is back."""
+        for one in came:
+            self._running += 1
+            self._done.put(replace(one, again=True))
 
     def _apply(self, came: _Came) -> None:
         step, job, outcome = came.step, came.job, came.outcome
-        self._running -= 1
-        if came.is_asked and not came.again:
-            self._connections.give_back(job)
         request_ids.begin()
         if isinstance(outcome, Exception) and not isinstance(outcome, queue.QueueError):
             # The lease ends by itself: the job is looked at again, and other jobs go on.
@@ -204,9 +248,7 @@ class Dispatcher:
                     return
             step.apply(job, outcome)
         except (OperationalError, InterfaceError):
-            # The provider has told it to nobody else: it is written down when the database is back.
-            self._running += 1
-            self._done.put(replace(came, again=True))
+            self._put_back([came])
             raise
         except Exception:
             logger.exception("job %s could not be brought forward", job.pk)

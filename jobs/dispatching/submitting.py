@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,17 +30,18 @@ from jobs.accepting.secret_inputs import with_opened
 from jobs.canceling import begin_cancel
 from jobs.dispatching import gate
 from jobs.dispatching.pace import is_told_of, next_look
-from jobs.ending.answers import keep
+from jobs.ending.answers import kept
 from jobs.ending.finishing import canceled, fail, insist
 from jobs.ending.orphans import note_orphan
 from jobs.failures import Failure
 from jobs.fallback.attempts import away
 from jobs.fallback.switching import switch
 from jobs.metrics import observe_submitted
-from jobs.models import Job, Status
+from jobs.models import Job, ProviderAnswer, Status
 from jobs.testmode.mode import is_test
 from jobs.testmode.triggers import triggers_of
 from jobs.transitions import move, touch
+from pricing import sql
 
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0
@@ -112,10 +114,32 @@ def apply(job: Job, outcome: Submitted | QueueError | Failure) -> None:
         insist(job, lambda job: fail(job, failure, answer=answer))
     else:
         gate.note_failure(gate_of(job), str(outcome))
+        answer = kept(job, outcome.answer or Answer("submit", 0, body=str(outcome)))
         with transaction.atomic(durable=True):
-            keep(job, outcome.answer or Answer("submit", 0, body=str(outcome)))
             # From here on `recovering` looks for it.
-            touch(job, next_at=timezone.now() + timedelta(seconds=1))
+            touch(job, rows=answer, next_at=timezone.now() + timedelta(seconds=1))
+
+
+def apply_all(came: Sequence[tuple[Job, Submitted]]) -> set[str]:
+    """Writes down many submits that were accepted, in one transaction; the jobs that `apply` must look at by itself.
+
+    Raises DatabaseError, and then nothing is written, but the jobs at hand are not as they were.
+    """
+    for name in {gate_of(job) for job, _ in came}:
+        gate.note_success(name)
+    now = timezone.now()
+    answers: list[ProviderAnswer] = []
+    tied: list[Job] = []
+    with transaction.atomic(durable=True):
+        # Everybody who locks several jobs takes them in this order.
+        for job, outcome in sorted(came, key=lambda one: one[0].pk):
+            if _tie(job, outcome.request, outcome.queue_position, now=now):
+                tied.append(job)
+                answers += kept(job, outcome.answer)
+        sql.insert_all(answers)
+    for job in tied:
+        _is_tied(job, now)
+    return {job.pk for job, _ in came} - {job.pk for job in tied}
 
 
 def _told_to_fail(job: Job, told: Failure) -> None:
@@ -142,31 +166,50 @@ def adopt(
     for _ in range(5):
         try:
             with transaction.atomic(durable=True):
-                deadline = now + timedelta(seconds=job.deadline_seconds)
-                if job.status == Status.SUBMITTING and move(
-                    job,
-                    Status.SUBMITTED,
-                    request_id=request.request_id,
-                    urls=request.urls,
-                    submitted_at=now,
-                    deadline_at=deadline,
-                    queue_position=position,
-                    looks=0,
-                    next_at=now if looked_at_now else min(deadline, now + next_look(job, 0)),
-                ):
-                    keep(job, answer)
+                rows = kept(job, answer)
+                _tie(job, request, position, now=now, looked_at_now=looked_at_now, rows=rows)
         except IntegrityError:
             return False
         if job.status == Status.SUBMITTED and job.request_id == request.request_id:
-            if job.submitted_at == now:
-                observe_submitted(job)
-            if job.cancel_requested_at:
-                begin_cancel(job, reason=job.cancel_reason)
+            _is_tied(job, now)
             return True
         job.refresh_from_db()
         if job.status != Status.SUBMITTING:
             return job.request_id == request.request_id
     return False
+
+
+def _tie(
+    job: Job,
+    request: Request,
+    position: int | None,
+    *,
+    now: datetime,
+    looked_at_now: bool = False,
+    rows: Sequence[ProviderAnswer] = (),
+) -> bool:
+    """Ties a job that is being sent to its request, in the caller's transaction; False where it changed meanwhile."""
+    deadline = now + timedelta(seconds=job.deadline_seconds)
+    return job.status == Status.SUBMITTING and move(
+        job,
+        Status.SUBMITTED,
+        rows=rows,
+        request_id=request.request_id,
+        urls=request.urls,
+        submitted_at=now,
+        deadline_at=deadline,
+        queue_position=position,
+        looks=0,
+        next_at=now if looked_at_now else min(deadline, now + next_look(job, 0)),
+    )
+
+
+def _is_tied(job: Job, now: datetime) -> None:
+    """What follows from a job's request being known, after the transaction."""
+    if job.submitted_at == now:
+        observe_submitted(job)
+    if job.cancel_requested_at:
+        begin_cancel(job, reason=job.cancel_reason)
 
 
 def _requeue(job: Job, error: NotAcceptedError) -> None:
@@ -182,8 +225,7 @@ def _requeue(job: Job, error: NotAcceptedError) -> None:
                 return
         else:
             with transaction.atomic(durable=True):
-                if move(job, Status.QUEUED, sent_at=None, next_at=again):
-                    keep(job, error.answer)
+                if move(job, Status.QUEUED, rows=kept(job, error.answer), sent_at=None, next_at=again):
                     return
         job.refresh_from_db()
 

@@ -23,10 +23,10 @@ from jobs.accepting.own_keys import gate_of, note_refusal
 from jobs.canceling import begin_cancel
 from jobs.dispatching import gate
 from jobs.dispatching.pace import next_look
-from jobs.ending.answers import keep
+from jobs.ending.answers import kept
 from jobs.ending.finishing import canceled, fail, finish, insist
 from jobs.models import Job, Status
-from jobs.transitions import move, touch
+from jobs.transitions import Earlier, move, touch
 
 # Whatever a provider does, a job and its hold end by then.
 LONGEST = timedelta(hours=24)
@@ -61,32 +61,32 @@ def apply(job: Job, outcome: Watched | QueueError) -> None:
         _in_vain(job, outcome, now)
     elif outcome.result is not None:
         result, logs = outcome.result, outcome.progress.logs if outcome.progress else []
-        insist(job, lambda job: finish(job, result, first=lambda: _tell_logs(job, logs)))
+        insist(job, lambda job: finish(job, result, after=_new_lines(job, logs)))
     elif outcome.progress is not None and not _give_up(job, now):
         _follow(job, outcome.progress, now)
 
 
 def _follow(job: Job, progress: Progress, now: datetime) -> None:
     columns: dict[str, Any] = {"next_at": _next(job, now), "looks": job.looks + 1}
+    columns["after"] = _new_lines(job, progress.logs)
     with transaction.atomic(durable=True):
-        _tell_logs(job, progress.logs)
         if progress.state == "queued":
             # Time in the provider's queue does not count.
             columns["deadline_at"] = now + timedelta(seconds=job.deadline_seconds)
             columns["queue_position"] = progress.position
+            told = {"event": "job_progress", "data": {"queue_position": progress.position}}
             if job.status == Status.RUNNING:
-                keep(job, progress.answer)
-                move(job, Status.SUBMITTED, event="job_progress", data={"queue_position": progress.position}, **columns)
+                move(job, Status.SUBMITTED, rows=kept(job, progress.answer), **told, **columns)
             elif progress.position != job.queue_position and progress.position is not None:
-                touch(job, event="job_progress", data={"queue_position": progress.position}, **columns)
+                touch(job, **told, **columns)
             else:
                 touch(job, **columns)
         elif job.status == Status.SUBMITTED:
-            keep(job, progress.answer)
             move(
                 job,
                 Status.RUNNING,
                 event="job_started",
+                rows=kept(job, progress.answer),
                 started_at=job.started_at or now,
                 queue_position=None,
                 **columns,
@@ -125,9 +125,8 @@ def _in_vain(job: Job, error: QueueError, now: datetime) -> None:
             note_refusal(job, error)
         wait = timedelta(seconds=30)
     with transaction.atomic(durable=True):
-        if job.looks == 0:
-            keep(job, error.answer)
-        touch(job, next_at=now + wait, looks=job.looks + 1)
+        answer = kept(job, error.answer) if job.looks == 0 else []
+        touch(job, rows=answer, next_at=now + wait, looks=job.looks + 1)
 
 
 def _next(job: Job, now: datetime) -> datetime:
@@ -136,17 +135,17 @@ def _next(job: Job, now: datetime) -> datetime:
     return min(soon, job.deadline_at) if job.deadline_at and job.deadline_at > now else soon
 
 
-def _tell_logs(job: Job, logs: list[dict[str, Any]]) -> None:
-    """Tells each log line once, in the caller's transaction; the provider shows a moving window of them."""
+def _new_lines(job: Job, logs: list[dict[str, Any]]) -> Earlier | None:
+    """What is to be told of log lines: each is told once, and the provider shows a moving window of them."""
     told = set(job.log_mark)
     marks = [_mark(line) for line in logs]
     new = [line for line, mark in zip(logs, marks, strict=True) if mark not in told]
     if not new:
-        return
+        return None
     # All that the window shows is remembered, however long it is: it may show it again.
     shown = set(marks)
-    kept = [mark for mark in job.log_mark if mark not in shown][-_REMEMBERED_LINES:] + list(dict.fromkeys(marks))
-    touch(job, event="job_progress", data={"logs": new}, log_mark=kept)
+    remembered = [mark for mark in job.log_mark if mark not in shown][-_REMEMBERED_LINES:] + list(dict.fromkeys(marks))
+    return Earlier("job_progress", {"logs": new}, {"log_mark": remembered})
 
 
 def _mark(line: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from catalog.models import SchemaVersion
@@ -17,7 +18,7 @@ from jobs.accepting import own_keys
 from jobs.assets.finding import Found, files_in
 from jobs.assets.writing import make_assets, named
 from jobs.batches.ending import end_if_last
-from jobs.ending.answers import keep
+from jobs.ending.answers import kept
 from jobs.ending.ended_log import log_ended
 from jobs.ending.outputs import has_expected_media, warnings_of, with_whole_texts
 from jobs.ending.quarantine import tell_quarantine
@@ -25,15 +26,15 @@ from jobs.failures import Failure
 from jobs.metrics import observe_ended
 from jobs.models import Job, Status
 from jobs.testmode.mode import is_test
-from jobs.transitions import move
+from jobs.transitions import Earlier, move
 from jobs.workflows.waking import wake
-from pricing import sql
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import at_most, release, settle
+from pricing.models import UsageRecord
 from pricing.money import format_decimal
 from pricing.settling.amounts import Amounts, amounts_at_end
 from pricing.settling.frozen import read_frozen
-from pricing.usage.recording import Outcome, Usage, record_usage
+from pricing.usage.recording import Outcome, Usage, usage_record
 
 _TRIES = 5
 # Writes in the transaction that ends the job.
@@ -45,10 +46,10 @@ OUTCOMES = {
 }
 
 
-def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
+def finish(job: Job, result: Result, *, after: Earlier | None = None) -> bool:
     """Ends a job by the provider's result; False, and nothing written, where it changed meanwhile.
 
-    `first` writes what came before the end, in the same transaction.
+    `after`: what came before the end and is told with it.
     """
     units = result.units_of(job.quote["unit"])
     if result.succeeded:
@@ -63,15 +64,15 @@ def finish(job: Job, result: Result, *, first: Beside | None = None) -> bool:
                 answer=result.answer,
                 output=output,
                 files=files,
-                first=first,
+                after=after,
             )
-        return fail(job, failures.NO_MEDIA, units=units, answer=result.answer, first=first)
+        return fail(job, failures.NO_MEDIA, units=units, answer=result.answer, after=after)
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
-        return canceled(job, units=units, answer=result.answer, first=first)
+        return canceled(job, units=units, answer=result.answer, after=after)
     failure = failures.failure_of(result)
     if failure is failures.OUR_ACCOUNT and job.key_source:
         failure = own_keys.failure_of(job, KeyRefusedError("refused with the result"))
-    return fail(job, failure, units=units, answer=result.answer, first=first)
+    return fail(job, failure, units=units, answer=result.answer, after=after)
 
 
 def insist(job: Job, end: Callable[[Job], bool]) -> bool:
@@ -94,10 +95,10 @@ def fail(
     *,
     units: Decimal | None = None,
     answer: Answer | None = None,
-    first: Beside | None = None,
+    after: Earlier | None = None,
 ) -> bool:
     """Ends a job as failed. It costs the client nothing, unless it was billed and the client's terms say so (M8)."""
-    return _end(job, Status.FAILED, units=units, failure=failure, answer=answer, first=first)
+    return _end(job, Status.FAILED, units=units, failure=failure, answer=answer, after=after)
 
 
 def canceled(
@@ -105,13 +106,13 @@ def canceled(
     *,
     units: Decimal | None = None,
     answer: Answer | None = None,
-    first: Beside | None = None,
+    after: Earlier | None = None,
     beside: Beside | None = None,
 ) -> bool:
     """Ends a job as canceled; one that the deadline canceled has failed. `beside` writes in the same transaction."""
     if job.cancel_reason == "deadline":
-        return fail(job, failures.DEADLINE, units=units, answer=answer, first=first)
-    return _end(job, Status.CANCELED, units=units, answer=answer, first=first, beside=beside)
+        return fail(job, failures.DEADLINE, units=units, answer=answer, after=after)
+    return _end(job, Status.CANCELED, units=units, answer=answer, after=after, beside=beside)
 
 
 def _end(
@@ -122,7 +123,7 @@ def _end(
     answer: Answer | None,
     failure: Failure | None = None,
     output: Any = None,
-    first: Beside | None = None,
+    after: Earlier | None = None,
     beside: Beside | None = None,
     files: Sequence[Found] = (),
 ) -> bool:
@@ -142,14 +143,17 @@ def _end(
     quarantine = "" if ours or test else amounts.quarantine[:300]
     now = timezone.now()
     assets = make_assets(job, files, now=now)
+    rows: list[Model] = [*kept(job, answer), *assets]
+    if not test:
+        rows.append(_usage(job, status, amounts, charge=charge, units=units, failure=failure, now=now))
     with transaction.atomic(durable=True):
-        if first:
-            first()
         moved = move(
             job,
             status,
             event=f"job_{status}",
             data=failure.as_json() if failure else _delivered(job, output) | named(assets, files),
+            after=after,
+            rows=rows,
             finished_at=now,
             cancel_reason=job.cancel_reason,
             output=output,
@@ -163,13 +167,8 @@ def _end(
         )
         if not moved:
             return False
-        keep(job, answer)
         if beside:
             beside()
-        for asset in assets:
-            sql.insert(asset)
-        if not test:
-            _record(job, status, amounts, charge=charge, units=units, failure=failure, now=now)
         if ours:
             calibrating.observe_end(job)
         if job.workflow_id:
@@ -192,7 +191,7 @@ def _end(
     return True
 
 
-def _record(
+def _usage(
     job: Job,
     status: Status,
     amounts: Amounts,
@@ -201,10 +200,10 @@ def _record(
     units: Decimal | None,
     failure: Failure | None,
     now: datetime,
-) -> None:
-    """Writes what reports and learned prices read of the job, in the caller's transaction."""
+) -> UsageRecord:
+    """What reports and learned prices read of the job."""
     begun = job.submitted_at or job.sent_at
-    record_usage(
+    return usage_record(
         Usage(
             job=job.pk,
             client_id=job.client_id,

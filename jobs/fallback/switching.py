@@ -24,7 +24,7 @@ from jobs.assets.models import Handover
 from jobs.assets.references import ids_in
 from jobs.dispatching import gate
 from jobs.dispatching.outgoing import digest_of
-from jobs.ending.answers import keep
+from jobs.ending.answers import kept
 from jobs.fallback.attempts import Reason, away, choose, has_spare, spares
 from jobs.metrics import observe_fallback
 from jobs.models import Job, Status
@@ -97,12 +97,11 @@ def _take(job: Job, place: int, why: Reason, passed: Mapping[int, Reason], answe
     told = {"fallback": {"from": before, "to": after, "code": why[0], "message": why[1]}}
     with transaction.atomic(durable=True):
         if job.status == Status.QUEUED:
-            moved = touch(job, event="job_progress", data=told, **columns)
+            moved = touch(job, event="job_progress", data=told, rows=kept(job, answer), **columns)
         else:
-            moved = move(job, Status.QUEUED, event="job_progress", data=told, **columns)
+            moved = move(job, Status.QUEUED, event="job_progress", data=told, rows=kept(job, answer), **columns)
         if not moved:
             return False
-        keep(job, answer)
         Handover.objects.filter(job=job).delete()
         if waits_for_files:
             Handover.objects.create(job=job, next_at=now)

@@ -59,8 +59,15 @@ def record_usage(usage: Usage, *, now: datetime | None = None) -> UsageRecord:
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A usage record belongs in the transaction of the settlement.")
+    record = usage_record(usage, now=now)
+    sql.insert(record)
+    return record
+
+
+def usage_record(usage: Usage, *, now: datetime | None = None) -> UsageRecord:
+    """The record, for whoever writes it with other rows of the settlement. Raises BadUsageError as `record_usage`."""
     _check(usage)
-    record = UsageRecord(
+    return UsageRecord(
         job=usage.job,
         client_id=usage.client_id,
         key_id=usage.key_id,
@@ -81,8 +88,6 @@ def record_usage(usage: Usage, *, now: datetime | None = None) -> UsageRecord:
         is_cached=usage.is_cached,
         created_at=now or timezone.now(),
     )
-    sql.insert(record)
-    return record
 
 
 def _check(usage: Usage) -> None:

@@ -313,7 +313,8 @@ def test_a_refusal_that_was_written_down_before_the_database_broke_off_counts_on
     dispatcher = Dispatcher(threads=1)
     dispatcher._running = 1
 
-    dispatcher._apply(_Came(SUBMIT, stale, KeyRefusedError("401"), again=True, is_asked=False))
+    dispatcher._done.put(_Came(SUBMIT, stale, KeyRefusedError("401"), again=True, is_asked=False))
+    dispatcher.tick()
 
     dispatcher.drain()
     job.refresh_from_db()

@@ -1,0 +1,215 @@
+"""What is written in one go: how few statements a job takes, and that nothing of many at once spoils another."""
+
+from typing import Any
+
+import pytest
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from catalog.providers import queue
+from genfeed.journal.models import OutboxEvent
+from jobs.canceling import cancel
+from jobs.dispatching import submitting, watching
+from jobs.dispatching.claiming import claim_queued
+from jobs.dispatching.dispatcher import SUBMIT, Dispatcher, _Came
+from jobs.models import Job, JobEvent, ProviderAnswer, ProviderGate, Status
+from pricing import sql
+from pricing.ledger.checking import check_ledger
+from tests.jobs.doubles import PRICE, USD, Provider, kinds, look, make_caller, make_job, money, submitted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LINE = {"timestamp": "2026-01-01T00:00:00Z", "level": "INFO", "message": "warming up"}
+
+
+def statements(seen: CaptureQueriesContext) -> int:
+    """What was sent to the database but for the ends of transactions."""
+    ends = ("BEGIN", "COMMIT")
+    return sum(not query["sql"].startswith(ends) for query in seen.captured_queries)
+
+
+def claimed(count: int) -> list[tuple[Job, queue.Submitted]]:
+    """Jobs that are being sent, with what their provider said."""
+    provider, caller = Provider(), make_caller(100, max_queued=100)
+    for _ in range(count):
+        make_job(caller)
+    came = []
+    for job in claim_queued(count):
+        outcome = submitting.ask(provider, job)
+        assert isinstance(outcome, queue.Submitted)
+        came.append((job, outcome))
+    return came
+
+
+def statuses(came: list[tuple[Job, queue.Submitted]]) -> list[str]:
+    return list(Job.objects.filter(pk__in=[job.pk for job, _ in came]).order_by("pk").values_list("status", flat=True))
+
+
+def written_down(came: list[tuple[Job, queue.Submitted]]) -> None:
+    """A round of a dispatcher to which all of it came at once."""
+    one = Dispatcher(threads=1)
+    for job, outcome in came:
+        one._done.put(_Came(SUBMIT, job, outcome, is_asked=False))
+        one._running += 1
+    try:
+        # What can't be written together is put back, and comes again.
+        one._apply_all()
+        one._apply_all()
+    finally:
+        one.drain()
+
+
+# --- how many statements ---
+
+
+def test_the_end_of_a_job_with_a_log_line_and_a_file_takes_few_statements() -> None:
+    provider, job = submitted()
+    provider.logs = [LINE]
+    outcome = watching.ask(provider, job)
+
+    with CaptureQueriesContext(connection) as seen:
+        watching.apply(job, outcome)
+
+    assert kinds(job) == ["job_queued", "job_progress", "job_succeeded"]
+    # On SQLite each row is a statement: two events with their news, the answer, the file, the usage record.
+    assert statements(seen) <= (4 if connection.vendor == "postgresql" else 11)
+
+
+def test_accepting_a_job_takes_few_statements() -> None:
+    caller = make_caller()
+    make_job(caller)
+
+    with CaptureQueriesContext(connection) as seen:
+        make_job(caller)
+
+    assert statements(seen) <= (8 if connection.vendor == "postgresql" else 11)
+
+
+def test_submits_that_came_together_take_a_statement_each_and_few_besides() -> None:
+    came = claimed(5)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert submitting.apply_all(came) == set()
+
+    assert statuses(came) == [Status.SUBMITTED] * 5
+    assert ProviderAnswer.objects.filter(call="submit").count() == 5
+    assert [query["sql"] for query in seen.captured_queries].count("COMMIT") <= 1
+    assert statements(seen) <= (7 if connection.vendor == "postgresql" else 11)
+
+
+# --- that they spoil nothing ---
+
+
+def test_log_lines_and_the_end_have_numbers_of_their_own_and_the_job_has_the_last() -> None:
+    provider, job = submitted()
+    provider.logs = [LINE]
+
+    look(provider, job)
+
+    numbers = list(job.events.order_by("pk").values_list("number", "kind"))
+    assert numbers == [(1, "job_queued"), (job.version - 1, "job_progress"), (job.version, "job_succeeded")]
+    news = OutboxEvent.objects.filter(subject=job.pk).order_by("pk").values_list("kind", "payload")
+    assert [(kind, payload["number"]) for kind, payload in news] == [
+        ("job.queued", 1),
+        ("job.progress", job.version - 1),
+        ("job.succeeded", job.version),
+    ]
+
+
+def test_a_job_that_was_canceled_meanwhile_is_looked_at_by_itself_and_the_others_go_on() -> None:
+    came = claimed(3)
+    cancel(Job.objects.get(pk=came[1][0].pk))
+
+    written_down(came)
+
+    assert statuses(came) == [Status.SUBMITTED, Status.CANCELING, Status.SUBMITTED]
+    assert check_ledger() == []
+
+
+def test_a_request_that_another_job_has_already_takes_no_other_down() -> None:
+    _, other = submitted()
+    came = claimed(3)
+    # The first request id of every provider of these tests.
+    assert came[0][1].request.request_id == other.request_id
+
+    written_down(came)
+
+    assert statuses(came)[1:] == [Status.SUBMITTED] * 2
+    assert statuses(came)[0] == Status.SUBMITTING
+
+
+@pytest.mark.parametrize("error", [DataError("no such value"), OperationalError("the server is gone")])
+def test_submits_whose_transaction_broke_are_written_down_one_by_one(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = claimed(3)
+    real = submitting._tie
+
+    def broken(job: Job, *given: Any, **named: Any) -> bool:
+        if job.pk == came[2][0].pk and job.status == Status.SUBMITTING:
+            monkeypatch.setattr(submitting, "_tie", real)
+            raise error
+        return real(job, *given, **named)
+
+    monkeypatch.setattr(submitting, "_tie", broken)
+    if isinstance(error, OperationalError):
+        with pytest.raises(OperationalError):
+            submitting.apply_all([(Job.objects.get(pk=job.pk), outcome) for job, outcome in came])
+        assert statuses(came) == [Status.SUBMITTING] * 3
+        monkeypatch.setattr(submitting, "_tie", real)
+
+    written_down(came)
+
+    assert statuses(came) == [Status.SUBMITTED] * 3
+    assert ProviderAnswer.objects.filter(call="submit").count() == 3
+
+
+def test_submits_that_came_together_close_the_gate_that_failures_had_begun_to_open() -> None:
+    came = claimed(2)
+    ProviderGate.objects.update_or_create(name="fal", defaults={"failures": 4})
+
+    written_down(came)
+
+    assert ProviderGate.objects.get(name="fal").failures == 0
+
+
+def test_an_end_that_can_not_be_written_whole_is_not_written_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, job = submitted()
+    provider.logs = [LINE]
+    outcome = watching.ask(provider, job)
+    monkeypatch.setattr("jobs.ending.finishing.settle", lambda *given, **named: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        watching.apply(job, outcome)
+
+    job.refresh_from_db()
+    assert (job.status, kinds(job), job.log_mark) == (Status.SUBMITTED, ["job_queued"], [])
+    assert (money(job), job.assets.count()) == ((10 * USD - PRICE, PRICE, 0), 0)
+
+
+# --- rows of several tables ---
+
+
+def test_rows_of_several_tables_are_written_in_their_order_and_told_their_keys() -> None:
+    job = make_job()
+    first = JobEvent(job=job, number=7, kind="job_progress", data={"a": "100 %s; '"})
+    answer = ProviderAnswer(job=job, call="status", status=200, body="a;b 'c' %s")
+    second = JobEvent(job=job, number=8, kind="job_progress")
+
+    sql.insert_all([first, answer, second])
+
+    assert first.pk < second.pk
+    assert JobEvent.objects.get(pk=first.pk).data == {"a": "100 %s; '"}
+    assert ProviderAnswer.objects.get(pk=answer.pk).body == "a;b 'c' %s"
+    assert not second._state.adding
+
+
+def test_of_rows_that_break_a_rule_none_is_written() -> None:
+    job = make_job()
+    rows = [JobEvent(job=job, number=number, kind="job_progress", at=timezone.now()) for number in (7, 1)]
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        sql.insert_all(rows)
+
+    assert kinds(job) == ["job_queued"]
