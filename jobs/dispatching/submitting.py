@@ -114,10 +114,10 @@ def apply(job: Job, outcome: Submitted | QueueError | Failure) -> None:
         insist(job, lambda job: fail(job, failure, answer=answer))
     else:
         gate.note_failure(gate_of(job), str(outcome))
-        answer = kept(job, outcome.answer or Answer("submit", 0, body=str(outcome)))
+        rows = kept(job, outcome.answer or Answer("submit", 0, body=str(outcome)))
         with transaction.atomic(durable=True):
             # From here on `recovering` looks for it.
-            touch(job, rows=answer, next_at=timezone.now() + timedelta(seconds=1))
+            touch(job, rows=rows, next_at=timezone.now() + timedelta(seconds=1))
 
 
 def apply_all(came: Sequence[tuple[Job, Submitted]]) -> set[str]:

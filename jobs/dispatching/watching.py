@@ -74,7 +74,7 @@ def _follow(job: Job, progress: Progress, now: datetime) -> None:
             # Time in the provider's queue does not count.
             columns["deadline_at"] = now + timedelta(seconds=job.deadline_seconds)
             columns["queue_position"] = progress.position
-            told = {"event": "job_progress", "data": {"queue_position": progress.position}}
+            told: dict[str, Any] = {"event": "job_progress", "data": {"queue_position": progress.position}}
             if job.status == Status.RUNNING:
                 move(job, Status.SUBMITTED, rows=kept(job, progress.answer), **told, **columns)
             elif progress.position != job.queue_position and progress.position is not None:

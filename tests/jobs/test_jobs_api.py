@@ -235,14 +235,13 @@ def test_a_full_queue_is_told(acme: HttpClient) -> None:
 
 
 def test_m10_an_error_of_the_store_refuses_the_job(acme: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = sql.insert
+    write = sql.insert_all
 
-    def fail(row: Any) -> None:
-        if isinstance(row, OutboxEvent):
-            raise IntegrityError("disk full")
-        write(row)
+    def fail(rows: Any) -> None:
+        write([row for row in rows if not isinstance(row, OutboxEvent)])
+        raise IntegrityError("disk full")
 
-    monkeypatch.setattr(sql, "insert", fail)
+    monkeypatch.setattr(sql, "insert_all", fail)
     acme.raise_request_exception = False
 
     assert error(post(acme)) == (500, "internal_error")

@@ -314,7 +314,7 @@ def test_a_refusal_that_was_written_down_before_the_database_broke_off_counts_on
     dispatcher._running = 1
 
     dispatcher._done.put(_Came(SUBMIT, stale, KeyRefusedError("401"), again=True, is_asked=False))
-    dispatcher.tick()
+    dispatcher._apply_all()
 
     dispatcher.drain()
     job.refresh_from_db()
