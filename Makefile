@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench soak lock openapi chromium clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench soak lock openapi chromium nginx clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -37,7 +37,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 test: lint test-sqlite test-postgres ## Check everything, on SQLite and on PostgreSQL
 
-test-sqlite: setup-dev chromium ## Run the tests on SQLite
+test-sqlite: setup-dev chromium nginx ## Run the tests on SQLite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 test-postgres: setup-dev chromium ## Run what uses the database on a PostgreSQL that is started for it
@@ -73,6 +73,14 @@ chromium: setup-dev
 		echo "Installing Chromium …"; \
 		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	else $(BIN)/python -m playwright install chromium; fi
+
+# Tests of the deployment run it where it is; nobody else needs it.
+nginx:
+	@if [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing nginx …"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx >/dev/null; \
+	else echo "Without nginx, the tests behind it are skipped."; fi
 
 clean: ## Remove the virtual environment and caches; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from catalog import revisions
 from genfeed import metrics
+from genfeed.front import stopping
 
 _migrated = False
 _SET_BY_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
@@ -20,8 +21,13 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when requests can be served: the database answers, its migrations are applied. Else 503 and what is wrong."""
+    """200 when requests can be served: the database answers, its migrations are applied. Else 503 and what is wrong.
+
+    A process that is about to stop says so while it still serves: whoever balances the load sends it nothing new.
+    """
     problems: dict[str, str] = {}
+    if stopping.is_about_to_stop():
+        problems["process"] = "It is about to stop."
     revision = None
     try:
         if not _is_migrated():

@@ -194,10 +194,11 @@ def _start_all(
 def web_command(host: str, port: int) -> list[str]:
     """How the web process is started, here and under any other supervisor."""
     command = [
-        sys.executable, "-m", "granian", "--interface", settings.WEB_INTERFACE,
+        sys.executable, "-m", "genfeed.front.server", "--drain-seconds", str(settings.WEB_DRAIN_SECONDS),
+        "--interface", settings.WEB_INTERFACE,
         f"genfeed.{settings.WEB_INTERFACE}:application",
         "--host", host, "--port", str(port), "--workers", str(settings.WEB_WORKERS),
-        "--log-level", "warning", "--no-ws", "--workers-kill-timeout", "5",
+        "--log-level", "warning", "--no-ws", "--workers-kill-timeout", str(settings.WEB_STOP_SECONDS),
     ]  # fmt: skip
     if settings.WEB_INTERFACE == "wsgi":
         return [*command, "--blocking-threads", str(settings.WEB_THREADS), "--backpressure", str(_REQUESTS)]

@@ -14,7 +14,9 @@ def _be_ready() -> None:
     from django.conf import settings
 
     from catalog.providers import queue
+    from genfeed.front import stopping
 
+    stopping.listen()
     if settings.PUBLIC_URL:
         queue.get_ready()
 

@@ -35,7 +35,7 @@ client = Client.objects.create(
     name="Load", jobs_per_minute=1_000_000, reads_per_minute=10_000_000, max_in_flight=100_000, max_queued=1_000_000
 )
 top_up(client.pk, {funded}, actor=SYSTEM, reason="load")
-key = create_key(client, actor=SYSTEM, scopes=["jobs:write", "jobs:read", "models:read", "usage:read"])[1]
+key = create_key(client, actor=SYSTEM, scopes=["jobs:write", "jobs:read", "models:read", "usage:read", "estimates"])[1]
 print(json.dumps([key, web_command("127.0.0.1", {port})]))
 """
 FUNDED = 10**15

@@ -1,4 +1,4 @@
-"""Learning that this process is asked to stop, before the server waits for its open answers."""
+"""Learning that this process is asked to stop, before the server waits for open answers, or that it soon will be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,26 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
+
+# Sent to each worker some time before it is asked to stop (genfeed.front.server).
+ABOUT_TO_STOP = signal.SIGUSR1
+_is_about_to_stop = False
+
+
+def is_about_to_stop() -> bool:
+    """Whether this process serves on, but had better be sent nothing new."""
+    return _is_about_to_stop
+
+
+def listen() -> None:
+    """Has `is_about_to_stop` be told; in the main thread, where signals arrive."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(ABOUT_TO_STOP, _on_about_to_stop)
+
+
+def _on_about_to_stop(_number: int, _frame: FrameType | None) -> None:
+    global _is_about_to_stop
+    _is_about_to_stop = True
 
 
 def call_at_stop(call: Callable[[], None]) -> None:

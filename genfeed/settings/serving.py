@@ -140,6 +140,9 @@ WEB_THREADS = env.integer("WEB_THREADS", 4, minimum=1, maximum=256)
 # Event streams that one web process holds at once: of all clients, and of one.
 MAX_STREAMS = env.integer("MAX_STREAMS", 2_000, minimum=0, maximum=100_000)
 MAX_CLIENT_STREAMS = env.integer("MAX_CLIENT_STREAMS", 100, minimum=0, maximum=100_000)
+# Asked to stop, a web process tells /readyz for so long that it will, and then lets requests under way end for so long.
+WEB_DRAIN_SECONDS = env.number("WEB_DRAIN_SECONDS", 0.0, minimum=0.0, maximum=300.0)
+WEB_STOP_SECONDS = env.integer("WEB_STOP_SECONDS", 5, minimum=1, maximum=600)
 # How long a request may wait for its job (OpenAI's images, agents' tools); the job goes on after that.
 SYNC_WAIT_SECONDS = env.integer("SYNC_WAIT_SECONDS", 300, minimum=1, maximum=3_600)
 

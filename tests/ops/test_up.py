@@ -81,7 +81,7 @@ def test_stopping_leaves_no_process_behind(prepared: Path, number: int):
 
 def test_a_child_that_dies_is_started_again(prepared: Path):
     with running_app(prepared) as app:
-        web = child(app, "granian")
+        web = child(app, "genfeed.front.server")
         os.killpg(web.pid, signal.SIGKILL)
         wait_for(lambda: not web.is_running() or web.status() == psutil.STATUS_ZOMBIE)
         wait_for(lambda: "web ended (exit code -9)" in app.output and answers(app))

@@ -40,7 +40,7 @@ def test_an_upload_goes_on_where_the_killed_server_had_it(
         upload = client.uploader(str(tmp_path / "film.mp4"), **options)
         upload.upload(stop_at=2 * PIECE)
 
-        web = child(app, "granian")
+        web = child(app, "genfeed.front.server")
         workers = web.children()
         os.killpg(web.pid, signal.SIGKILL)
         psutil.wait_procs([web, *workers], timeout=10)

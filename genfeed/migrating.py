@@ -1,0 +1,78 @@
+"""One migration of a database at a time, however many machines start at once."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError, InterfaceError
+
+# Any number that nobody else locks: "genfeed" as bytes.
+_LOCK = int.from_bytes(b"genfeed")
+_EVERY_SECONDS = 0.5
+
+
+@contextmanager
+def one_at_a_time(connection: BaseDatabaseWrapper, say: Callable[[str], None]) -> Iterator[None]:
+    """Holds the lock while the block runs; waits for whoever has it, and says so once.
+
+    PostgreSQL gives it back with the connection, the system with SQLite's file: a process that dies holds none.
+    """
+    if connection.vendor == "postgresql":
+        with _advisory_lock(connection, say):
+            yield
+    elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
+        with _file_lock(Path(f"{connection.settings_dict['NAME']}.migrating"), say):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _advisory_lock(connection: BaseDatabaseWrapper, say: Callable[[str], None]) -> Iterator[None]:
+    def is_taken() -> bool:
+        # Asked again and again rather than waited for: an index that is built concurrently waits for every statement
+        # that was there before it, and one that waits for this lock would wait for the index.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            return not cursor.fetchone()[0]
+
+    _wait_while(is_taken, say)
+    try:
+        yield
+    finally:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        except (DatabaseError, InterfaceError):
+            # After a failure in a transaction, or without a connection: the lock ends with that.
+            connection.close()
+
+
+@contextmanager
+def _file_lock(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+
+        def is_taken() -> bool:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+        _wait_while(is_taken, say)
+        yield
+
+
+def _wait_while(is_taken: Callable[[], bool], say: Callable[[str], None]) -> None:
+    has_said = False
+    while is_taken():
+        if not has_said:
+            say("Another process brings the database up to date; waiting for it.")
+            has_said = True
+        time.sleep(_EVERY_SECONDS)

@@ -1,0 +1,100 @@
+"""Machines that start at once bring the database up to date once, one after another."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from genfeed.management.commands.migrate import Command
+from genfeed.migrating import one_at_a_time
+
+WAIT_SECONDS = 20
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own SQLite lies in memory, where nobody else can be."""
+    if connection.vendor == "sqlite":
+        monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "db.sqlite3"))
+
+
+class Other:
+    """Another process: a thread with a connection of its own, which takes the lock and holds it until it is told."""
+
+    def __init__(self) -> None:
+        self.has_it, self.may_go, self.said = threading.Event(), threading.Event(), list[str]()
+        self.thread = threading.Thread(target=self._work, daemon=True)
+
+    def _work(self) -> None:
+        own = connections.create_connection("default")
+        own.settings_dict = connection.settings_dict
+        try:
+            with one_at_a_time(own, self.said.append):
+                self.has_it.set()
+                assert self.may_go.wait(WAIT_SECONDS)
+        finally:
+            own.close()
+
+    def end(self) -> None:
+        self.may_go.set()
+        self.thread.join(WAIT_SECONDS)
+        assert not self.thread.is_alive()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("on_disk")
+def test_the_second_waits_until_the_first_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genfeed.migrating._EVERY_SECONDS", 0.01)
+    other = Other()
+    with one_at_a_time(connection, print):
+        other.thread.start()
+        assert not other.has_it.wait(0.3)
+        assert other.said == ["Another process brings the database up to date; waiting for it."]
+
+    assert other.has_it.wait(WAIT_SECONDS)
+    other.end()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("on_disk")
+def test_the_lock_is_given_back_where_a_migration_fails() -> None:
+    with pytest.raises(ZeroDivisionError), one_at_a_time(connection, print):
+        raise ZeroDivisionError
+
+    other = Other()
+    other.thread.start()
+    assert other.has_it.wait(WAIT_SECONDS)
+    other.end()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrate_holds_it_and_whoever_only_looks_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[BaseDatabaseWrapper] = []
+
+    class Lock:
+        def __init__(self, connection: BaseDatabaseWrapper, _say: Any) -> None:
+            held.append(connection)
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr("genfeed.management.commands.migrate.one_at_a_time", Lock)
+    call_command("migrate", "--plan", verbosity=0)
+    assert held == []
+
+    call_command("migrate", verbosity=0)
+
+    assert held == [connection]
+
+
+def test_every_start_migrates_by_this_command() -> None:
+    from django.core.management import get_commands
+
+    # `manage.py up` and the unit of systemd call it by its name.
+    assert get_commands()["migrate"] == "genfeed"
+    assert "one does it while the others wait" in Command.help
