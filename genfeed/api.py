@@ -15,7 +15,6 @@ from ninja.parser import Parser
 from catalog.api import admin_router, models_router
 from catalog.api_own_keys import own_keys_router
 from catalog.api_status import status_router
-from genfeed import metrics
 from genfeed.clients.api import keys_router
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.shape_errors import shape_error
@@ -37,7 +36,7 @@ from pricing.api_prices import prices_router
 from pricing.api_reports import reports_router
 from pricing.api_usage import usage_router
 from pricing.exchange.api import export_router
-from pricing.reports.refusals import count_throttled_client
+from pricing.reports.refusals import note_throttled
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +110,8 @@ api.add_router("/admin", admin_router)
 
 @api.exception_handler(ApiError)
 def _api_error(request: HttpRequest, error: ApiError) -> HttpResponse:
-    if error.status == 429:
-        metrics.observe_refusal(error)
-        identity = getattr(request, "identity", None)
-        if identity is not None and identity.key is not None and not identity.key.is_test:
-            count_throttled_client(identity.key.client_id, error.code)
+    identity = getattr(request, "identity", None)
+    note_throttled(error, identity.key if identity is not None else None)
     return error_response(error)
 
 

@@ -13,7 +13,6 @@ from prometheus_client.registry import Collector
 
 from catalog import revisions
 from catalog.models import AIModel, SyncRun
-from genfeed.clients.errors import ApiError
 from genfeed.journal.models import Alert
 from jobs.dispatching import standing
 
@@ -24,7 +23,6 @@ _seconds = Histogram(
     ["route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-_refusals = Counter("genfeed_refusals_total", "Requests refused with 429.", ["code", "limit"])
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -35,12 +33,6 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     # A method is any word that a caller likes; each would be a time series for ever.
     _requests.labels(method if method in _METHODS else "other", route, status).inc()
     _seconds.labels(route).observe(seconds)
-
-
-def observe_refusal(error: ApiError) -> None:
-    """Counts a request that was refused because it was one too many, by code and kind of limit."""
-    limit = error.details.get("limit", "") if isinstance(error.details, dict) else ""
-    _refusals.labels(error.code, limit).inc()
 
 
 class CatalogCollector(Collector):

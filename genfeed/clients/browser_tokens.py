@@ -11,14 +11,12 @@ from dataclasses import asdict, replace
 
 import orjson
 from django.http import HttpRequest
-from django.utils import timezone
 
 from genfeed.clients.auth import Identity, presented_key
 from genfeed.clients.errors import ApiError
-from genfeed.clients.keys import BrowserToken, Caller, caller_of
+from genfeed.clients.keys import BrowserToken, Caller, caller_of, find_key
 from genfeed.clients.limits.reads import limit_request
 from genfeed.clients.limits.strangers import check_stranger, count_stranger
-from genfeed.clients.models import ApiKey
 from genfeed.clients.restrictions import Patterns, Restriction
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
 
@@ -65,9 +63,8 @@ def by_browser_token(request: HttpRequest) -> Identity | None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != token.origin:
         raise ApiError("forbidden_scope", f"The browser token is for pages of {token.origin}.", _AGAIN)
-    key = ApiKey.objects.filter(pk=token.key_id, revoked_at=None, client__is_active=True).select_related("client")
-    made_by = key.first()
-    if made_by is None or (made_by.expires_at and made_by.expires_at <= timezone.now()):
+    made_by = find_key(token.key_id)
+    if made_by is None:
         raise ApiError("unauthorized", "The key that made the browser token has ended.", _AGAIN)
     caller = _narrowed(caller_of(made_by), token)
     limit_request(caller)

@@ -204,6 +204,13 @@ def _look_up(digest: str) -> Caller | None:
     return None if key is None else caller_of(key)
 
 
+def find_key(key_id: int) -> ApiKey | None:
+    """The key that a token of ours names, None where it has ended or its client was switched off."""
+    found = ApiKey.objects.filter(pk=key_id, revoked_at=None, client__is_active=True).select_related("client").first()
+    has_ended = found is None or (found.expires_at is not None and found.expires_at <= timezone.now())
+    return None if has_ended else found
+
+
 def caller_of(key: ApiKey) -> Caller:
     """Whom a key speaks for, whether it may still be used or not."""
     client = key.client

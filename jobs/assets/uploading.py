@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+from collections.abc import Iterable
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
@@ -83,6 +84,16 @@ def store_upload(file: UploadedFile, client_id: int, *, asset_id: str = "") -> A
         delete(asset.storage_name)
         raise
     return asset
+
+
+def take_back(assets: Iterable[Asset]) -> None:
+    """Forgets files that were just stored for a request which was refused; nobody was told of them."""
+    for asset in assets:
+        asset.delete()
+        try:
+            delete(asset.storage_name)
+        except OSError:
+            logger.exception("the file of asset %s could not be deleted", asset.pk)
 
 
 def fetch_upload(url: str, client_id: int) -> Asset:

@@ -1,5 +1,6 @@
 """Tokens for pages over HTTP: a client's own server asks for one, and hands it to its page."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from pricing.money import format_usd
 
 browser_tokens_router = Router(tags=["Keys"])
 
+# A name, where it is not written in ASCII as browsers send it (xn--…), or an address.
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+")
 _ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
 
 
@@ -98,10 +101,10 @@ def _origin(text: str) -> str:
     except ValueError:
         parts, port = urlsplit(""), None
     plain = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme not in ("https", "http") or not parts.hostname or not plain or not text.isascii():
-        raise ApiError(
-            "invalid_request", f"origin: {text[:100]!r} is no origin.", "Send it as https://app.example.com."
-        )
+    name = parts.hostname or ""
+    if parts.scheme not in ("https", "http") or not plain or not _HOST.fullmatch(name):
+        hint = "Send it as browsers do, e.g. https://app.example.com."
+        raise ApiError("invalid_request", f"origin: {text[:100]!r} is no origin.", hint)
     usual = {"https": 443, "http": 80}[parts.scheme]
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{name}]" if ":" in name else name
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")

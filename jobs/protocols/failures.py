@@ -6,10 +6,12 @@ import logging
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, RawPostDataException, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 
 from genfeed.clients.errors import ApiError
 
 logger = logging.getLogger(__name__)
+_UNREADABLE = (SuspiciousOperation, MultiPartParserError, RawPostDataException, UnreadablePostError)
 
 
 def told(request: HttpRequest, error: Exception, *, too_large: str, unreadable: str) -> ApiError:
@@ -21,7 +23,7 @@ def told(request: HttpRequest, error: Exception, *, too_large: str, unreadable: 
         return error
     if isinstance(error, RequestDataTooBig):
         return ApiError("payload_too_large", "The body is too large.", too_large)
-    if isinstance(error, SuspiciousOperation | RawPostDataException | UnreadablePostError):
+    if isinstance(error, _UNREADABLE):
         return ApiError("invalid_request", "The body of the request could not be read.", unreadable)
     logger.exception("unhandled error in %s %s", request.method, request.path)
     return ApiError("internal_error", "Something went wrong on our side.", "If it stays, report the request's id.")

@@ -17,8 +17,11 @@ from datetime import UTC, date, timedelta
 from django.db import Error, connections, transaction
 from django.db.models import F, Q, Sum
 from django.utils import timezone
+from prometheus_client import Counter as Metric
 
 from catalog.models import AIModel
+from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import Caller
 from genfeed.clients.models import Client
 from pricing.models import Refusal
 from pricing.reports.questions import Question
@@ -39,6 +42,7 @@ class Refused:
 
 
 logger = logging.getLogger(__name__)
+_refusals = Metric("genfeed_refusals_total", "Requests refused with 429.", ["code", "limit"])
 _counts: dict[Key, int] = {}
 _timer: threading.Timer | None = None
 _lock = threading.Lock()
@@ -48,6 +52,19 @@ _writing = threading.Lock()
 def count_refused_model(model_id: int, code: str, *, client_id: int | None = None) -> None:
     """A client asked for a model that is not offered."""
     _count(Refusal.Kind.MODEL, model_id, client_id or 0, code)
+
+
+def note_throttled(error: ApiError, caller: Caller | None, *, is_ours: bool = True) -> None:
+    """Counts a request that was answered with 429: by code and kind of limit, and of a live client under its name.
+
+    Other errors are not counted. `is_ours`: whether a limit of ours was met, not one that the request itself has set.
+    """
+    if error.status != 429 or not is_ours:
+        return
+    limit = error.details.get("limit", "") if isinstance(error.details, dict) else ""
+    _refusals.labels(error.code, limit).inc()
+    if caller is not None and not caller.is_test:
+        count_throttled_client(caller.client_id, error.code)
 
 
 def count_throttled_client(client_id: int, code: str) -> None:

@@ -11,6 +11,8 @@ from django.utils import timezone
 from genfeed.clients import browser_tokens
 from genfeed.clients.keys import revoke_key
 from genfeed.clients.models import ApiKey
+from genfeed.clients.sealing import seal
+from genfeed.front.connections import HANDED_OVER
 from genfeed.journal.audit import SYSTEM
 from jobs.assets.models import Asset
 from jobs.clean_up import clean_up
@@ -66,8 +68,14 @@ def test_a_page_runs_a_model_and_reads_what_became_of_it(page: HttpClient) -> No
     [
         "https://example.com/fal-ai/flux/dev", "http://queue.fal.run/fal-ai/flux/dev", "https://queue.fal.run/",
         "https://queue.fal.run.evil.com/fal-ai/flux/dev", "https://queue.fal.run@evil.com/fal-ai/flux/dev",
-        "https://queue.fal.run:8443/fal-ai/flux/dev", "https://rest.fal.ai/tokens/", "https://rest.fal.ai/keys",
+        "https://queue.fal.run:8443/fal-ai/flux/dev", "https://rest.fal.ai/keys",
+        "https://rest.fal.ai/tokens/x",
         "https://queue.fal.run/../../api/v1/jobs", "file:///etc/passwd", "https://[::1/x",
+        "https://queue.fal.run/%2e%2e/api/v1/jobs", "https://queue.fal.run./fal-ai/flux/dev",
+        "//queue.fal.run/fal-ai/flux/dev",
+        "https://user:pass@queue.fal.run/fal-ai/flux/dev", "https://queue.fal.run\\@evil.com/fal-ai/flux/dev",
+        "https://evil.com#queue.fal.run/fal-ai/flux/dev", "https://evil.com?x=https://queue.fal.run/fal-ai/flux/dev",
+        "https://rest.fal.ai/storage/upload/initiate/../../../keys", "https://xn--queue-fal.run/fal-ai/flux/dev",
     ],
 )  # fmt: skip
 def test_it_is_no_way_to_anywhere_else(page: HttpClient, target: str) -> None:
@@ -75,8 +83,36 @@ def test_it_is_no_way_to_anywhere_else(page: HttpClient, target: str) -> None:
     assert not Job.objects.exists()
 
 
-def test_it_runs_nothing_that_is_no_model_here(page: HttpClient) -> None:
-    assert ask(page, "https://queue.fal.run/fal-ai/unknown").status_code == 404
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://queue.fal.run/fal-ai/unknown", "https://queue.fal.run//evil.com/x", "https://fal.run/fal-ai/unknown",
+        # What a header sent twice becomes.
+        f"https://queue.fal.run/{MODEL},https://evil.com/x", f"https://queue.fal.run/{MODEL}%0d%0aX-Evil: 1",
+        "https://queue.fal.run/https://evil.com/x", "https://queue.fal.run/%2fapi/v1/jobs",
+    ],
+)  # fmt: skip
+def test_it_runs_nothing_that_is_no_model_here(page: HttpClient, target: str) -> None:
+    answer = page.generic(
+        "POST", PROXY, b"{}", content_type="application/json", headers={"X-Fal-Target-Url": target, "Origin": PAGE},
+        **{HANDED_OVER: None},
+    )  # fmt: skip
+    assert answer.status_code == 404
+    assert not Job.objects.exists()
+    assert "X-Evil" not in answer.headers
+
+
+def test_a_target_that_is_too_long_is_refused_and_not_cut(page: HttpClient) -> None:
+    target = f"https://queue.fal.run/{MODEL}?fal_webhook=https://example.com/{'a' * 8_000}"
+    assert (ask(page, target).status_code, Job.objects.count()) == (400, 0)
+
+
+def test_an_upload_in_parts_and_a_realtime_connection_are_refused_with_what_to_do(page: HttpClient) -> None:
+    parts = ask(page, "https://rest.fal.ai/storage/upload/initiate-multipart?storage_type=fal-cdn-v3")
+    realtime = ask(page, "https://rest.fal.ai/tokens/")
+
+    assert (parts.status_code, "/api/v1/uploads" in parts.json()["hint"]) == (413, True)
+    assert (realtime.status_code, "subscribe" in realtime.json()["hint"]) == (400, True)
 
 
 def test_nobody_uses_it_without_a_token(acme: HttpClient) -> None:
@@ -93,6 +129,40 @@ def test_a_key_and_a_body_at_two_targets_are_two_requests(page: HttpClient) -> N
 
 
 # --- what a token may not ---
+
+
+@pytest.mark.parametrize("kind", ["queue", "run"])
+def test_a_token_is_given_no_result_of_another_ones_by_its_idempotency_key(acme: HttpClient, kind: str) -> None:
+    pages = [speaking(token_of(acme)["token"]) for _ in range(2)]
+    headers = {"X-Fal-Target-Url": f"https://{kind}.fal.run/{MODEL}".replace("run.fal", "fal"), "Origin": PAGE}
+
+    first, other, again = (
+        page.generic(
+            "POST", PROXY, b'{"prompt": "a fox"}', content_type="application/json",
+            headers=headers | {"Idempotency-Key": "one"}, **{HANDED_OVER: None},
+        )
+        for page in (pages[0], pages[1], pages[0])
+    )  # fmt: skip
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert first.headers["x-fal-request-id"] == again.headers["x-fal-request-id"] == Job.objects.get().pk
+
+
+@pytest.mark.usefixtures("media")
+def test_sealed_texts_are_good_for_what_they_were_made_for_alone(page: HttpClient, acme: HttpClient) -> None:
+    address = initiated(page)["upload_url"].partition("token=")[2]
+    token = token_of(acme)["token"].removeprefix(browser_tokens.PREFIX)
+
+    assert ask(speaking(browser_tokens.PREFIX + address), f"https://queue.fal.run/{MODEL}").status_code == 401
+    assert put({"upload_url": f"/fal/storage/files?token={token}"}, png(3, 2)).status_code == 404
+    for text in ("[1, 2]", "null", '{"id": "bt_1"}', "no json"):
+        assert ask(speaking(browser_tokens.PREFIX + seal(text)), f"https://queue.fal.run/{MODEL}").status_code == 401
+        assert put({"upload_url": f"/fal/storage/files?token={seal(text)}"}, png(3, 2)).status_code == 404
+
+
+def test_a_page_brings_no_key_of_a_provider(page: HttpClient) -> None:
+    answer = ask(page, f"https://queue.fal.run/{MODEL}", **{"X-Provider-Key": "alice:alice-secret-4711"})
+    assert (answer.status_code, Job.objects.count()) == (403, 0)
 
 
 def test_a_token_is_no_key_of_the_api(page: HttpClient) -> None:
@@ -154,7 +224,13 @@ def test_a_token_ends_with_the_key_that_made_it(page: HttpClient) -> None:
     assert ask(page, f"https://queue.fal.run/{MODEL}").status_code == 401
 
 
-@pytest.mark.parametrize("origin", ["app.example.com", "https://a.com/path", "https://", "null", "ftp://a.com", "*"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "app.example.com", "https://a.com/path", "https://", "null", "ftp://a.com", "*", "https://*", "https://a b.com",
+        "https://a.com;x", 'https://"x', "https://a..com", "https://m\u00fcnchen.de", "https://u@a.com", "https://a.com:x",
+    ],
+)  # fmt: skip
 def test_an_origin_must_be_one(acme: HttpClient, origin: str) -> None:
     assert post(acme, "/api/v1/browser-tokens", {"origin": origin}).status_code == 400
 
@@ -202,6 +278,15 @@ def test_a_page_uploads_a_file_and_names_it_by_its_address(page: HttpClient) -> 
     asset = Asset.objects.get()
     assert (asset.width, asset.height, asset.client.name) == (3, 2, "Acme")
     assert HttpClient().get(urls["file_url"].removeprefix("http://testserver")).status_code == 200
+
+
+@pytest.mark.usefixtures("media")
+def test_an_address_ends_with_the_key_that_asked_for_it(page: HttpClient) -> None:
+    urls = initiated(page)
+    revoke_key(ApiKey.objects.get(), actor=SYSTEM)
+
+    assert put(urls, png(3, 2)).status_code == 401
+    assert not Asset.objects.exists()
 
 
 @pytest.mark.usefixtures("media")

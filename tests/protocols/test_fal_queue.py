@@ -1,14 +1,19 @@
 """fal's queue under /fal: what its clients rely on, call by call, and money as with every other job."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client as HttpClient
 
+from catalog.providers import queue
+from catalog.providers.base import KeyCheck
+from genfeed.clients import keys
 from genfeed.clients.models import Client
 from jobs.canceling import cancel
 from jobs.models import Job, Status
 from pricing.models import Account, Hold
+from pricing.reports import refusals
 from tests.jobs.doubles import PRICE, Provider, look, result, set_job, submit
 from tests.jobs.events.conftest import blocks, tell_progress
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
@@ -112,6 +117,68 @@ def test_a_queue_that_is_longer_than_allowed_refuses(acme: HttpClient) -> None:
     post(acme)
     assert post(acme, f"{QUEUE}?fal_max_queue_length=1").status_code == 200
     assert post(acme, f"{QUEUE}?fal_max_queue_length=1").status_code == 429
+
+
+def test_a_length_of_the_queue_that_is_none_is_refused(acme: HttpClient) -> None:
+    assert post(acme, f"{QUEUE}?fal_max_queue_length=many").status_code == 400
+    assert not Job.objects.exists()
+
+
+def test_who_is_refused_by_a_limit_of_ours_is_counted_and_by_one_of_its_own_is_not(acme: HttpClient) -> None:
+    post(acme)
+    assert post(acme, f"{QUEUE}?fal_max_queue_length=0").status_code == 429
+    assert not refusals._counts
+    Client.objects.update(jobs_per_minute=0)
+    keys._cache.clear()
+    assert post(acme).status_code == 429
+    assert [(key[1:], times) for key, times in refusals._counts.items()] == [
+        (("client", Client.objects.get().pk, 0, "rate_limited"), 1)
+    ]
+
+
+def test_the_same_key_with_another_webhook_is_another_request(acme: HttpClient) -> None:
+    same = {"Idempotency-Key": "one"}
+    first, second = (post(acme, f"{QUEUE}?fal_webhook=https://example.com/{n}", **same) for n in range(2))
+    assert (first.status_code, second.status_code) == (200, 422)
+    assert second.json()["code"] == "idempotency_key_reused"
+
+
+def test_a_webhook_that_is_too_long_is_refused_and_not_cut(acme: HttpClient) -> None:
+    answer = post(acme, f"{QUEUE}?fal_webhook=https://example.com/{'a' * 2_000}")
+    assert (answer.status_code, Job.objects.count()) == (400, 0)
+    assert "2000 characters" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b'{"prompt": %s1%s}' % (b"[" * 500, b"]" * 500), b'{"x":' * 500 + b"1" + b"}" * 500])
+def test_what_is_nested_too_deeply_is_a_400(acme: HttpClient, body: bytes) -> None:
+    answer = acme.post(QUEUE, body, content_type="application/json")
+    assert (answer.status_code, Job.objects.count()) == (400, 0)
+    assert "nested" in answer.json()["detail"]
+
+
+def test_a_provider_key_of_the_callers_own_runs_the_job(
+    acme: HttpClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GENFEED_MODE = "core"
+    monkeypatch.setattr(queue, "check_key", lambda provider, key: KeyCheck("valid", ""))
+
+    answer = post(acme, **{"X-Provider-Key": "alice:alice-secret-of-the-provider-4711"})
+
+    assert answer.status_code == 200, answer.content
+    assert (Job.objects.get().key_source, Job.objects.get().key_hint) == ("request", "4711")
+
+
+def test_a_provider_key_where_none_is_taken_is_refused_and_not_passed_over(acme: HttpClient) -> None:
+    answer = post(acme, **{"X-Provider-Key": "alice:alice-secret-of-the-provider-4711"})
+    assert (400 <= answer.status_code < 409, Job.objects.count()) == (True, 0)
+    assert b"4711" not in answer.content
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_realtime_is_refused_with_what_to_use_instead(acme: HttpClient, method: str) -> None:
+    answer = getattr(acme, method)(f"/fal/run/{MODEL}/realtime")
+    assert answer.status_code == 400
+    assert "subscribe" in answer.json()["hint"]
 
 
 def test_priority_and_webhook_are_taken_over(acme: HttpClient) -> None:

@@ -144,7 +144,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[SimpleUploadedFile]:
     """What was kept as an upload, instead of being kept."""
     kept: list[SimpleUploadedFile] = []
 
-    def keep(file: SimpleUploadedFile, _client_id: int) -> str:
+    def keep(_into: Fitted, file: SimpleUploadedFile, _client_id: int) -> str:
         kept.append(file)
         return f"asset:{len(kept)}"
 

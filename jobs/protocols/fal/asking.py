@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import orjson
@@ -15,20 +16,24 @@ from genfeed.net.bounded_json import read_json
 from jobs.accepting.accept import Wanted
 from jobs.accepting.idempotency import digest_of_request, key_of
 from jobs.accepting.null_characters import refuse_null_characters
+from jobs.accepting.own_keys import HEADER
 from jobs.accepting.webhook_urls import check_webhook_url
 from jobs.models import Job, Status
 from jobs.protocols.fal.webhooks import PROTOCOL
 from pricing.estimates.addressing import find_model
 from pricing.estimates.facts import facts_of
 
+# In the details of a refusal that the request itself has asked for: no limit of ours was met.
+ASKED_FOR = {"limit": "fal_max_queue_length", "of": "request"}
 # In the metadata of a job that a page has asked for: the id of its token.
 MADE_BY = "browser_token"
+_LONGEST_URL = 2_000
 
 
-def read_submit(request: HttpRequest, endpoint_id: str, caller: Caller) -> tuple[Wanted, list[str]]:
+def read_submit(request: HttpRequest, endpoint_id: str, caller: Caller, *, digest: str) -> tuple[Wanted, list[str]]:
     """The request of a job, and the paths of fields that its model does not know, which were dropped from it.
 
-    Raises ApiError.
+    `digest`: of `digest_of`. Raises ApiError.
     """
     body = _body(request)
     refuse_null_characters({"input": body})
@@ -41,20 +46,30 @@ def read_submit(request: HttpRequest, endpoint_id: str, caller: Caller) -> tuple
     )
     _refuse_long_queue(request, entry.id)
     kept, dropped = without_unknown(facts_of(entry.pk).validator, body)
-    webhook = request.GET.get("fal_webhook", "")
     token = caller.token
     wanted = Wanted(
         model=endpoint_id,
         input=kept,
-        webhook_url=check_webhook_url(webhook[:2001], field="fal_webhook") if webhook else "",
+        webhook_url=_webhook_url(request),
         max_price=token.max_price if token else None,
         metadata={MADE_BY: token.id} if token else {},
         low_priority=request.headers.get("X-Fal-Queue-Priority", "").lower() == "low",
         idempotency_key=key_of(request),
-        body_digest=digest_of_request(request),
+        provider_key=_provider_key(request, caller),
+        body_digest=digest,
         protocol=PROTOCOL,
     )
     return wanted, dropped
+
+
+def digest_of(request: HttpRequest, caller: Caller) -> str:
+    """SHA-256 of what must be the same for a repetition: parameters too, and the token of a page.
+
+    Pages of one client share its keys for repetitions, and are to have none of each other's results.
+    """
+    whose = caller.token.id if caller.token else ""
+    told = f"{digest_of_request(request)}\n{request.GET.urlencode()}\n{whose}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def start_seconds(request: HttpRequest) -> float | None:
@@ -82,11 +97,30 @@ def _body(request: HttpRequest) -> Any:
     return body
 
 
+def _webhook_url(request: HttpRequest) -> str:
+    url = request.GET.get("fal_webhook", "")
+    if len(url) > _LONGEST_URL:
+        message = f"fal_webhook: the address has more than {_LONGEST_URL} characters."
+        raise ApiError("invalid_request", message, "Send a shorter one.")
+    return check_webhook_url(url, field="fal_webhook") if url else ""
+
+
+def _provider_key(request: HttpRequest, caller: Caller) -> str:
+    key = request.headers.get(HEADER, "").strip()
+    if key and caller.token:
+        hint = f"Leave it out, or have your server send the request with its own key and {HEADER}."
+        raise ApiError("forbidden_scope", f"A page can bring no {HEADER}.", hint)
+    return key
+
+
 def _refuse_long_queue(request: HttpRequest, endpoint_id: str) -> None:
-    most = request.GET.get("fal_max_queue_length", "")
-    if not (most.isascii() and most.isdigit() and len(most) < 10):
+    most = request.GET.get("fal_max_queue_length")
+    if most is None:
         return
+    if not (most.isascii() and most.isdigit() and len(most) < 10):
+        message = f"fal_max_queue_length: {most[:40]!r} is no number of requests."
+        raise ApiError("invalid_request", message, "Send a whole number, or leave it out.")
     waiting = Job.objects.filter(status=Status.QUEUED, endpoint_id=endpoint_id).count()
     if waiting > int(most):
         message = f"{waiting} requests of {endpoint_id} wait, and at most {most} were allowed."
-        raise ApiError("queue_full", message, "Try again later.", retry_after=5)
+        raise ApiError("queue_full", message, "Try again later.", retry_after=5, details=dict(ASKED_FOR))

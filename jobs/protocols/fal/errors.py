@@ -71,6 +71,22 @@ def error_answer(error: ApiError, headers: dict[str, str] | None = None) -> Http
     return answer
 
 
+def no_realtime() -> ApiError:
+    """The answer to whoever opens a realtime connection. No client repeats it."""
+    hint = "Use the queue, a direct run or a stream of the same model: subscribe, run or stream of fal's clients."
+    return ApiError("invalid_request", "Realtime connections are not served here.", hint)
+
+
+def no_parts() -> ApiError:
+    """The answer to an upload in parts. No client repeats it."""
+    return ApiError(
+        "payload_too_large",
+        "fal's client sends files of more than 90 MB in parts, which are not taken here.",
+        "Have your server send the file to /api/v1/uploads, whole or resumable, and name it in the input as "
+        "asset:ast_…; or name its web address.",
+    )
+
+
 def replayed_error(kept: HttpResponse) -> ApiError:
     """The error that a kept answer of ours tells of."""
     body = orjson.loads(kept.content)

@@ -20,7 +20,7 @@ from jobs.events.rendering import CONTENT_TYPE
 from jobs.events.slots import Slot
 from jobs.models import Job
 from jobs.protocols.ceilings import take
-from jobs.protocols.fal.asking import MADE_BY, read_submit, start_seconds
+from jobs.protocols.fal.asking import MADE_BY, digest_of, read_submit, start_seconds
 from jobs.protocols.fal.errors import replayed_error
 from jobs.protocols.fal.names import is_of, read_path
 from jobs.protocols.fal.results import ending_of
@@ -52,9 +52,10 @@ def is_model(endpoint_id: str, caller: Caller) -> bool:
 def submit(request: HttpRequest, endpoint_id: str, caller: Caller) -> HttpResponse:
     """Accepts a request. Raises ApiError, and then nothing was accepted."""
     dropped: list[str] = []
+    digest = digest_of(request, caller)
 
     def work(keep: Any) -> HttpResponse:
-        wanted, unknown = read_submit(request, endpoint_id, caller)
+        wanted, unknown = read_submit(request, endpoint_id, caller, digest=digest)
         dropped.extend(unknown)
         rendered: list[bytes] = []
 
@@ -67,7 +68,7 @@ def submit(request: HttpRequest, endpoint_id: str, caller: Caller) -> HttpRespon
         accept(wanted, caller, beside=beside)
         return HttpResponse(rendered[0], content_type="application/json")
 
-    answer = once(request, caller.client_id, work)
+    answer = once(request, caller.client_id, work, digest=digest)
     if answer.status_code >= 400:
         raise replayed_error(answer)
     answer.headers["x-fal-request-id"] = orjson.loads(answer.content)["request_id"]

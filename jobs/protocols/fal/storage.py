@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 
 from genfeed.clients.errors import ApiError
-from genfeed.clients.keys import Caller
+from genfeed.clients.keys import Caller, find_key
 from genfeed.clients.sealing import CannotUnsealError, seal, unseal
 from genfeed.net.bounded_json import read_json
 from jobs.assets.finding import safe_name
@@ -37,13 +37,12 @@ def initiate(request: HttpRequest, caller: Caller, base_url: str) -> HttpRespons
         body = read_json(request.body)
     except orjson.JSONDecodeError:
         body = None
-    told = body.get("file_name") if isinstance(body, dict) else None
-    if not isinstance(told, str) or not told.strip():
+    named = body.get("file_name") if isinstance(body, dict) else None
+    if not isinstance(named, str) or not named.strip():
         raise ApiError("invalid_request", "The body names no file.", _HINT)
-    asset_id, name = new_id("ast"), safe_name(told)
-    token = seal(
-        orjson.dumps([asset_id, caller.client_id, name, int(time.time()) + SECONDS]).decode(), purpose=_PURPOSE
-    )
+    asset_id, name = new_id("ast"), safe_name(named)
+    told = [asset_id, caller.client_id, caller.key_id, name, int(time.time()) + SECONDS]
+    token = seal(orjson.dumps(told).decode(), purpose=_PURPOSE)
     urls = {
         "upload_url": f"{base_url}/fal/storage/files?token={token}",
         "file_url": signed_url(asset_id, name, base_url=base_url),
@@ -55,9 +54,11 @@ def receive(request: HttpRequest) -> HttpResponse:
     """Stores what is put at an `upload_url`, once. Raises ApiError."""
     if request.method != "PUT":
         raise ApiError("invalid_request", "This method is not allowed here.", "PUT the bytes.", status=405)
-    asset_id, client_id, name, expires_at = _read(request.GET.get("token", ""))
+    asset_id, client_id, key_id, name, expires_at = _read(request.GET.get("token", ""))
     if expires_at <= time.time():
         raise ApiError("unauthorized", "The time of this address has passed.", "Ask for a new one.")
+    if find_key(key_id) is None:
+        raise ApiError("unauthorized", "The key that asked for this address has ended.", "Ask for one with another.")
     with TemporaryUploadedFile(name, "application/octet-stream", 0, None) as file:
         size = 0
         while piece := request.read(_PIECE):
@@ -75,9 +76,9 @@ def receive(request: HttpRequest) -> HttpResponse:
     return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 
-def _read(token: str) -> tuple[str, int, str, int]:
+def _read(token: str) -> tuple[str, int, int, str, int]:
     try:
-        asset_id, client_id, name, expires_at = orjson.loads(unseal(token[:4_000], purpose=_PURPOSE))
+        asset_id, client_id, key_id, name, expires_at = orjson.loads(unseal(token[:4_000], purpose=_PURPOSE))
     except (CannotUnsealError, ValueError):
         raise ApiError("not_found", "There is nothing to be put here.", "Use the address as it was given.") from None
-    return asset_id, client_id, name, expires_at
+    return asset_id, client_id, key_id, name, expires_at

@@ -14,8 +14,9 @@ from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller
 from jobs.protocols.failures import told
 from jobs.protocols.fal import pages, proxy, queue, storage, webhooks
-from jobs.protocols.fal.errors import error_answer
-from pricing.reports.refusals import count_throttled_client
+from jobs.protocols.fal.asking import ASKED_FOR
+from jobs.protocols.fal.errors import error_answer, no_realtime
+from pricing.reports.refusals import note_throttled
 
 View = Callable[..., HttpResponse]
 
@@ -27,14 +28,11 @@ def _fal(view: View) -> View:
     def answered(request: HttpRequest, **rest: str) -> HttpResponse:
         if request.method == "OPTIONS":
             return pages.preflight()
-        caller: Caller | None = None
         try:
             answer = view(request, **rest)
         except Exception as error:
             told = _told(request, error)
-            caller = _caller_of(request)
-            if told.status == 429 and caller is not None and not caller.is_test:
-                count_throttled_client(caller.client_id, told.code)
+            note_throttled(told, _caller_of(request), is_ours=told.details != ASKED_FOR)
             answer = error_answer(told)
         return pages.allow(answer, _caller_of(request))
 
@@ -100,6 +98,8 @@ def _queue(request: HttpRequest, rest: str) -> HttpResponse:
 
 def _run(request: HttpRequest, rest: str) -> HttpResponse:
     caller = caller_with(request, "jobs:write")
+    if rest.strip("/").endswith("/realtime") and not queue.is_model(rest.strip("/"), caller):
+        raise no_realtime()
     if request.method != "POST":
         raise ApiError("invalid_request", "This method is not allowed here.", "POST the input.", status=405)
     endpoint_id = rest.strip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ from jobs.models import Job
 from jobs.protocols.fal.results import Ending, ending_of
 from jobs.protocols.fal.states import is_over, state_of
 from jobs.protocols.waiting import Waiting, cancel_quietly, load
+
+# fal's clients never repeat a 504 that carries it.
+_WANTED_NO_MORE = {"x-fal-request-timeout-type": "user"}
 
 
 class _ByQueue(Waiting):
@@ -39,7 +43,7 @@ class ResultAnswer(_ByQueue):
         async for job in self._looks(self._started_by):
             if job is not None and job.has_ended:
                 ending = await hub.read(ending_of_job, job, self._base_url)
-                decide(connection, ending)
+                decide(connection, for_good(ending))
                 return
             if job is not None and self._is_late(job):
                 await hub.read(cancel_quietly, self._id)
@@ -109,6 +113,16 @@ def ending_of_job(job: Job, base_url: str | None) -> Ending:
     return ending_of(job, base_url=base_url)
 
 
+def for_good(ending: Ending) -> Ending:
+    """The ending of a direct run as no client repeats it: fal's for JavaScript would run the model again.
+
+    It repeats 502, 503 and 504, but for those that say that the caller wanted no longer wait.
+    """
+    if ending.status == 504:
+        return replace(ending, headers=ending.headers | _WANTED_NO_MORE)
+    return replace(ending, status=500) if ending.status in (502, 503) else ending
+
+
 def decide(connection: Connection, ending: Ending) -> None:
     """Answers with an ending."""
     headers = {"Content-Type": "application/json", **ending.headers}
@@ -131,10 +145,9 @@ def _goes_on(job_id: str, queue_url: str) -> Ending:
 
 
 def _no_repeating(job_id: str) -> dict[str, str]:
-    # fal's clients never repeat a 504 that carries the last of these.
     return {
         "x-fal-request-id": job_id,
         "x-fal-error-type": "request_timeout",
         "x-fal-retryable": "false",
-        "x-fal-request-timeout-type": "user",
+        **_WANTED_NO_MORE,
     }

@@ -15,6 +15,8 @@ from genfeed.clients.keys import Caller
 from jobs.accepting.accept import Wanted, accept
 from jobs.accepting.asking import read_metadata
 from jobs.accepting.idempotency import key_of, once
+from jobs.accepting.own_keys import HEADER
+from jobs.assets.uploading import take_back
 from jobs.models import Job
 from jobs.protocols.openai.errors import refused, replayed_error
 from jobs.protocols.openai.mapping import Fitted, fit
@@ -22,24 +24,26 @@ from jobs.protocols.openai.reading import Asked, digest_of
 from pricing.estimates.addressing import find_model
 from pricing.estimates.facts import facts_of
 
-# Not the model's: read elsewhere.
-_OURS = ("model", "response_format", "user", "safety_identifier", "stream", "image", "mask", "input_reference")
+# Never the model's.
+_OURS = ("model", "user", "safety_identifier")
 
 Bring = Callable[[Fitted], None]
 
 
-def accept_once(request: HttpRequest, caller: Caller, asked: Asked, *, makes: str, bring: Bring) -> tuple[Job, bool]:
+def accept_once(
+    request: HttpRequest, caller: Caller, asked: Asked, *, makes: str, reads: tuple[str, ...], bring: Bring
+) -> tuple[Job, bool]:
     """The job of a request, and whether its Idempotency-Key has made it before. Raises ApiError.
 
-    `makes`: the kind of media that the model must make; `bring` puts files into the input.
+    `makes`: the kind of media that the model must make; `reads`: parameters that are read elsewhere, all others are the
+    model's; `bring` puts files into the input.
     """
     digest = digest_of(request, asked)
 
     def work(keep: Callable[[int, bytes], None]) -> HttpResponse:
-        entry = _entry(asked, caller, makes)
-        params = {name: value for name, value in asked.values.items() if name not in _OURS}
+        entry, metadata = _entry(asked, caller, makes), _metadata(asked)
+        params = {name: value for name, value in asked.values.items() if name not in (*_OURS, *reads)}
         fitted = fit(facts_of(entry.pk).inputs, params)
-        bring(fitted)
         answer: list[bytes] = []
 
         def beside(job: Job) -> None:
@@ -49,14 +53,20 @@ def accept_once(request: HttpRequest, caller: Caller, asked: Asked, *, makes: st
         wanted = Wanted(
             model=f"{entry.provider}:{entry.id}",
             input=fitted.input,
-            metadata=_metadata(asked),
+            metadata=metadata,
             idempotency_key=key_of(request),
             body_digest=digest,
+            provider_key=request.headers.get(HEADER, "").strip(),
         )
         try:
+            bring(fitted)
             accept(wanted, caller, beside=beside)
-        except ApiError as error:
-            raise _named(error, fitted.names) from None
+        except Exception as error:
+            # They came for this request alone, and a repetition brings them again.
+            take_back(fitted.stored)
+            if isinstance(error, ApiError):
+                raise _named(error, fitted.names) from None
+            raise
         return HttpResponse(answer[0], content_type="application/json")
 
     taken = once(request, caller.client_id, work, digest=digest)
@@ -94,8 +104,11 @@ def _entry(asked: Asked, caller: Caller, makes: str) -> Entry:
 
 def _metadata(asked: Asked) -> Mapping[str, str]:
     """Whom the client's request is for, beside the job; the newer name goes before the older."""
-    user = asked.text("safety_identifier") or asked.text("user")
-    return read_metadata({"user": user}) if user else {}
+    name = next((name for name in ("safety_identifier", "user") if asked.text(name)), "")
+    try:
+        return read_metadata({"user": asked.text(name)}) if name else {}
+    except ApiError as error:
+        raise refused(name, error.message, error.hint) from None
 
 
 def _named(error: ApiError, names: Mapping[str, str]) -> ApiError:

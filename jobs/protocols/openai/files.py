@@ -11,6 +11,7 @@ from genfeed.media.png_alpha import UnreadableMaskError, has_alpha, marked_by_br
 from jobs.assets.uploading import store_upload
 from jobs.protocols.openai.errors import refused
 from jobs.protocols.openai.mapping import Fitted
+from jobs.protocols.openai.reading import Asked
 from pricing.counting.requests import media_kind
 
 Field = dict[str, Any]
@@ -29,16 +30,32 @@ def put_images(fitted: Fitted, param: str, files: Iterable[UploadedFile | str], 
         one = any(_takes_images(field) for field in fitted.fields.values())
         message = "the model takes one image." if one else "the model takes no image."
         raise refused(param, message, "Send one image." if one else "Choose a model that does.")
-    named = [one if isinstance(one, str) else _stored(one, client_id) for one in given]
+    named = [one if isinstance(one, str) else _stored(fitted, one, client_id) for one in given]
     fitted.put(param, item["name"], named if item["type"] == "array" else named[0])
 
 
-def put_mask(fitted: Fitted, param: str, file: UploadedFile, client_id: int) -> None:
+def brought(asked: Asked, param: str) -> list[UploadedFile | str]:
+    """The files of a parameter, and the addresses, data URIs and `asset:` ids in the place of some. Raises ApiError."""
+    found: list[UploadedFile | str] = [*asked.files.get(param, ())]
+    given = asked.values.get(param, [])
+    for one in given if isinstance(given, list) else [given]:
+        named = (one.get("image_url") or one.get("file_id")) if isinstance(one, dict) else one
+        if not isinstance(named, str) or not named:
+            hint = "Send a file in a form, a web address, a data URI, or asset:ast_…."
+            raise refused(param, f"{str(one)[:40]!r} names no file.", hint)
+        found.append(named)
+    return found
+
+
+def put_mask(fitted: Fitted, param: str, file: UploadedFile | str, client_id: int) -> None:
     """Puts a mask where the model takes one: white is what changes, and so is what was transparent. Raises ApiError."""
     named = [one for one in fitted.fields.values() if "mask" in one["name"] and one.get("media") == "image"]
     item = min(named, key=lambda one: (not one["required"], len(one["name"])), default=None)
     if item is None or item["type"] == "array":
         raise refused(param, "the model takes no mask.", "Choose a model that does, or leave it out.")
+    if isinstance(file, str):
+        fitted.put(param, item["name"], file)
+        return
     if (file.size or 0) > _LARGEST_MASK:
         raise refused(param, f"a mask may have {_LARGEST_MASK} bytes.", "Send a smaller one.")
     data = file.read()
@@ -48,11 +65,12 @@ def put_mask(fitted: Fitted, param: str, file: UploadedFile, client_id: int) -> 
             file = SimpleUploadedFile("mask.png", marked_by_brightness(data), content_type="image/png")
         except UnreadableMaskError as error:
             raise refused(param, f"the mask can't be read: {error}.", "Send a plain PNG with transparency.") from None
-    fitted.put(param, item["name"], _stored(file, client_id))
+    fitted.put(param, item["name"], _stored(fitted, file, client_id))
 
 
-def _stored(file: UploadedFile, client_id: int) -> str:
-    return f"asset:{store_upload(file, client_id).pk}"
+def _stored(fitted: Fitted, file: UploadedFile, client_id: int) -> str:
+    fitted.stored.append(store_upload(file, client_id))
+    return f"asset:{fitted.stored[-1].pk}"
 
 
 def _image_field(fields: Mapping[str, Field], count: int) -> Field | None:

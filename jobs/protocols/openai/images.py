@@ -24,7 +24,7 @@ from jobs.events.slots import Slot
 from jobs.models import Job, Status
 from jobs.protocols.openai.accepting import accept_once, base_url_of
 from jobs.protocols.openai.errors import refused, told
-from jobs.protocols.openai.files import put_images, put_mask
+from jobs.protocols.openai.files import brought, put_images, put_mask
 from jobs.protocols.openai.mapping import Fitted
 from jobs.protocols.openai.reading import Asked, read_asked
 from jobs.protocols.waiting import Waiting, cancel_quietly, require_event_loop
@@ -33,6 +33,8 @@ from jobs.protocols.waiting import Waiting, cancel_quietly, require_event_loop
 _BETWEEN_LOOKS = 0.2
 # Of all files of an answer, as they are stored; beyond that only addresses are given.
 _MOST_INLINE = 67_108_864
+# Parameters that are no fields of a model.
+_READ = ("response_format", "stream")
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif", "image/svg+xml": "svg"}
 
 
@@ -48,6 +50,9 @@ def answer_images(request: HttpRequest, caller: Caller, *, edits: bool) -> HttpR
     """Accepts a request for images, and hands over the answer that waits for them. Raises ApiError."""
     require_event_loop(request, "Run the model as a job (/api/v1/jobs), and ask for its output.")
     asked = read_asked(request)
+    files = ("image", "mask") if edits else ()
+    if unknown := next((name for name in asked.files if name not in files), None):
+        raise refused(unknown, "it can't be a file here.", "Send images and masks to /v1/images/edits.")
     shown = _read_shown(asked)
     if asked.values.get("stream") not in (None, False, "false"):
         raise refused("stream", "images come whole, when they are made.", "Leave it out.")
@@ -58,7 +63,7 @@ def answer_images(request: HttpRequest, caller: Caller, *, edits: bool) -> HttpR
 
     slot = Slot(caller.client_id)
     try:
-        job, _ = accept_once(request, caller, asked, makes="image", bring=bring)
+        job, _ = accept_once(request, caller, asked, makes="image", reads=(*_READ, *files), bring=bring)
         # With a key the same request may come again, and wants this very result.
         cancels = "Idempotency-Key" not in request.headers
         environ: dict[str, Any] = request.environ  # type: ignore[attr-defined]
@@ -127,6 +132,8 @@ def images_body(job: Job, assets: list[Asset], shown: Shown, base_url: str | Non
     if not data:
         if any(is_withheld(asset) or asset.state == Asset.State.REFUSED for asset in assets):
             raise ApiError("content_refused", "The images are withheld: they were flagged.", "Ask for others.")
+        if any(asset.state == Asset.State.EXPIRED for asset in assets):
+            raise ApiError("not_found", "The images are deleted: their time has passed.", "Make them again.")
         raise ApiError("provider_error", "The job gave no image.", f"See its output: /api/v1/jobs/{job.pk}.")
     body: dict[str, Any] = {"created": int((job.finished_at or job.created_at).timestamp()), "data": data}
     if given:
@@ -154,20 +161,14 @@ def _read_shown(asked: Asked) -> Shown:
 
 
 def _bring_files(fitted: Fitted, asked: Asked, caller: Caller) -> None:
-    images = asked.files.get("image") or _addresses(asked)
+    images, masks = (brought(asked, name) for name in ("image", "mask"))
     if not images:
         raise refused("image", "there is none.", "Send a file in a form.")
+    if len(masks) > 1:
+        raise refused("mask", "there are several.", "Send one.")
     put_images(fitted, "image", images, caller.client_id)
-    for mask in asked.files.get("mask", ())[:1]:
+    for mask in masks:
         put_mask(fitted, "mask", mask, caller.client_id)
-    if unknown := next((name for name in asked.files if name not in ("image", "mask")), None):
-        raise refused(unknown, "it can't be a file here.")
-
-
-def _addresses(asked: Asked) -> list[str]:
-    """Images named by address, data URI or `asset:` id in the place of files."""
-    given = asked.values.get("image")
-    return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str) and one]
 
 
 def _image(asset: Asset, shown: Shown, *, fits: bool, base_url: str | None) -> dict[str, Any]:

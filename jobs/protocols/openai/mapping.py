@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from genfeed.net.bounded_json import read_json
+from jobs.assets.models import Asset
 from jobs.protocols.openai.errors import refused
 from jobs.protocols.openai.sizes import CannotSizeError, read_size, size_input
 from pricing.counting.counts import OUTPUT_FIELDS
@@ -30,6 +31,13 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "background": ("auto",),
     "moderation": ("auto",),
     "partial_images": (0, "0"),
+    "stream": (False, "false"),
+}
+# Where else they are taken.
+_ELSEWHERE = {
+    "image": "Send it to /v1/images/edits.",
+    "mask": "Send it to /v1/images/edits.",
+    "input_reference": "Send it to /v1/videos.",
 }
 # Where a model has nothing to choose, all it does is this.
 _PLAIN: dict[str, tuple[Any, ...]] = {"quality": ("standard",), "n": (1, "1")}
@@ -39,11 +47,12 @@ _SYNONYMS = {"jpeg": ("jpg",), "jpg": ("jpeg",), "hd": ("high",), "standard": ("
 
 @dataclass(slots=True)
 class Fitted:
-    """An input in the making: `names` says which parameter each of its fields came from."""
+    """An input in the making: `names` says which parameter each of its fields came from, `stored` which files came."""
 
     fields: Mapping[str, Field]
     input: dict[str, Any] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    stored: list[Asset] = field(default_factory=list)
 
     def put(self, param: str, name: str, value: Any) -> None:
         """Sets a field; raises ApiError where another parameter has set it."""
@@ -138,7 +147,8 @@ def _same_name(fitted: Fitted, param: str, value: Any) -> None:
     if param not in fitted.fields:
         if value in _PLAIN.get(param, ()):
             return
-        raise refused(param, "the model has no field for it.")
+        hint = _ELSEWHERE.get(param, "Leave it out, or choose a model that has it.")
+        raise refused(param, "the model has no field for it.", hint)
     _choose(fitted, param, param, value)
 
 

@@ -78,5 +78,7 @@ def _of_form(request: HttpRequest) -> Asked:
         else:
             values[outer] = value
     refuse_null_characters(values)
-    files = {name.removesuffix("[]"): request.FILES.getlist(name) for name in request.FILES}
+    files: dict[str, list[UploadedFile]] = {}
+    for name in request.FILES:
+        files.setdefault(name.removesuffix("[]"), []).extend(request.FILES.getlist(name))
     return Asked(values, files)

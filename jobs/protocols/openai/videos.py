@@ -19,10 +19,10 @@ from jobs.assets.serving import answer_with
 from jobs.models import Job, Status
 from jobs.protocols.openai.accepting import accept_once, find_job
 from jobs.protocols.openai.errors import refused
-from jobs.protocols.openai.files import put_images
+from jobs.protocols.openai.files import brought, put_images
 from jobs.protocols.openai.images import failure_of
 from jobs.protocols.openai.mapping import Fitted, prompt_field, seconds_field
-from jobs.protocols.openai.reading import Asked, read_asked
+from jobs.protocols.openai.reading import read_asked
 from jobs.protocols.waiting import cancel_quietly
 from pricing.counting.durations import read_seconds
 from pricing.counting.image_sizes import output_size
@@ -31,13 +31,22 @@ from pricing.estimates.facts import Facts, facts_of
 
 _WAITING = (Status.QUEUED, Status.SUBMITTING, Status.SUBMITTED)
 _MOST = 100
+# Parameters that are no fields of a model.
+_READ = ("input_reference",)
 _DELETED = "you deleted it"
 
 
 def create(request: HttpRequest, caller: Caller) -> HttpResponse:
     """Accepts a request for a video. Raises ApiError."""
     asked = read_asked(request)
-    job, _ = accept_once(request, caller, asked, makes="video", bring=lambda fitted: _bring(fitted, asked, caller))
+    if unknown := next((name for name in asked.files if name not in _READ), None):
+        raise refused(unknown, "it can't be a file here.", "Send a picture to begin with as input_reference.")
+
+    def bring(fitted: Fitted) -> None:
+        if images := brought(asked, "input_reference"):
+            put_images(fitted, "input_reference", images, caller.client_id)
+
+    job, _ = accept_once(request, caller, asked, makes="video", reads=_READ, bring=bring)
     return JsonResponse(render_video(job, _videos_of([job]).get(job.pk, [])))
 
 
@@ -118,19 +127,6 @@ def render_video(job: Job, files: list[Asset]) -> dict[str, Any]:
         "error": error,
         "remixed_from_video_id": None,
     }
-
-
-def _bring(fitted: Fitted, asked: Asked, caller: Caller) -> None:
-    files = list(asked.files.get("input_reference", ()))
-    given = asked.values.get("input_reference")
-    if isinstance(given, dict):
-        given = given.get("image_url") or given.get("file_id")
-    if isinstance(given, str) and given:
-        put_images(fitted, "input_reference", [given], caller.client_id)
-    elif files:
-        put_images(fitted, "input_reference", files, caller.client_id)
-    if unknown := next((name for name in asked.files if name != "input_reference"), None):
-        raise refused(unknown, "it can't be a file here.")
 
 
 def _status(job: Job, files: Iterable[Asset]) -> str:

@@ -14,7 +14,7 @@ from genfeed.clients.keys import Caller
 from jobs.protocols.failures import told
 from jobs.protocols.openai import images, listing, videos
 from jobs.protocols.openai.errors import error_answer
-from pricing.reports.refusals import count_throttled_client
+from pricing.reports.refusals import note_throttled
 
 View = Callable[..., HttpResponseBase]
 
@@ -29,8 +29,7 @@ def _openai(view: View) -> View:
         except Exception as error:
             told = _told(request, error)
         identity = getattr(request, "identity", None)
-        if told.status == 429 and identity is not None and identity.key is not None:
-            count_throttled_client(identity.key.client_id, told.code)
+        note_throttled(told, identity.key if identity is not None else None)
         return error_answer(told)
 
     answered.__name__ = view.__name__
