@@ -32,10 +32,14 @@ seen.errors = {
   input: await failure(() => fal.subscribe(MODEL, { input: { prompt: 7 } })),
   content: await failure(() => fal.subscribe(MODEL, { input: { prompt: "an indecent fox" }, pollInterval: 100 })),
   model: await failure(() => fal.subscribe("fal-ai/unknown", { input: {} })),
+  crowded: await failure(() => fal.run(MODEL, { input: { prompt: "a crowded fox" } })),
+  large: await failure(() => fal.storage.upload(new File([new Uint8Array(91 * 1024 * 1024)], "a.mp4"))),
 };
 
 const same = { input: { prompt: "a fox" }, headers: { "Idempotency-Key": crypto.randomUUID() } };
 seen.once = [await fal.queue.submit(MODEL, same), await fal.queue.submit(MODEL, same)].map((one) => one.request_id);
+const noted = { ...same, webhookUrl: "https://example.com/hook" };
+seen.errors.webhook = await failure(() => fal.queue.submit(MODEL, noted));
 
 const png = Buffer.from(process.env.PNG, "base64");
 seen.file = await fal.storage.upload(new File([png], "a.png", { type: "image/png" }));

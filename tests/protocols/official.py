@@ -70,7 +70,9 @@ def errors() -> Any:
 
 def once() -> Any:
     same = {"Idempotency-Key": "one"}
-    return [fal_client.submit(MODEL, FOX, headers=same).request_id for _ in range(2)]
+    ids = [fal_client.submit(MODEL, FOX, headers=same).request_id for _ in range(2)]
+    told = error(lambda: fal_client.submit(MODEL, FOX, headers=same, webhook_url="https://example.com/hook"))
+    return [*ids, told[:2]]
 
 
 def error(call: Callable[[], Any]) -> list[Any]:

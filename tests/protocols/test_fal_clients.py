@@ -32,6 +32,7 @@ RULES = [
     {"input": "a slow fox", "seconds": 1.0},
     {"input": "an endless fox", "stuck": "IN_PROGRESS"},
     {"input": "a waiting fox", "stuck": "IN_QUEUE"},
+    {"input": "a crowded fox", "error": {"status": 503}},
     {"input": "an indecent fox", "error": {"status": 422, "type": "content_policy_violation"}},
 ]
 
@@ -153,8 +154,9 @@ def test_python_raises_an_http_error_with_the_status(seen: dict[str, Any], name:
 
 
 def test_a_repetition_of_pythons_with_an_idempotency_key_is_one_job(seen: dict[str, Any]) -> None:
-    first, second = seen["once"]
+    first, second, with_a_webhook = seen["once"]
     assert first == second
+    assert with_a_webhook == ["FalClientHTTPError", 422]
 
 
 def test_the_pythons_examples_of_the_page_run_as_they_stand(here: Installation) -> None:
@@ -232,6 +234,19 @@ def test_javascript_raises_the_same_classes(page: dict[str, Any]) -> None:
 
 def test_a_repetition_of_javascripts_with_an_idempotency_key_is_one_job(page: dict[str, Any]) -> None:
     assert page["once"][0] == page["once"][1]
+    assert page["errors"]["webhook"][:2] == ["ValidationError", 422]
+
+
+def test_javascript_runs_no_model_again_that_had_no_capacity(here: Installation, page: dict[str, Any]) -> None:
+    with httpx.Client(base_url=here.http, headers={"Authorization": f"Bearer {here.key}"}, trust_env=False) as api:
+        jobs = api.get("/api/v1/jobs?limit=100&status=failed").json()["items"]
+
+    assert page["errors"]["crowded"][:2] == ["ApiError", 500]
+    assert [job["error"]["code"] for job in jobs].count("provider_unavailable") == 1
+
+
+def test_javascript_is_told_at_once_that_a_file_is_too_large_for_it(page: dict[str, Any]) -> None:
+    assert page["errors"]["large"][:2] == ["ApiError", 413]
 
 
 def test_javascript_uploads_a_file(page: dict[str, Any]) -> None:
