@@ -1,64 +1,91 @@
-"""`make bench`: every measurement of the project in one run, as a table."""
+"""`make bench`: every measurement of the project in one run, as a table. `python -m tests.bench PART …`: some of them.
 
+With --write, docs/benchmarks.md and docs/benchmarks.json hold what was measured; parts that did not run keep theirs.
+"""
+
+import argparse
+import json
 import os
-import platform
+import signal
+import subprocess
 import sys
 import tempfile
-from pathlib import Path
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 
-from rich.console import Console
-from rich.table import Table
+import psutil
 
-from tests.bench import (
-    assets,
-    batches,
-    catalog,
-    deliveries,
-    estimates,
-    export,
-    jobs,
-    ledger,
-    margins,
-    prices,
-    protocols,
-    reports,
-    sandbox,
-    serving,
-    streams,
-)
-from tests.sandbox_server import RECORDINGS
+from tests.bench import load, written
+from tests.bench.machine import describe, moment
+from tests.bench.parts import FOLDER, PARTS, recorded
+from tests.bench.rows import Row
+from tests.sandbox_server import ROOT
+
+# What a part has to end its own processes once it is told to stop.
+_STOP_SECONDS = 20
 
 
-def main() -> int:
-    recorded = RECORDINGS / "catalog-2026-06.jsonl.gz"
-    source = recorded if recorded.exists() else None
-    with tempfile.TemporaryDirectory(prefix="genfeed-bench-") as folder:
-        var = Path(folder) / "var"
-        rows = [*catalog.measure(var, source), *prices.measure(var, source), *serving.measure(var)]
-        rows += [
-            *estimates.measure(var, source),
-            *margins.measure(var),
-            *export.measure(var),
-            *sandbox.measure(),
-            *ledger.measure(),
-            *reports.measure(100_000),
-            *jobs.measure(),
-            *batches.measure(),
-            *deliveries.measure(),
-            *assets.measure(),
-            *streams.measure(),
-            *protocols.measure(),
-        ]
-    table = Table(title=f"GenFeed on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for name in ("what", "measured", "bar", ""):
-        table.add_column(name)
-    for row in rows:
-        table.add_row(row.what, row.measured, row.bar, "" if row.passed is None else "ok" if row.passed else "MISSED")
-    console = Console(width=140)
-    console.print(table)
-    console.print(f"Catalog: {'recorded, June 2026' if source else 'the sandbox’s own (../shared is missing)'}.")
-    return int(any(row.passed is False for row in rows))
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"all of them, unless named: {', '.join(PARTS)}")
+    parser.add_argument("--write", action="store_true", help="keep the results in docs/benchmarks.md and .json")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
+    words = " ".join(f"{name}: {said}." for name, said in describe().items())
+    print(f"{words}\nLoad by {load.tool()}; catalog: {'recorded' if recorded() else 'the sandbox’s own'}.", flush=True)
+    is_good = True
+    with tempfile.TemporaryDirectory(prefix="genfeed-bench-", ignore_cleanup_errors=True) as folder:
+        for name in chosen.parts or PARTS:
+            begun, started = moment(), time.monotonic()
+            print(f"\n{PARTS[name].title} ({name}; {begun['at']}, load {begun['load']})", flush=True)
+            rows = _measure(name, folder)
+            is_good = is_good and not any(row.passed is False for row in rows)
+            if chosen.write:
+                written.keep(name, rows, begun | {"seconds": f"{time.monotonic() - started:.0f}"})
+    return int(not is_good)
+
+
+def _measure(name: str, folder: str) -> list[Row]:
+    """The rows of a part, printed as they come; where it fails or takes too long, a last one says so."""
+    rows: list[Row] = []
+    environment = {**os.environ, FOLDER: folder}
+    command = [sys.executable, "-m", "tests.bench.parts", name]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        late = threading.Event()
+        timer = threading.Timer(PARTS[name].seconds, _stop, (process, late))
+        timer.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith('{"what"'):
+                rows.append(Row(**json.loads(line)))
+                _show(rows[-1])
+        process.wait()
+        timer.cancel()
+    if process.returncode:
+        why = f"stopped after {PARTS[name].seconds} s" if late.is_set() else "FAILED"
+        rows.append(Row(f"{PARTS[name].title}: the rest", why, "measured", False))
+        _show(rows[-1])
+    return rows
+
+
+def _stop(process: subprocess.Popen[str], late: threading.Event) -> None:
+    """As Ctrl-C does, so that what it has started is stopped by it; then with all that it has left."""
+    late.set()
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs([psutil.Process(process.pid), *started], timeout=_STOP_SECONDS)
+    for one in alive:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def _show(row: Row) -> None:
+    judged = "" if row.passed is None else "  ok" if row.passed else "  MISSED"
+    print(f"  {row.what}: {row.measured}{f'  [{row.bar}]' if row.bar else ''}{judged}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

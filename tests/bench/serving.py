@@ -71,12 +71,15 @@ def measure(var: Path) -> Iterator[Row]:
 
 
 @contextmanager
-def web(settings: dict[str, str]) -> Iterator[str]:
-    """The web process of an installation, as `up` starts it; its address."""
+def web(settings: dict[str, str], serving: str = "") -> Iterator[str]:
+    """The web process of an installation, as `up` starts it; its address. `serving`: another module than ours."""
     port = free_port()
     code = f"from genfeed.up import web_command; print(chr(10).join(web_command('127.0.0.1', {port})))"
     command = manage(settings, "shell", "--no-imports", "-c", code).output.strip().splitlines()
-    with (Path(settings["GENFEED_VAR_DIR"]) / "web.log").open("wb") as log:
+    if serving:
+        command = [f"{serving}:application" if part.startswith("genfeed.") else part for part in command]
+    log_of = Path(settings["GENFEED_VAR_DIR"]) / f"web-{port}.log"
+    with log_of.open("wb") as log:
         process = subprocess.Popen([sys.executable, *command[1:]], cwd=ROOT, env=settings, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:

@@ -1,5 +1,6 @@
 """fal's queue: how requests are taken, how they live, how they end."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import httpx
@@ -231,6 +232,13 @@ def test_a_direct_call_without_room_is_429(fal: Caller) -> None:
     assert answer.status_code == 429
     assert answer.headers["x-fal-error-type"] == "concurrent_requests_limit"
     assert answer.headers["x-fal-needs-retry"] == "1"
+
+
+def test_direct_calls_of_one_moment_are_all_taken_while_there_is_room(fal: Caller) -> None:
+    fal.sandbox.faults(processing_ms=20, concurrency=40)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: fal.client.post(f"/run/{FLUX}", json=FOX).status_code, range(40)))
+    assert set(answers) == {200}
 
 
 def test_the_last_event_of_a_direct_stream_is_the_output(fal: Caller) -> None:

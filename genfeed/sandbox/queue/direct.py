@@ -29,7 +29,8 @@ async def run(request: Request) -> Response:
     body = await request.body()
     require_app(sandbox, endpoint_id)
     require_balance(request)
-    if len(sandbox.line.running) >= sandbox.faults.concurrency or sandbox.line.length():
+    # Those in the line take places too: what came in this same turn of the event loop starts after it.
+    if len(sandbox.line.running) + sandbox.line.length() >= sandbox.faults.concurrency:
         detail = "Concurrent requests limit reached"
         headers = {"x-fal-error-type": "concurrent_requests_limit", "x-fal-needs-retry": "1", "retry-after": "1"}
         raise DetailError(429, detail, headers)

@@ -1,0 +1,70 @@
+"""What measurements inside of an installation's own process share: medians of calls, and answers of its API."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.bench.processes import manage
+
+
+def run(settings: dict[str, str], call: str) -> dict[str, Any]:
+    """Calls `module.function(…)` of tests.bench in the installation; what it returns, through JSON."""
+    module = call.partition("(")[0].rpartition(".")[0]
+    code = f"import json, tests.bench.{module}\nprint(json.dumps(tests.bench.{call}))"
+    found: dict[str, Any] = json.loads(
+        manage(settings, "shell", "--no-imports", "-c", code).output.strip().splitlines()[-1]
+    )
+    return found
+
+
+def took(call: Callable[[], object], times: int = 15) -> float:
+    """The median of some calls in milliseconds, the first one, which fills caches, apart."""
+    call()
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        call()
+        found.append(1000 * (time.perf_counter() - started))
+    return statistics.median(found)
+
+
+def once(call: Callable[[], object]) -> float:
+    """What one call takes, in milliseconds."""
+    started = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - started)
+
+
+class Api:
+    """The API as a client has it, and the admin as staff have it, without a network in between."""
+
+    def __init__(self, key: str) -> None:
+        from django.contrib.auth.models import User
+        from django.test import Client
+
+        self._api = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {key}"})
+        self._admin = Client(SERVER_NAME="localhost")
+        user = User.objects.filter(username="bench").first() or User.objects.create_superuser("bench", password="x")
+        self._admin.force_login(user)
+
+    def get(self, path: str) -> Any:
+        """The answer to a GET below /api/v1/, which must be 200."""
+        answer = self._api.get(f"/api/v1/{path}")
+        assert answer.status_code == 200, (path, answer.content[:300])
+        return answer
+
+    def post(self, path: str, body: dict[str, Any], expected: int = 200) -> Any:
+        """The answer to a POST of JSON."""
+        answer = self._api.post(f"/api/v1/{path}", data=json.dumps(body), content_type="application/json")
+        assert answer.status_code == expected, (path, answer.content[:300])
+        return answer
+
+    def admin(self, path: str) -> Any:
+        """A page of the admin, which must be 200."""
+        answer = self._admin.get(f"/admin/{path}")
+        assert answer.status_code == 200, path
+        return answer

@@ -1,0 +1,66 @@
+"""Jobs against LiteLLM's image calls, all in one run: accepted, and from acceptance to settlement."""
+
+import json
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from tests.bench import jobs, litellm_proxy, load
+from tests.bench.rows import Row, ratio
+from tests.bench.turns import NOT_INSTALLED, PEER, SECONDS, in_turns, rate, told
+from tests.sandbox_server import running_sandbox
+
+CALL = json.dumps({"model": litellm_proxy.MODEL, "prompt": "a lighthouse at dusk", "n": 1}).encode()
+JOB = json.dumps(jobs._BODY).encode()
+
+
+def measure(folder: Path) -> Iterator[Row]:
+    """Needs `make peer`; without it there is one row that says so."""
+    if not (version := litellm_proxy.version()):
+        yield NOT_INSTALLED
+        return
+    with litellm_proxy.stub() as provider, litellm_proxy.litellm(folder.parent / "peer", provider) as peer:
+        calls = yield from _calls(f"{peer}/v1/images/generations", version)
+    yield from _whole(calls)
+    yield from _at_the_sandbox(folder.parent / "peer")
+
+
+def _calls(theirs: str, version: str) -> Generator[Row, None, float]:
+    """Single calls: ours on both databases with nothing else at work, theirs in between."""
+    theirs_all: list[load.Load] = []
+    for name, database in (("SQLite", jobs._sqlite), ("PostgreSQL", jobs._postgres)):
+        with database() as settings, jobs._running(settings, dispatch=False) as (one, headers):
+            address = f"{one.base_url}/api/v1/jobs"
+            load.run(address, headers=headers, seconds=1, body=JOB, expected=201)
+            found = in_turns(
+                peer=lambda: load.run(theirs, headers=PEER, seconds=SECONDS, body=CALL),
+                ours=lambda: load.run(address, headers=headers, seconds=SECONDS, body=JOB, expected=201),  # noqa: B023
+            )
+        yield Row(f"LiteLLM {version}, image call at a provider that answers at once", told(found["peer"]))
+        yield Row(f"POST /jobs, {name}", told(found["ours"]))
+        ours, peer = rate(found["ours"]), rate(found["peer"])
+        yield ratio(f"POST /jobs against LiteLLM’s image call, {name}", ours, peer, 2, "a second", jobs._load())
+        theirs_all += found["peer"]
+    return rate(theirs_all)
+
+
+def _whole(calls: float) -> Iterator[Row]:
+    """From the first POST to the last settlement, as `jobs` measures it, the sandbox and its files included."""
+    for name, database in (("SQLite", jobs._sqlite), ("PostgreSQL", jobs._postgres)):
+        with database() as settings:
+            row = next(jobs._sustained(name, settings))
+        ours = row.values["jobs/s"]
+        yield ratio(
+            f"accepted to settled against LiteLLM’s image call, {name}", ours, calls, 1, "a second", jobs._load()
+        )
+        yield Row("  in full", row.measured)
+
+
+def _at_the_sandbox(folder: Path) -> Iterator[Row]:
+    """For comparison: the peer's call where the provider is the sandbox, which takes as long as in our figure."""
+    with running_sandbox() as sandbox:
+        sandbox.faults(processing_ms=100, billing_lag=0, concurrency=5_000)
+        with litellm_proxy.litellm(folder, sandbox.run_url) as peer:
+            address = f"{peer}/v1/images/generations"
+            found = [load.run(address, headers=PEER, seconds=SECONDS, body=CALL, connections=n) for n in (16, 64)]
+    for connections, one in zip((16, 64), found, strict=True):
+        yield Row(f"LiteLLM’s image call at the sandbox (100 ms), {connections} connections", told([one]))
