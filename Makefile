@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench soak lock openapi chromium nginx clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak lock openapi chromium nginx clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -52,8 +52,24 @@ lint: setup-dev ## Check style, types, floors and migrations
 	$(BIN)/mypy --cache-dir=/dev/null manage.py genfeed catalog pricing jobs
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: setup-dev ## Measure, and print a table
-	$(BIN)/python -m tests.bench
+bench: setup-dev peer wrk ## Measure everything against a peer and the limit, in half an hour, and write docs/benchmarks.md
+	$(BIN)/python -m tests.bench --write
+
+peer: .venv-peer/.installed
+
+# What we are compared with, in an environment of its own.
+.venv-peer/.installed: tests/bench/peer.txt | $(VENV)/.installed-dev
+	@echo "Installing LiteLLM’s proxy to compare with …"
+	@$(BIN)/python -m venv .venv-peer
+	@.venv-peer/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r tests/bench/peer.txt
+	@touch $@
+
+# The load generator that takes least CPU; without it tests/bench/asking.py makes the load.
+wrk:
+	@if ! command -v wrk >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing wrk …"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null || true; \
+	fi
 
 soak: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
 	$(BIN)/python -m tests.kills
@@ -62,6 +78,7 @@ lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra s3 pyproject.toml -o requirements-s3.txt
+	echo "litellm[proxy]==1.108.7" | $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header - -o tests/bench/peer.txt
 
 openapi: setup-dev ## Write docs/openapi.json anew after a change of the API, and tell what breaks callers
 	$(BIN)/python manage.py write_openapi
@@ -83,4 +100,4 @@ nginx:
 	else echo "Without nginx, the tests behind it are skipped."; fi
 
 clean: ## Remove the virtual environment and caches; the data in var/ stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-peer .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -227,6 +227,7 @@ def _page(request: HttpRequest, catalog: published.Published, filters: ModelFilt
         return _cached(
             request, catalog,
             lambda: listing.page(catalog, query, limit=filters.limit, cursor=filters.cursor),
+            is_kept=listing.is_kept(query),
         )  # fmt: skip
     except listing.BadCursorError as error:
         raise ApiError("invalid_request", str(error), "Start again without a cursor.") from error
@@ -264,13 +265,18 @@ def _detail(request: HttpRequest, entry: published.Entry) -> HttpResponse:
     return _cached(request, catalog, lambda: catalog.rendered(("detail", entry.pk), render))
 
 
-def _cached(request: HttpRequest, catalog: published.Published, render: Any) -> HttpResponse:
-    """An answer that follows from revision and margin scope alone: 304 where the caller has it already."""
+def _cached(request: HttpRequest, catalog: published.Published, render: Any, *, is_kept: bool = True) -> HttpResponse:
+    """An answer that follows from revision and margin scope alone: 304 where the caller has it already.
+
+    With `is_kept` it says of which revision it is, so that genfeed.remembered may give it again.
+    """
     scope = "a" if _identity(request).is_admin else "c"
     etag = f'"{catalog.revision}-{scope}{f"-{catalog.scope}" if catalog.scope else ""}"'
     known = request.headers.get("If-None-Match", "")
     unchanged = etag in (candidate.strip().removeprefix("W/") for candidate in known.split(",")) or known == "*"
     response = HttpResponse(status=304) if unchanged else HttpResponse(render(), content_type="application/json")
+    if is_kept:
+        response.revision = catalog.revision  # type: ignore[attr-defined]
     response.headers["ETag"] = etag
     # The same address answers every key differently; and a cache must ask, which a 304 makes cheap.
     response.headers["Cache-Control"] = "private, no-cache"

@@ -18,6 +18,7 @@ status_router = Router(auth=RequireScope("models:read"), tags=["Models"])
 
 AGE = "X-GenFeed-Catalog-Age"
 OFFLINE = "X-GenFeed-Offline"
+AGE_HEADERS = (AGE, OFFLINE)
 
 
 class CatalogStanding(Schema):
@@ -76,12 +77,18 @@ def get_status(request: HttpRequest) -> HttpResponse:
 
 def mark_age(response: HttpResponse) -> HttpResponse:
     """Tells in an answer's headers how old the catalog is, in seconds, and which providers can't be reached."""
-    age = upstreams.catalog_age()
-    if age is not None:
-        response.headers[AGE] = str(age)
-    if away := [one.name for one in upstreams.standings() if one.runs_models and not one.is_online]:
-        response.headers[OFFLINE] = ", ".join(away)
+    for name, value in age_headers((upstreams.synced_at(), upstreams.standings())).items():
+        response.headers[name] = value
     return response
+
+
+def age_headers(found: tuple[datetime | None, list[upstreams.Standing]]) -> dict[str, str]:
+    """The same headers, of when the catalog was last made sure of and how the upstreams stand."""
+    age = upstreams.age_since(found[0])
+    headers = {} if age is None else {AGE: str(age)}
+    if away := [one.name for one in found[1] if one.runs_models and not one.is_online]:
+        headers[OFFLINE] = ", ".join(away)
+    return headers
 
 
 def _moment(at: datetime | None) -> Any:

@@ -66,10 +66,13 @@ def page(catalog: Published, query: Query, *, limit: int, cursor: str | None) ->
     neither repeat nor hide others.
     """
     render = lambda: _render(select(catalog, query), query.sort, limit, cursor)  # noqa: E731
-    if query.q or query.max_price is not None:
-        # Free text is different every time: keeping it would only push out the pages that come back. So are amounts.
-        return render()
-    return catalog.rendered((astuple(query), limit, cursor), render)
+    return catalog.rendered((astuple(query), limit, cursor), render) if is_kept(query) else render()
+
+
+def is_kept(query: Query) -> bool:
+    """Whether pages of it are kept. Free text is different every time: it would only push out the pages that come
+    back. So are amounts."""
+    return not query.q and query.max_price is None
 
 
 def legacy_list(catalog: Published, provider: str) -> bytes:

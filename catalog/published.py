@@ -202,6 +202,14 @@ def current() -> Published:
         _lock.release()
 
 
+def known_revision() -> int | None:
+    """The number of the revision that `current` returns now; None where it would have to ask the database first."""
+    found = _current
+    if found is None or time.monotonic() - _checked_at >= CHECK_EVERY_SECONDS:
+        return None
+    return found.revision
+
+
 def forget() -> None:
     """Makes the next look ask the database; for the process that has just published, and for tests."""
     global _current, _checked_at

@@ -132,6 +132,14 @@ def is_online(name: str) -> bool:
     return all(one.is_online for one in standings() if one.name == name)
 
 
+def known() -> tuple[datetime | None, list[Standing]] | None:
+    """`synced_at()` and `standings()`, as far as the database need not be asked now."""
+    found = _remembered
+    if found is None or time.monotonic() - found[0] >= _REMEMBERED_SECONDS:
+        return None
+    return found[2], found[1]
+
+
 def synced_at() -> datetime | None:
     """When the catalog was last made sure of: by where all of it comes from, else the oldest of the providers' newest
     good syncs; None: never."""
@@ -140,7 +148,11 @@ def synced_at() -> datetime | None:
 
 def catalog_age() -> int | None:
     """Seconds since the catalog was last made sure of."""
-    at = synced_at()
+    return age_since(synced_at())
+
+
+def age_since(at: datetime | None) -> int | None:
+    """Seconds since then; None where it never was."""
     return None if at is None else max(0, int((timezone.now() - at).total_seconds()))
 
 

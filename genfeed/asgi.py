@@ -5,9 +5,13 @@ from django.conf import settings
 from genfeed.front.serving import Front
 from genfeed.wsgi import application as django
 
+# After the application: it sets up what this imports.
+from genfeed import remembered  # isort: skip
+
 application = Front(
     django,
     threads=settings.WEB_THREADS,
     largest_ahead=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     folder=str(settings.FILE_UPLOAD_TEMP_DIR),
+    ahead=remembered.ahead,
 )

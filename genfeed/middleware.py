@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from genfeed import metrics
+from genfeed import metrics, remembered
 from genfeed.clients.errors import ApiError, error_response
 from genfeed.clients.limits import telling
 from genfeed.journal import request_ids
@@ -34,6 +34,7 @@ class RequestLogMiddleware:
         seconds = time.perf_counter() - started
         response.headers["X-Request-Id"] = request_id
         telling.write_headers(response)
+        remembered.keep(request, response, _route(request))
         metrics.observe_request(request.method or "", _route(request), response.status_code, seconds)
         if not request.path.startswith(_UNLOGGED):
             identity = getattr(request, "identity", None)

@@ -25,6 +25,10 @@ from genfeed.front.environ import environ_of
 logger = logging.getLogger(__name__)
 
 Wsgi = Callable[..., Iterable[bytes]]
+# An answer that is known before the application is asked: status, headers, body.
+Known = tuple[int, list[tuple[bytes, bytes]], bytes]
+# In the environment: what is to be known of this request's answer next time. None: nothing.
+ADDRESS = "genfeed.address"
 
 
 class Front:
@@ -33,12 +37,21 @@ class Front:
     Bodies of at most `largest_ahead` bytes are read before a thread is taken. Larger ones, and those of resumable
     uploads, are read in as many threads of their own: however slowly they come, they hold back each other alone.
     `folder`: where bodies lie meanwhile that are too large for memory; None: where the system has such files.
+    `ahead` is asked first, in the event loop: for an answer that is known already, and for what the application finds
+    at ADDRESS where none is.
     """
 
     def __init__(
-        self, application: Wsgi, *, threads: int, largest_ahead: int = 10_485_760, folder: str | None = None
+        self,
+        application: Wsgi,
+        *,
+        threads: int,
+        largest_ahead: int = 10_485_760,
+        folder: str | None = None,
+        ahead: Callable[[Mapping[str, Any]], tuple[Known | None, Any]] = lambda _scope: (None, None),
     ) -> None:
         self._application = application
+        self._ahead = ahead
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self._upload_threads = ThreadPoolExecutor(threads, thread_name_prefix="upload")
         self._largest_ahead = largest_ahead
@@ -52,25 +65,33 @@ class Front:
             await self._live(receive, send)
 
     async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        known, address = self._ahead(scope)
+        if known is not None:
+            status, headers, content = known
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": content, "more_body": False})
+            return
         try:
             body = await read_ahead(scope, receive, largest=self._largest_ahead, disk=self._disk)
         except RefusedBodyError as error:
             await _refuse(send, error)
             return
         try:
-            await self._answer(scope, body, receive, send)
+            await self._answer(scope, body, receive, send, address)
         finally:
             if body is not None:
                 body.close()
 
-    async def _answer(self, scope: Mapping[str, Any], body: IO[bytes] | None, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, scope: Mapping[str, Any], body: IO[bytes] | None, receive: Receive, send: Send, address: Any
+    ) -> None:
         loop = asyncio.get_running_loop()
         environ = environ_of(scope, io.BufferedReader(BodyReader(receive, loop), 65_536) if body is None else body)
         if body is not None and (size := body.seek(0, io.SEEK_END)):
             # Without it Django takes a body, one that came in chunks, for an empty one.
             environ["CONTENT_LENGTH"] = str(size)
             body.seek(0)
-        environ[HANDED_OVER], environ["wsgi.file_wrapper"] = None, SentFile
+        environ[HANDED_OVER], environ["wsgi.file_wrapper"], environ[ADDRESS] = None, SentFile, address
         # While a thread reads the body, nobody else may receive.
         answer = Answer(send, loop, None if body is None else receive)
         threads = self._upload_threads if body is None else self._threads

@@ -55,6 +55,25 @@ def limit_request(caller: Caller) -> None:
             _use(lease, limit)
 
 
+def try_request(caller: Caller) -> bool:
+    """As `limit_request`, where that needs neither the database nor a wait; else nothing is counted and it is False."""
+    now, held = time.monotonic(), []
+    try:
+        for limit in limits_of(caller, "reads"):
+            lease = _leases.get(limit.bucket)
+            if lease is None or not lease.lock.acquire(blocking=False):
+                return False
+            held.append((lease, limit))
+            if not lease.tokens or lease.per_minute != limit.per_minute or now - lease.began >= _LEASE_SECONDS:
+                return False
+        for lease, limit in held:
+            _take_one(lease, limit)
+        return True
+    finally:
+        for lease, _ in held:
+            lease.lock.release()
+
+
 def forget() -> None:
     """Drops all leases, as a process does that ends."""
     _leases.clear()
@@ -76,6 +95,10 @@ def _use(lease: _Lease, limit: Limit) -> None:
         _renew(lease, limit, min(wanted, limit.per_minute) or 1, back=back, now=now)
     if not lease.tokens:
         raise too_many(limit, wait=round((lease.closed_until - now) * 1_000_000))
+    _take_one(lease, limit)
+
+
+def _take_one(lease: _Lease, limit: Limit) -> None:
     lease.tokens -= 1
     lease.used += 1
     note(limit, left=lease.left + lease.tokens, wait=lease.wait)

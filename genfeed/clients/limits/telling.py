@@ -37,13 +37,19 @@ def note(limit: Limit, *, left: int, wait: int) -> None:
 
 def write_headers(response: HttpResponse) -> None:
     """Writes `RateLimit-Policy` and `RateLimit` for the limits that the request met; nothing where it met none."""
+    for name, value in headers().items():
+        response.headers[name] = value
+
+
+def headers() -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` for the limits that the request met; nothing where it met none."""
     notes = _notes.get()
     if not notes:
-        return
-    response.headers["RateLimit-Policy"] = ", ".join(_policy(kind, of[0].per_minute) for kind, of in notes.items())
-    response.headers["RateLimit"] = ", ".join(
-        f'"{kind}";r={left};t={seconds(wait)}' for kind, (_, left, wait) in notes.items()
-    )
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(_policy(kind, of[0].per_minute) for kind, of in notes.items()),
+        "RateLimit": ", ".join(f'"{kind}";r={left};t={seconds(wait)}' for kind, (_, left, wait) in notes.items()),
+    }
 
 
 @lru_cache(maxsize=1000)
