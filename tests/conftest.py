@@ -42,9 +42,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     uses = [
         item
         for item in items
-        if item.get_closest_marker("django_db")
-        or item.get_closest_marker("postgres")
-        or "db" in getattr(item, "fixturenames", ())
+        if not item.get_closest_marker("once")
+        and (
+            item.get_closest_marker("django_db")
+            or item.get_closest_marker("postgres")
+            or "db" in getattr(item, "fixturenames", ())
+        )
     ]
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Followers wait for every older transaction of the server, so also for other workers': run in a process alone.
@@ -59,6 +62,15 @@ def _quicker() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         quicker.install(patch)
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(
+    django_db_modify_db_settings: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> bool:
+    """Whether the tests' database is there already: the workers of one run copy one instead of migrating one each."""
+    with django_db_blocker.unblock():
+        return "PYTEST_XDIST_WORKER" in os.environ and prepared.put_migrated_in_place(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,8 @@ def main(command: list[str]) -> int:
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "jit"):
                 server.psql(f"ALTER SYSTEM SET {setting} = off")
             server.psql("SELECT pg_reload_conf()")
-            return subprocess.run(command, env={**os.environ, "DATABASE_URL": server.get_uri()}, check=False).returncode
+            environment = {**os.environ, "DATABASE_URL": server.get_uri(), "GENFEED_TESTS_OWN_SERVER": "1"}
+            return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.cleanup()
 

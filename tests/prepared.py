@@ -10,14 +10,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.db import connection
 
 from tests.running_app import FIRST_START, manage, running_app
 from tests.sandbox_server import free_port
 
 _TOLD = "first_start.json"
+# Set where the database server is the tests' own, and goes when they end.
+OWN_SERVER = "GENFEED_TESTS_OWN_SERVER"
+_TEMPLATE = "genfeed_migrated"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,32 @@ def copy_of_prepared(factory: pytest.TempPathFactory, to: Path) -> Path:
 def first_start(factory: pytest.TempPathFactory) -> FirstStart:
     """How the prepared installation was started for the first time."""
     return FirstStart(**json.loads((_prepared(factory) / _TOLD).read_text()))
+
+
+def put_migrated_in_place(factory: pytest.TempPathFactory) -> bool:
+    """A copy of a migrated database as the one that Django is about to make for its tests; False where it must migrate.
+
+    On PostgreSQL only in a server of the tests' own (`tests.on_postgres`): elsewhere nothing would clear it away.
+    """
+    tests = str(connection.settings_dict["TEST"]["NAME"])
+    if connection.vendor == "sqlite":
+        shutil.copy(migrated(factory), tests)
+        return True
+    if OWN_SERVER not in os.environ:
+        return False
+    _made_once(factory, "template", _migrate_template)
+    with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(f'CREATE DATABASE "{tests}" TEMPLATE {_TEMPLATE}')
+    return True
+
+
+def _migrate_template(var: Path) -> None:
+    var.mkdir()
+    with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(f"CREATE DATABASE {_TEMPLATE}")
+    url = urlsplit(os.environ["DATABASE_URL"])
+    done = manage(var, "migrate", "-v", "0", DATABASE_URL=url._replace(path=f"/{_TEMPLATE}").geturl())
+    assert done.returncode == 0, done.stderr
 
 
 def migrated(factory: pytest.TempPathFactory) -> Path:

@@ -100,6 +100,7 @@ def test_a_second_sync_makes_no_doubles_and_fetches_only_the_rotating_slice(reco
     assert picture() == before
 
 
+@pytest.mark.once
 def test_28_syncs_fetch_every_schema_once_more(fal, synced, sync):
     first = dict(AIModel.objects.values_list("endpoint_id", "schema_checked_at"))
     for _ in range(28):
@@ -129,6 +130,7 @@ def test_a_schema_that_could_not_be_read_is_asked_for_in_the_next_sync(fal, sync
     assert AIModel.objects.get(endpoint_id=FLUX).enabled
 
 
+@pytest.mark.once
 def test_a_full_sync_fetches_every_schema(fal, sync):
     first = sync()
     assert sync(full=True).schemas_fetched == first.added
@@ -418,6 +420,7 @@ def test_a_document_that_is_none_is_told_and_holds_the_model(fal, sync):
     assert run.report["not_understood"][FLUX]
 
 
+@pytest.mark.once
 def test_a_listing_that_lost_half_of_the_models_is_not_believed_until_a_person_says_so(fal, synced, sync):
     row = fal.model(FLUX)
     path_less = [entry for entry in AIModel.objects.values_list("endpoint_id", flat=True) if entry != FLUX]

@@ -20,7 +20,7 @@ class Network:
     """Passes requests on to `target`; `asked` are those so far: path with query, status, bytes of the body sent.
 
     `down`: no answer at all. `cut_after`: the connection ends after so many bytes of an export's body, `cuts` times.
-    `slow`: seconds of waiting after each 50 KB. `instead`: another body for exports. `shortened`: as `cut_after`, but
+    `slow`: seconds of waiting after each 5 KB. `instead`: another body for exports. `shortened`: as `cut_after`, but
     pretending that this was all.
     """
 
@@ -95,7 +95,7 @@ def _send(network: Network, request: BaseHTTPRequestHandler, body: bytes, *, is_
         network.cuts -= 1
         body = body[: network.cut_after]
         request.close_connection = True
-    step = 50_000
+    step = 5_000
     for start in range(0, len(body), step):
         request.wfile.write(body[start : start + step])
         if is_export and network.slow:

@@ -13,7 +13,7 @@ from catalog import published, sync_runs
 from catalog.models import AIModel, CatalogState, SyncRun
 from genfeed.management.commands import sync_models
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FLUX = "fal-ai/flux/dev"
 
 

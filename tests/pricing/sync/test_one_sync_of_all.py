@@ -99,6 +99,7 @@ def test_a_crash_with_the_prices_fails_the_run_in_words(fal, monkeypatch):
     assert (done.status, "catalog itself is published" in done.error) == ("failed", True)
 
 
+@pytest.mark.once
 def test_core_mode_reads_prices_too_and_sells_without(fal, settings):
     settings.GENFEED_MODE = "core"
     done = run()
@@ -122,6 +123,7 @@ def test_the_worker_runs_the_whole_sync(small_fal, monkeypatch):
 # --- commands ---
 
 
+@pytest.mark.once
 def test_sync_models_tells_of_models_and_prices(fal, capsys):
     call_command("sync_models")
     said = capsys.readouterr().out
