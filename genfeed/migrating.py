@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseError, InterfaceError
 
 # Any number that nobody else locks: "genfeed" as bytes.
 _LOCK = int.from_bytes(b"genfeed")
 _EVERY_SECONDS = 0.5
+_LET_SLEEP = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 
 
 @contextmanager
@@ -43,10 +45,14 @@ def _advisory_lock(connection: BaseDatabaseWrapper, say: Callable[[str], None]) 
 
     _wait_while(is_taken, say)
     try:
+        with connection.cursor() as cursor:
+            # A migration may compute for long between two statements.
+            cursor.execute(_LET_SLEEP, ["0"])
         yield
     finally:
         try:
             with connection.cursor() as cursor:
+                cursor.execute(_LET_SLEEP, [f"{settings.TRANSACTION_IDLE_SECONDS}s"])
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
         except (DatabaseError, InterfaceError):
             # After a failure in a transaction, or without a connection: the lock ends with that.

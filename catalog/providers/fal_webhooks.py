@@ -8,13 +8,13 @@ and a look at the result with our own key decide.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.utils import timezone
 
 from catalog.providers import fal_keys
 from catalog.providers.webhooks import WINDOW_SECONDS, NotGenuineError, Told, UndecidedError, is_recent
@@ -30,7 +30,7 @@ def verify(headers: Mapping[str, str], body: bytes, *, now: float | None = None)
     )
     if not (request_id and user_id and stamp and signature):
         raise NotGenuineError("a header of the signature is missing")
-    if not is_recent(stamp, time.time() if now is None else now):
+    if not is_recent(stamp, timezone.now().timestamp() if now is None else now):
         raise NotGenuineError(f"its timestamp is more than {WINDOW_SECONDS} s away")
     try:
         signed = bytes.fromhex(signature)

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import orjson
 from django.conf import settings
+from django.utils import timezone
 
 from catalog.providers.bounded import BoundedClient
 from catalog.providers.webhooks import WINDOW_SECONDS, NotGenuineError, Told, UndecidedError, is_recent
@@ -89,7 +90,7 @@ def verify(headers: Mapping[str, str], body: bytes, *, now: float | None = None)
     message_id, stamp, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not (message_id and stamp and signatures):
         raise NotGenuineError("a header of the signature is missing")
-    if not is_recent(stamp, time.time() if now is None else now):
+    if not is_recent(stamp, timezone.now().timestamp() if now is None else now):
         raise NotGenuineError(f"its timestamp is more than {WINDOW_SECONDS} s away")
     used = secret.known()
     if not used or not _fits(used, f"{message_id}.{stamp}.".encode() + body, signatures):

@@ -6,11 +6,11 @@ Nothing is stored: a token is what it allows, sealed. It ends with its time, and
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import asdict, replace
 
 import orjson
 from django.http import HttpRequest
+from django.utils import timezone
 
 from genfeed.clients.auth import Identity, presented_key
 from genfeed.clients.errors import ApiError
@@ -38,7 +38,7 @@ def make(
     has_ceiling: bool = False,
 ) -> tuple[str, BrowserToken]:
     """A token for pages of `origin`, and what it allows. `models` as in a key's list; `max_price` nano-USD a job."""
-    expires_at = int(time.time()) + seconds
+    expires_at = int(timezone.now().timestamp()) + seconds
     id = f"bt_{secrets.token_hex(12)}"
     token = BrowserToken(id, caller.key_id, expires_at, origin, models, max_price, has_ceiling)
     return PREFIX + seal(orjson.dumps(asdict(token)).decode(), purpose=_PURPOSE), token
@@ -58,7 +58,7 @@ def by_browser_token(request: HttpRequest) -> Identity | None:
         check_stranger(request)
         count_stranger(request)
         raise ApiError("unauthorized", "The browser token is none that was made here.", _AGAIN)
-    if token.expires_at <= time.time():
+    if token.expires_at <= timezone.now().timestamp():
         raise ApiError("unauthorized", "The time of the browser token has passed.", _AGAIN)
     origin = request.headers.get("Origin")
     if origin is not None and origin != token.origin:

@@ -76,6 +76,12 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 # A connection that lives on saves more than half of a request's time on PostgreSQL.
 DATABASES["default"].update(CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True)
+# Longer than any transaction computes between two statements.
+TRANSACTION_IDLE_SECONDS = env.integer("TRANSACTION_IDLE_SECONDS", 30, minimum=1, maximum=3_600)
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["ENGINE"] = "genfeed.postgresql"
+    # A server that is gone without a word is no reason to wait for two minutes.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["ENGINE"] = "genfeed.sqlite"
     if DATABASES["default"]["NAME"] != ":memory:":
@@ -151,6 +157,7 @@ Q_CLUSTER = {
     "name": "genfeed",
     "label": "Background tasks",
     "orm": "default",
+    "broker_class": "genfeed.postgresql.broker.Broker",
     "workers": env.integer("WORKER_PROCESSES", 2, minimum=1, maximum=64),
     # `retry` must exceed `timeout` plus waiting, or a long task is handed out twice.
     "timeout": 900,

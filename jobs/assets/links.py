@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hmac
-import time
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 # Addresses made within the same hour are the same, so that caches and pages find them again.
@@ -17,7 +17,7 @@ _SALT = "genfeed.jobs.assets.links"
 
 def signed_url(asset_id: str, name: str, *, base_url: str | None = None, now: float | None = None) -> str:
     """The address of a file, good for ASSET_URL_SECONDS to an hour longer. `base_url`: PUBLIC_URL where it is None."""
-    now = time.time() if now is None else now
+    now = timezone.now().timestamp() if now is None else now
     expires = -(-int(now + settings.ASSET_URL_SECONDS) // _STEP) * _STEP
     base = settings.PUBLIC_URL if base_url is None else base_url
     query = urlencode({"exp": expires, "sig": _signature(asset_id, name, str(expires))})
@@ -31,7 +31,7 @@ def is_signed(asset_id: str, name: str, expires: str, signature: str) -> bool:
 
 def is_over(expires: str, *, now: float | None = None) -> bool:
     """Whether the time of a signed address has passed."""
-    return int(expires) <= (time.time() if now is None else now)
+    return int(expires) <= (timezone.now().timestamp() if now is None else now)
 
 
 def _signature(asset_id: str, name: str, expires: str) -> str:

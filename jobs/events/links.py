@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import time
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from genfeed.clients.errors import ApiError
@@ -18,7 +18,7 @@ _HINT = "Get the job again: its events_url is a fresh one. Or send 'Authorizatio
 
 def events_url(job_id: str, *, base_url: str | None = None, now: float | None = None) -> str:
     """The address, good for EVENTS_URL_SECONDS to five minutes longer. `base_url`: PUBLIC_URL where it is None."""
-    now = time.time() if now is None else now
+    now = timezone.now().timestamp() if now is None else now
     expires = -(-int(now + settings.EVENTS_URL_SECONDS) // _STEP) * _STEP
     base = settings.PUBLIC_URL if base_url is None else base_url
     return f"{base.rstrip('/')}/api/v1/jobs/{job_id}/events?token={expires}.{_signature(job_id, str(expires))}"
@@ -29,7 +29,7 @@ def check_token(job_id: str, token: str, *, now: float | None = None) -> None:
     expires, _, signature = token.partition(".")
     if not constant_time_compare(_signature(job_id, expires).encode(), signature.encode("utf-8", "replace")):
         raise ApiError("unauthorized", "The token of this address is not right.", _HINT)
-    if int(expires) <= (time.time() if now is None else now):
+    if int(expires) <= (timezone.now().timestamp() if now is None else now):
         raise ApiError("unauthorized", "The time of this address has passed.", _HINT)
 
 

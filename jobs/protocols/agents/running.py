@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.utils import timezone
 
 from jobs.events.hub import Watcher, hub
 from jobs.protocols.agents.inner import Call, Told, ask, was_answered
@@ -101,7 +102,7 @@ def keys_of(
         return [f"mcp:{named}"]
     if session := outer.get("HTTP_MCP_SESSION_ID"):
         return [_made(session, request_id, given)]
-    period = int((time.time() if now is None else now) // _WITHOUT_SESSION)
+    period = int((timezone.now().timestamp() if now is None else now) // _WITHOUT_SESSION)
     return [_made(one, request_id, given) for one in (period, period - 1)]
 
 

@@ -5,13 +5,12 @@ The file becomes an upload like any other (`/api/v1/uploads`), private to the cl
 
 from __future__ import annotations
 
-import time
-
 import orjson
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from genfeed.clients.errors import ApiError
 from genfeed.clients.keys import Caller, find_key
@@ -41,7 +40,7 @@ def initiate(request: HttpRequest, caller: Caller, base_url: str) -> HttpRespons
     if not isinstance(named, str) or not named.strip():
         raise ApiError("invalid_request", "The body names no file.", _HINT)
     asset_id, name = new_id("ast"), safe_name(named)
-    told = [asset_id, caller.client_id, caller.key_id, name, int(time.time()) + SECONDS]
+    told = [asset_id, caller.client_id, caller.key_id, name, int(timezone.now().timestamp()) + SECONDS]
     token = seal(orjson.dumps(told).decode(), purpose=_PURPOSE)
     urls = {
         "upload_url": f"{base_url}/fal/storage/files?token={token}",
@@ -55,7 +54,7 @@ def receive(request: HttpRequest) -> HttpResponse:
     if request.method != "PUT":
         raise ApiError("invalid_request", "This method is not allowed here.", "PUT the bytes.", status=405)
     asset_id, client_id, key_id, name, expires_at = _read(request.GET.get("token", ""))
-    if expires_at <= time.time():
+    if expires_at <= timezone.now().timestamp():
         raise ApiError("unauthorized", "The time of this address has passed.", "Ask for a new one.")
     if find_key(key_id) is None:
         raise ApiError("unauthorized", "The key that asked for this address has ended.", "Ask for one with another.")
