@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -16,7 +17,7 @@ from catalog.api import admin_router, models_router
 from catalog.api_own_keys import own_keys_router
 from catalog.api_status import status_router
 from genfeed.clients.api import keys_router
-from genfeed.clients.errors import ApiError, error_response
+from genfeed.clients.errors import ApiError, database_away, error_response
 from genfeed.clients.shape_errors import shape_error
 from genfeed.net.bounded_json import read_json
 from jobs.api import jobs_router
@@ -165,6 +166,13 @@ def _unreadable(_request: HttpRequest, _error: Exception) -> HttpResponse:
 @api.exception_handler(Http404)
 def _not_found(_request: HttpRequest, _error: Http404) -> HttpResponse:
     return error_response(ApiError("not_found", "There is nothing at this address.", "See /api/v1/docs."))
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def _database_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.error("the database could not be used in %s %s: %s", request.method, request.path, error)
+    return error_response(database_away())
 
 
 @api.exception_handler(Exception)

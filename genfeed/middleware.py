@@ -63,6 +63,7 @@ _BY_STATUS = {
     404: ("not_found", "There is nothing at this address.", "The addresses are listed at /api/v1/docs."),
     405: ("invalid_request", "This method is not allowed here.", "The Allow header names those that are."),
     413: ("payload_too_large", "The body is too large.", "Send less, or upload files first and refer to them."),
+    503: ("internal_error", "Our database can't be used at this moment.", "Send the same request again in a moment."),
     500: ("internal_error", "Something went wrong on our side.", "Try again; if it stays, report the requestId."),
 }
 

@@ -12,6 +12,8 @@ from jobs.assets import serving
 from jobs.protocols.agents import views as agents
 from pricing.exchange.api import well_known_key
 
+handler500 = "genfeed.crashes.server_error"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -42,6 +42,8 @@ CODES = {
     "not_configured": 503,
     "internal_error": 500,
 }
+# What a caller waits before it asks again while the database is away.
+AWAY_SECONDS = 5
 
 
 class ApiError(Exception):
@@ -64,6 +66,17 @@ class ApiError(Exception):
         self.status = status or CODES[code]
         self.details = details
         self.retry_after = retry_after
+
+
+def database_away() -> ApiError:
+    """The answer while the database can't be used. What was asked for may have been done all the same."""
+    return ApiError(
+        "internal_error",
+        "Our database can't be used at this moment.",
+        "Send the same request again after Retry-After seconds, with the same Idempotency-Key where it has one.",
+        status=503,
+        retry_after=AWAY_SECONDS,
+    )
 
 
 def error_response(error: ApiError) -> HttpResponse:

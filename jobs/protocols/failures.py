@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, RawPostDataException, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
-from genfeed.clients.errors import ApiError
+from genfeed.clients.errors import ApiError, database_away
 
 logger = logging.getLogger(__name__)
 _UNREADABLE = (SuspiciousOperation, MultiPartParserError, RawPostDataException, UnreadablePostError)
@@ -25,5 +26,8 @@ def told(request: HttpRequest, error: Exception, *, too_large: str, unreadable: 
         return ApiError("payload_too_large", "The body is too large.", too_large)
     if isinstance(error, _UNREADABLE):
         return ApiError("invalid_request", "The body of the request could not be read.", unreadable)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("the database could not be used in %s %s: %s", request.method, request.path, error)
+        return database_away()
     logger.exception("unhandled error in %s %s", request.method, request.path)
     return ApiError("internal_error", "Something went wrong on our side.", "If it stays, report the request's id.")
