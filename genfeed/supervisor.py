@@ -98,6 +98,8 @@ class Supervisor:
             raise ChildFailedError(f"{child.name} ended {child.restarts} times in a row (exit code {code}).")
         wait = min(8.0, 0.5 * 2**child.restarts)
         self._say(f"{child.name} ended (exit code {code}); starting it again in {wait:.0f} s.")
+        # What it had started may live on, and would hold its port or take its work.
+        child.kill()
         until = time.monotonic() + wait
         while not self.stopping and time.monotonic() < until:
             time.sleep(0.1)

@@ -12,7 +12,7 @@ import hashlib
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, BinaryIO, cast
@@ -31,7 +31,7 @@ from jobs.assets import parts
 from jobs.assets.models import Asset
 from jobs.assets.reading import Read, read_file
 from jobs.assets.scanning import CLEAN, ScanError, is_on, scan
-from jobs.assets.storage import MovableFile, delete, name_for, open_file, storage
+from jobs.assets.storage import MovableFile, delete, name_for, open_file, storage, tell_trouble, trouble_is_over
 from jobs.models import Job
 from jobs.testmode.mode import is_test
 from jobs.transitions import touch
@@ -40,6 +40,7 @@ from pricing import sql
 State = Asset.State
 _FIRST_WAIT = 2.0
 _LONGEST_WAIT = 3_600.0
+_LONGEST_WAIT_FOR_ROOM = 120.0
 _PIECE = 1024 * 1024
 # What the reading, scanning and storing may take beyond the download.
 _LEASE_SLACK = 300
@@ -52,6 +53,10 @@ class CannotFetchError(Exception):
         super().__init__(message)
         self.state = state
         self.finding = finding
+
+
+class NotStoredError(CannotFetchError):
+    """Our own disk or storage did not take it: no fault of the file's, which is tried until it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def ask(asset: Asset) -> Stored | CannotFetchError:
     except ScanError as error:
         return CannotFetchError(str(error))
     except OSError as error:
-        return CannotFetchError(f"it could not be stored: {error.strerror or type(error).__name__}")
+        return _not_stored(error)
 
 
 def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
@@ -116,12 +121,16 @@ def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
     if isinstance(outcome, Stored):
         apply_all([(asset, outcome)])
         return
-    ended = outcome.state or (State.FAILED if asset.attempts >= settings.ASSET_ATTEMPTS else None)
+    is_ours = isinstance(outcome, NotStoredError)
+    if is_ours:
+        tell_trouble(str(outcome))
+    ended = outcome.state or (State.FAILED if asset.attempts >= settings.ASSET_ATTEMPTS and not is_ours else None)
     columns: dict[str, Any] = {"problem": str(outcome)[:300], "scan_result": outcome.finding[:120]}
     if ended:
         columns["state"] = ended
     else:
-        bound = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(asset.attempts, 20))
+        # With room on the disk again nobody waits for long.
+        bound = min(_LONGEST_WAIT_FOR_ROOM if is_ours else _LONGEST_WAIT, _FIRST_WAIT * 2 ** min(asset.attempts, 20))
         # Half of it at least: a storm of files that fail together does not come back together.
         wait = bound * (0.5 + secrets.randbelow(1000) / 2000)
         columns["next_at"] = timezone.now() + timedelta(seconds=wait)
@@ -140,6 +149,8 @@ def apply_all(came: Sequence[tuple[Asset, Stored]]) -> None:
             delete(stored.storage_name)
         elif not asset.job_id:
             parts.discard(asset)
+    if any(won and asset.attempts > 1 for asset, _, won in done):
+        trouble_is_over()
 
 
 def facts_columns(facts: MediaFacts) -> dict[str, Any]:
@@ -226,7 +237,7 @@ class _Hashing:
         try:
             self._file.write(piece)
         except OSError as error:
-            raise CannotFetchError(f"it could not be stored: {error.strerror}") from error
+            raise _not_stored(error) from error
         self.size += len(piece)
         self.digest.update(piece)
         return len(piece)
@@ -259,7 +270,11 @@ def _fill(asset: Asset, target: Any) -> None:
 
 def _join(asset: Asset, target: Any) -> None:
     for name in asset.parts:
-        with closing(open_file(name)) as part:
+        try:
+            part = open_file(name)
+        except OSError:
+            raise CannotFetchError("its parts can't be read") from None
+        with closing(part):
             while piece := part.read(_PIECE):
                 target.write(piece)
     if target.size != asset.announced:
@@ -291,4 +306,15 @@ def _store(asset: Asset, file: Any, read: Read) -> str:
     for attempt in range(1, asset.attempts):
         delete(name_for(Asset(pk=asset.pk, client_id=asset.client_id, created_at=asset.created_at, attempts=attempt),
                         extension_of(read.content_type)))  # fmt: skip
-    return storage().save(name_for(asset, extension_of(read.content_type)), MovableFile(file, file.name))
+    name = name_for(asset, extension_of(read.content_type))
+    try:
+        return storage().save(name, MovableFile(file, file.name))
+    except OSError:
+        # Half a file on a full disk would keep it full.
+        with suppress(OSError):
+            delete(name)
+        raise
+
+
+def _not_stored(error: OSError) -> NotStoredError:
+    return NotStoredError(f"it could not be stored: {error.strerror or type(error).__name__}")

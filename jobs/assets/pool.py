@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from catalog.providers.queue import UnreachableError
 from genfeed.journal import request_ids
@@ -44,7 +44,7 @@ class FetchPool:
 
     def tick(self) -> bool:
         """Writes down what has come and starts what is due; whether there was anything."""
-        came = self._apply_all()
+        came = self.write_down()
         begun = 0
         for work in (HAND_OVER, FETCH):
             for item in work.module.claim(self._threads - self._running):
@@ -57,10 +57,8 @@ class FetchPool:
     def is_busy(self) -> bool:
         return self._running > 0
 
-    def drain(self) -> None:
-        """Waits for what is under way, writes it down, and ends."""
-        while self._running:
-            self._apply(*self._done.get())
+    def close(self) -> None:
+        """Ends the threads; what they have under way must have been written down."""
         self._pool.shutdown()
 
     def _call(self, work: Work, item: Any) -> None:
@@ -74,7 +72,8 @@ class FetchPool:
             outcome.__cause__ = error
         self._done.put((work, item, outcome))
 
-    def _apply_all(self) -> int:
+    def write_down(self) -> int:
+        """Writes down what has come so far; how much that was."""
         came = []
         with suppress(queues.Empty):
             while True:
@@ -82,8 +81,15 @@ class FetchPool:
         stored = [(item, outcome) for _, item, outcome in came if isinstance(outcome, fetching.Stored)]
         if len(stored) > 1 and self._stored_together(stored):
             came = [one for one in came if not isinstance(one[2], fetching.Stored)]
-        for one in came:
-            self._apply(*one)
+        else:
+            stored = []
+        for place, one in enumerate(came):
+            try:
+                self._apply(*one)
+            except Exception:
+                for left in came[place + 1 :]:
+                    self._done.put(left)
+                raise
         return len(came) + len(stored)
 
     def _stored_together(self, stored: list[tuple[Asset, fetching.Stored]]) -> bool:
@@ -91,7 +97,7 @@ class FetchPool:
         request_ids.begin()
         try:
             fetching.apply_all(stored)
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             return False
         self._running -= len(stored)
         return True
@@ -101,6 +107,11 @@ class FetchPool:
         request_ids.begin()
         try:
             work.module.apply(item, outcome)
+        except (OperationalError, InterfaceError):
+            # The file lies there already: it is written down when the database is back.
+            self._running += 1
+            self._done.put((work, item, outcome))
+            raise
         except DatabaseError:
             raise
         except Exception:

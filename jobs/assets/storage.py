@@ -7,7 +7,11 @@ from typing import Any, BinaryIO, cast
 from django.core.files.base import File
 from django.core.files.storage import Storage, storages
 
+from genfeed.journal.alerts import raise_alert, resolve
+from genfeed.journal.models import Alert
 from jobs.assets.models import Asset
+
+_TROUBLE = ("storage_failed", "assets")
 
 
 def storage() -> Storage:
@@ -43,6 +47,26 @@ class MovableFile(File):
 def name_for(asset: Asset, ending: str) -> str:
     """A name that nobody guesses from outside and no two attempts share: client/month/id-attempt.ending."""
     return f"{asset.client_id}/{asset.created_at:%Y-%m}/{asset.pk}-{asset.attempts}.{ending}"
+
+
+def tell_trouble(problem: str) -> None:
+    """Tells staff that files can't be stored. It is over with the first that is."""
+    raise_alert(
+        *_TROUBLE,
+        "Files can't be stored",
+        f"The last one met: {problem}. Jobs go on, and their files are tried again until they are stored. "
+        "Make room on the disk of MEDIA_ROOT, or mend the storage.",
+        level=Alert.Level.CRITICAL,
+        url="/admin/jobs/asset/?state__exact=pending",
+    )
+
+
+def trouble_is_over() -> None:
+    """A file was stored: whatever kept others from it is gone."""
+    code, subject = _TROUBLE
+    # Looked at first: on SQLite an UPDATE waits for all other writers, also where it finds nothing to change.
+    if Alert.objects.filter(code=code, subject=subject, resolved_at=None).exists():
+        resolve(code, subject)
 
 
 def delete(name: str) -> None:

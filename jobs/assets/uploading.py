@@ -23,7 +23,7 @@ from jobs.assets.finding import safe_name
 from jobs.assets.models import Asset
 from jobs.assets.reading import read_file
 from jobs.assets.scanning import CLEAN, ScanError, is_on, scan
-from jobs.assets.storage import delete, name_for, storage
+from jobs.assets.storage import delete, name_for, storage, tell_trouble, trouble_is_over
 from jobs.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ def store_upload(file: UploadedFile, client_id: int, *, asset_id: str = "") -> A
     except Exception:
         delete(asset.storage_name)
         raise
+    trouble_is_over()
     return asset
 
 
@@ -126,6 +127,7 @@ def too_large() -> ApiError:
 def storage_failed(error: OSError) -> ApiError:
     """The answer where a file can't be written: nothing was kept of it."""
     logger.error("a file could not be stored: %s", error)
+    tell_trouble(error.strerror or type(error).__name__)
     return ApiError(
         "internal_error",
         "The file can't be stored just now.",

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 
 from catalog import upstreams
 from catalog.providers import queue
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.05
 _SWEEP_SECONDS = 1.0
+# How long one that is told to stop waits for a database that is away.
+_PATIENCE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,11 @@ class Dispatcher:
             while not stop.is_set():
                 try:
                     close_old_connections()
+                    # Before any moment is compared with another: a connection brings the time along.
+                    connection.ensure_connection()
                     if not self.tick():
                         self._wait(IDLE_SECONDS)
-                except DatabaseError:
+                except (DatabaseError, InterfaceError):
                     # A database that is away comes back; leases let every job go on then.
                     logger.exception("the dispatcher could not work with the database")
                     close_old_connections()
@@ -141,11 +145,22 @@ class Dispatcher:
             self._wait(0.01)
 
     def drain(self) -> None:
-        """Waits for the calls under way and writes down what they bring; then closes all connections."""
-        while self._running:
-            self._wait(5.0)
-            self._apply_all()
-        self._files.drain()
+        """Waits for the calls under way and writes down what they bring; then closes all connections.
+
+        A database that is away is waited for a while: what is not written down then, others find out.
+        """
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while self._running or self._files.is_busy:
+            try:
+                self._wait(0.1 if self._files.is_busy else 5.0)
+                self._apply_all()
+                self._files.write_down()
+            except (DatabaseError, InterfaceError):
+                if time.monotonic() > until:
+                    raise
+                close_old_connections()
+                time.sleep(0.5)
+        self._files.close()
         self._pool.shutdown()
         self._connections.close()
 
@@ -221,9 +236,13 @@ class Dispatcher:
             logger.exception("submits could not be written down together")
             self._put_back(came)
             return
-        for one in came:
-            if one.job.pk in left:
+        rest = [one for one in came if one.job.pk in left]
+        for place, one in enumerate(rest):
+            try:
                 self._apply(one)
+            except (OperationalError, InterfaceError):
+                self._put_back(rest[place + 1 :])
+                raise
 
     def _put_back(self, came: list[_Came]) -> None:
         """The provider has told it to nobody else: it is written down when the database is back."""

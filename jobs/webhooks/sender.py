@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import queue as queues
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from genfeed.journal import request_ids
 from jobs.webhooks.fan_out import MOST_EVENTS, fan_out
@@ -22,6 +23,8 @@ from jobs.webhooks.sending import Attempt, Outcome, apply, claim, free_lanes, se
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.1
+# How long one that is told to stop waits for a database that is away.
+_PATIENCE_SECONDS = 20.0
 
 
 class Sender:
@@ -41,6 +44,7 @@ class Sender:
                 request_ids.begin()
                 try:
                     close_old_connections()
+                    connection.ensure_connection()
                     if not self.tick():
                         self._wait(IDLE_SECONDS)
                 except Exception:
@@ -63,9 +67,16 @@ class Sender:
         return bool(came or begun or made == MOST_EVENTS)
 
     def drain(self) -> None:
-        """Waits for the attempts under way and writes down what came of them."""
+        """Waits for the attempts under way and writes down what came of them; waits for a database that is away."""
+        until = time.monotonic() + _PATIENCE_SECONDS
         while self._running:
-            self._wait(5.0)
+            try:
+                self._wait(5.0)
+            except (OperationalError, InterfaceError):
+                if time.monotonic() > until:
+                    raise
+                close_old_connections()
+                time.sleep(0.5)
         self._pool.shutdown()
 
     def _send(self, attempt: Attempt) -> None:
@@ -91,6 +102,17 @@ class Sender:
 
     def _apply(self, came: tuple[Attempt, Outcome]) -> None:
         attempt, outcome = came
+        try:
+            apply(attempt.delivery, outcome)
+        except (OperationalError, InterfaceError):
+            # Written down when the database is back; else what a receiver has taken would be sent to it once more.
+            self._done.put(came)
+            raise
+        except Exception:
+            self._free(attempt)
+            raise
+        self._free(attempt)
+
+    def _free(self, attempt: Attempt) -> None:
         self._running -= 1
         free_lanes(self._busy, [attempt.delivery])
-        apply(attempt.delivery, outcome)

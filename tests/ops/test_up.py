@@ -1,6 +1,5 @@
 """`manage.py up` with real processes: everything starts together, survives a death, and stops together."""
 
-import os
 import re
 import signal
 import socket
@@ -82,9 +81,13 @@ def test_stopping_leaves_no_process_behind(prepared: Path, number: int):
 def test_a_child_that_dies_is_started_again(prepared: Path):
     with running_app(prepared) as app:
         web = child(app, "genfeed.front.server")
-        os.killpg(web.pid, signal.SIGKILL)
+        its_own = web.children(recursive=True)
+        web.send_signal(signal.SIGKILL)
         wait_for(lambda: not web.is_running() or web.status() == psutil.STATUS_ZOMBIE)
-        wait_for(lambda: "web ended (exit code -9)" in app.output and answers(app))
+        wait_for(lambda: "web ended (exit code -9)" in app.output)
+        # They would go on beside those of the new one, and nobody would stop them any more.
+        assert its_own
+        wait_for(lambda: not any(one.is_running() for one in its_own) and answers(app))
 
 
 def test_a_port_in_use_is_told_in_one_sentence_and_nothing_is_started(tmp_path: Path):

@@ -3,16 +3,22 @@
 import gzip
 import hashlib
 import io
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError
 from django.utils import timezone
 
 from genfeed.clients.models import Client
+from genfeed.journal.models import Alert
 from jobs.assets import fetching
 from jobs.assets.models import Asset
+from jobs.assets.pool import FetchPool
 from jobs.ids import new_id
 from jobs.models import Status
 from tests.jobs.assets.conftest import Fetch, fetch_all
@@ -21,6 +27,8 @@ from tests.jobs.doubles import look, result, submitted
 from tests.net.servers import serving
 from tests.sandbox_server import RunningSandbox
 
+# As it is, before a test does it by hand.
+tick = FetchPool.tick
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 
@@ -170,15 +178,82 @@ def test_a_redirect_is_not_followed(fetch: Fetch, sandbox: RunningSandbox) -> No
     assert (asset.state, "redirects are not followed" in asset.problem) == ("pending", True)
 
 
-def test_a_full_disk_is_waited_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A disk without room; `undo` makes some."""
+
     def full(*_: Any) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("jobs.assets.storage.MovableFile.temporary_file_path", full)
+    return monkeypatch
 
-    asset = fetch()
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_waited_out_however_long_it_is_full(fetch: Fetch, settings: Any) -> None:
+    settings.ASSET_ATTEMPTS = 2
+
+    asset = fetch(times=4)
 
     assert (asset.state, asset.problem) == ("pending", "it could not be stored: No space left on device")
+    assert (asset.next_at - timezone.now()).total_seconds() < 150
+    assert asset.job.status == Status.SUCCEEDED
+
+
+def test_staff_are_told_of_a_full_disk_until_a_file_is_stored(fetch: Fetch, full_disk: pytest.MonkeyPatch) -> None:
+    asset = fetch(times=2)
+    told = Alert.objects.get(code="storage_failed")
+    assert (told.level, told.times, told.resolved_at) == ("critical", 2, None)
+    full_disk.undo()
+
+    (asset,) = fetch_all(asset.job)
+
+    told.refresh_from_db()
+    assert (asset.state, told.resolved_at is None) == ("stored", False)
+
+
+def test_half_a_file_is_not_left_on_a_full_disk(fetch: Fetch, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(self: FileSystemStorage, name: str, content: Any) -> str:
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FileSystemStorage, "_save", half)
+
+    assert (fetch().state, files(media)) == ("pending", [])
+
+
+def test_a_file_that_was_fetched_while_the_database_was_away_is_not_fetched_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, real, failed = FetchPool(), fetching.apply, []
+
+    def apply(*given: Any) -> None:
+        if not failed:
+            failed.append(1)
+            raise OperationalError("the connection is lost")
+        real(*given)
+
+    run()
+    monkeypatch.setattr(fetching, "apply", apply)
+    try:
+        with pytest.raises(OperationalError):
+            until(lambda: not (tick(pool) or pool.is_busy))
+        until(lambda: not (tick(pool) or pool.is_busy))
+    finally:
+        pool.close()
+
+    asset = Asset.objects.get()
+
+    assert (asset.state, asset.attempts) == ("stored", 1)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "it does not come to an end"
+        time.sleep(0.01)
 
 
 def test_flags_of_the_model_are_kept(fetch: Fetch, sandbox: RunningSandbox) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import OperationalError
 from django.utils import timezone
 
 from genfeed.clients.mails import mail_clients
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, OutboxEvent
+from jobs.webhooks import sender as sender_module
 from jobs.webhooks import sending, tasks
 from jobs.webhooks.endpoints import DISABLE_FAILURES, change_endpoint, resend
 from jobs.webhooks.fan_out import fan_out
@@ -60,6 +62,28 @@ def test_an_event_is_sent_once_signed_with_the_endpoints_secret(listen: Listen, 
     assert came.headers["webhook-id"] == the_delivery().message_id
     event.refresh_from_db()
     assert (the_delivery().status, the_delivery().attempts, event.delivered_at is not None) == ("delivered", 1, True)
+
+
+def test_what_was_taken_while_the_database_was_away_is_not_sent_again(
+    listen: Listen, receiver: Receiver, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(listen().client_id)
+    failed: list[int] = []
+
+    def apply(*given: Any) -> bool:
+        if not failed:
+            failed.append(1)
+            raise OperationalError("the connection is lost")
+        return sending.apply(*given)
+
+    monkeypatch.setattr(sender_module, "apply", apply)
+    with pytest.raises(OperationalError):
+        work()
+    make_due()
+
+    work()
+
+    assert (len(receiver.deliveries), the_delivery().status, the_delivery().attempts) == (1, "delivered", 1)
 
 
 def test_the_secret_is_stored_sealed(listen: Listen) -> None:
