@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak lock openapi chromium nginx clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak lock openapi chromium nginx swift clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -37,10 +37,10 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 test: lint test-sqlite test-postgres ## Check everything, on SQLite and on PostgreSQL
 
-test-sqlite: setup-dev chromium nginx ## Run the tests on SQLite
+test-sqlite: setup-dev chromium nginx swift ## Run the tests on SQLite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-test-postgres: setup-dev chromium ## Run what uses the database on a PostgreSQL that is started for it
+test-postgres: setup-dev chromium swift ## Run what uses the database on a PostgreSQL that is started for it
 	$(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 	$(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest -n 0 tests/jobs/events
 
@@ -98,6 +98,15 @@ nginx:
 		echo "Installing nginx …"; \
 		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx >/dev/null; \
 	else echo "Without nginx, the tests behind it are skipped."; fi
+
+# A real store that speaks S3, for the tests of files.
+swift:
+	@if /usr/bin/python3 -c "import swift.obj.mem_server" >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing Swift …"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			swift-proxy swift-account swift-container swift-object >/dev/null; \
+	else echo "Without Swift, files on S3 are tested with moto alone."; fi
 
 clean: ## Remove the virtual environment and caches; the data in var/ stays
 	rm -rf $(VENV) .venv-peer .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

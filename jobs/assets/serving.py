@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import BinaryIO
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
@@ -13,6 +14,8 @@ from jobs.assets.models import Asset
 from jobs.assets.ranges import Part, UnsatisfiableError, part_of
 from jobs.assets.rendering import is_withheld
 from jobs.assets.storage import open_file
+
+logger = logging.getLogger(__name__)
 
 _PIECE = 256 * 1024
 # Shown by the browser itself; everything else is saved.
@@ -71,8 +74,13 @@ def answer_with(request: HttpRequest, asset: Asset) -> HttpResponseBase:
     if request.method == "GET":
         try:
             file = open_file(asset.storage_name, whole.start, whole.length)
-        except OSError:
+        except FileNotFoundError:
             raise ApiError("not_found", "The file is not here.", _AGAIN) from None
+        except OSError:
+            logger.exception("the storage does not give a file", extra={"asset": asset.pk})
+            raise ApiError(
+                "internal_error", "The storage does not answer.", "Try again in a moment.", status=503, retry_after=5
+            ) from None
         answer = FileResponse(_PartOfFile(file, whole), status=status)
         answer.block_size = _PIECE
     answer.headers["Content-Length"] = str(whole.length)

@@ -1,15 +1,16 @@
 """Files on a server that speaks S3's protocol."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from botocore.config import Config
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as HttpClient
-from moto.server import ThreadedMotoServer
 
 from genfeed.sandbox.media.making import Wish, make
 from jobs.assets import fetching, handing_over
@@ -22,29 +23,39 @@ from tests.jobs.assets.test_resumable import begin, send
 from tests.jobs.assets.test_uploads import film, upload
 from tests.jobs.doubles import make_caller, make_job
 from tests.pricing.estimates.sold import IMAGE_URL, IMAGES_OUT, PROMPT, make_sold
+from tests.s3_servers import ACCESS_KEY, SECRET_KEY, need_swift, running_moto, running_swift
 from tests.sandbox_server import RunningSandbox
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 LARGE = 20 * 1024 * 1024
+_numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    one = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    one.start()
-    host, port = one.get_host_and_port()
-    yield f"http://{host}:{port}"
-    one.stop()
+@pytest.fixture(scope="module", params=["swift", "moto"])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that speaks S3: a real store where it is installed, and one that is made for tests."""
+    if request.param == "moto":
+        with running_moto() as url:
+            yield url
+        return
+    need_swift()
+    with running_swift() as swift:
+        yield swift.url
 
 
 @pytest.fixture(autouse=True)
 def bucket(server: str, settings: Any, media: Any) -> Any:
     """An empty bucket, in which all files lie."""
-    httpx.post(f"{server}/moto-api/reset")
+    return use_bucket(server, settings)
+
+
+def use_bucket(url: str, settings: Any, *, secret: str = SECRET_KEY) -> Any:
+    """Has all files lie in a bucket that nobody used before."""
+    name = f"media-{next(_numbers)}"
     options = {
-        "bucket_name": "media", "endpoint_url": server, "region_name": "us-east-1",
-        "access_key": "test", "secret_key": "test",
+        "bucket_name": name, "endpoint_url": url, "region_name": "us-east-1", "access_key": ACCESS_KEY,
+        "secret_key": secret, "client_config": Config(retries={"max_attempts": 1}, connect_timeout=2, read_timeout=20),
     }  # fmt: skip
     settings.STORAGES = {
         **settings.STORAGES,
@@ -52,7 +63,8 @@ def bucket(server: str, settings: Any, media: Any) -> Any:
     }
     own = storages["assets"]
     assert isinstance(own, S3Storage)
-    own.connection.create_bucket(Bucket="media")
+    if secret == SECRET_KEY:
+        own.connection.create_bucket(Bucket=name)
     return own.bucket
 
 
@@ -159,3 +171,17 @@ def test_a_file_that_vanished_from_the_bucket_is_a_404(bucket: Any) -> None:
     bucket.Object(asset.storage_name).delete()
 
     assert served(asset.pk).status_code == 404
+
+
+def test_addresses_are_ours_and_end_whatever_lies_behind(bucket: Any, settings: Any) -> None:
+    asset = make_asset()
+    settings.ASSET_URL_SECONDS = -1
+    ended = served(asset.pk)
+    settings.ASSET_URL_SECONDS = 60
+
+    url = key_of().get(f"/api/v1/assets/{asset.pk}").json()["url"]
+
+    assert url.startswith(f"http://testserver/assets/{asset.pk}/")
+    assert bucket.name not in url
+    assert served(asset.pk).status_code == 200
+    assert ended.status_code == 403

@@ -1,0 +1,1 @@
+"""Taking a whole installation away and putting it back: database, files, secrets on request, and proof of each."""

@@ -1,0 +1,129 @@
+"""Every command in the pages for operators: ours are run, those of the machine name what is there."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command, load_command_class
+from django.core.management.base import BaseCommand
+from django.test import Client as HttpClient
+
+from genfeed import metrics
+from genfeed.backup import making
+from tests.sandbox_server import ROOT, RunningSandbox
+
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("install", "upgrade", "backup", "incidents", "operations")]
+RULES = ROOT / "deploy" / "prometheus" / "genfeed.rules.yml"
+UNITS = {path.name for path in (ROOT / "deploy" / "systemd").iterdir()}
+# Of the machine: what these do to it is not ours, what they are told of us is looked at.
+MACHINE = {
+    "apt-get", "df", "du", "git", "install", "journalctl", "nginx", "runuser", "systemctl", "useradd",
+}  # fmt: skip
+# They run until they are stopped, or ask for a person.
+LASTING = {"up", "web", "qcluster", "dispatch", "sandbox", "createsuperuser"}
+
+
+def commands() -> list[str]:
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)]
+    return sorted({line.strip() for line in "\n".join(blocks).splitlines() if line.strip()})
+
+
+def test_every_command_is_of_a_kind_that_is_tested() -> None:
+    kinds = {"curl", "make", "python3", ".venv/bin/python"} | MACHINE
+    assert [line for line in commands() if shlex.split(line)[0] not in kinds] == []
+    assert len(commands()) > 40
+
+
+def of(*programs: str) -> list[str]:
+    return [line for line in commands() if shlex.split(line)[0] in programs]
+
+
+@pytest.mark.parametrize("line", of(".venv/bin/python"))
+@pytest.mark.django_db(transaction=True)
+def test_our_own_commands_do_what_the_pages_say(
+    line: str, tmp_path: Path, small_fal: RunningSandbox, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    words = shlex.split(line.replace("/var/backups/genfeed", str(tmp_path / "backups")))
+    assert words[1] == "manage.py"
+    name, arguments = words[2], words[3:]
+    if name in LASTING:
+        app = "django.contrib.auth" if name == "createsuperuser" else "genfeed"
+        parser: BaseCommand = load_command_class(app, name)
+        parser.create_parser("manage.py", name).parse_args(arguments)
+        return
+    if name == "restore" and "--database-is-back" not in arguments:
+        # Into what is not empty: it must be refused for that alone.
+        call_command("backup", str(tmp_path / "backups"))
+        arguments = [str(making.existing(tmp_path / "backups")[-1])]
+        with pytest.raises(Exception, match="The database is not empty"):
+            call_command(name, *arguments)
+        return
+    if name == "check":
+        settings.PUBLIC_URL = "https://media.example.com"
+    call_command(name, *arguments)
+
+
+@pytest.mark.parametrize("line", of("curl"))
+@pytest.mark.django_db
+def test_what_is_asked_of_a_process_is_answered(line: str) -> None:
+    (url,) = [word for word in shlex.split(line) if "://" in word]
+    assert url.startswith("http://127.0.0.1:8000/")
+
+    answer = HttpClient().get(url.removeprefix("http://127.0.0.1:8000"), HTTP_HOST="127.0.0.1:8000")
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("line", of("python3"))
+def test_secrets_are_made_as_the_pages_say(line: str) -> None:
+    words = shlex.split(line)
+
+    done = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, timeout=60, check=True)
+
+    assert len(done.stdout.strip()) >= 44
+
+
+@pytest.mark.parametrize("line", of("make"))
+def test_make_knows_what_it_is_told(line: str) -> None:
+    target = shlex.split(line)[-1]
+
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", of(*MACHINE))
+def test_commands_of_the_machine_name_what_is_there(line: str) -> None:
+    done = subprocess.run(["bash", "-n", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    words = shlex.split(line)
+    assert [word for word in words if word.startswith("deploy/") and not (ROOT / word).exists()] == []
+    if words[0] in ("systemctl", "journalctl"):
+        named = {word for word in words if word.startswith("genfeed-")}
+        assert {name for name in named if not {name, f"{name}.service"} & UNITS} == set()
+
+
+@pytest.mark.django_db
+def test_rules_ask_for_metrics_that_there_are_and_name_a_heading() -> None:
+    told = metrics.exposition().decode()
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "incidents.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+    assert len(rules) >= 8
+    for rule in rules:
+        assert rule["annotations"]["runbook"] in anchors, rule["alert"]
+        for name in re.findall(r"genfeed_\w+", rule["expr"]):
+            assert f"# TYPE {name.removesuffix('_bucket').removesuffix('_total')}" in told.replace("_total", ""), name
+
+
+def test_promtool_takes_the_rules() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed; it comes with Debian's prometheus")
+    command = ["promtool", "check", "rules", str(RULES)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
