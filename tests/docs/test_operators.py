@@ -71,11 +71,16 @@ def test_our_own_commands_do_what_the_pages_say(
 
 @pytest.mark.parametrize("line", of("curl"))
 @pytest.mark.django_db
-def test_what_is_asked_of_a_process_is_answered(line: str) -> None:
-    (url,) = [word for word in shlex.split(line) if "://" in word]
+def test_what_is_asked_of_a_process_is_answered(line: str, settings: Any) -> None:
+    settings.METRICS_TOKEN = "as-the-example-has-one"
+    words = shlex.split(line.replace("$METRICS_TOKEN", settings.METRICS_TOKEN))
+    (url,) = [word for word in words if "://" in word]
+    headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
     assert url.startswith("http://127.0.0.1:8000/")
 
-    answer = HttpClient().get(url.removeprefix("http://127.0.0.1:8000"), HTTP_HOST="127.0.0.1:8000")
+    answer = HttpClient().get(
+        url.removeprefix("http://127.0.0.1:8000"), headers=headers, HTTP_HOST="127.0.0.1:8000", REMOTE_ADDR="10.0.0.1"
+    )
 
     assert answer.status_code == 200
 

@@ -134,7 +134,6 @@ def test_the_web_process_takes_over_the_socket_and_is_ready(web: HeldWeb) -> Non
     assert command_of("web")[1:] == ["manage.py", "web"]
     assert lines_of(UNITS / "genfeed-web.socket")["ListenStream"] == ["127.0.0.1:8000"]
 
-    # It answers to the host of PUBLIC_URL alone where its own is not among ALLOWED_HOSTS.
     web.start()
 
 
