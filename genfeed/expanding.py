@@ -77,7 +77,8 @@ def _problems(
             return []
         return [f"{what}: old code still uses it. Stop using it in one release, remove it after that one."]
     table = str(getattr(operation, "model_name", "")).lower()
-    if isinstance(operation, _HARMLESS) or table in made or getattr(migration, "safe_because", ""):
+    reason: str = getattr(migration, "safe_because", "")
+    if isinstance(operation, _HARMLESS) or table in made or reason:
         return []
     if isinstance(operation, operations.AddField):
         return _of_new_field(what, operation.field)
