@@ -55,7 +55,12 @@ def main(jobs: int) -> None:
         for statement in sqlite.split(";") if connection.vendor == "sqlite" else ["SET synchronous_commit = off"]:
             cursor.execute(statement)
     newest = datetime.now(UTC) - timedelta(minutes=5)
-    fill(jobs, newest, _models(), _accounts())
+    from pricing.models import UsageRecord
+
+    # Called again with more, it adds what is missing.
+    there = UsageRecord.objects.count()
+    models, accounts = (_models(), _accounts()) if not there else _known()
+    fill(jobs, newest, models, accounts, there)
     _jobs_of_records()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -63,21 +68,23 @@ def main(jobs: int) -> None:
             cursor.execute("VACUUM ANALYZE")
 
 
-def fill(jobs: int, newest: datetime, models: Sequence[int], accounts: Sequence[tuple[int, int]]) -> None:
-    """Usage records and their ledger rows, evenly over DAYS days."""
+def fill(
+    jobs: int, newest: datetime, models: Sequence[int], accounts: Sequence[tuple[int, int]], first: int = 0
+) -> None:
+    """Usage records and their ledger rows from number `first` on, evenly over DAYS days."""
     from django.db import transaction
 
     dice = random.Random(1)
     popular = list(itertools.accumulate(1 / (n + 20) for n in range(len(models))))
     large = list(itertools.accumulate(1 / (n + 10) for n in range(len(accounts))))
-    for start in range(0, jobs, _BATCH):
+    for start in range(first, jobs, _BATCH):
         records: list[Any] = []
         rows: list[Any] = []
         numbers = range(start, min(start + _BATCH, jobs))
         chosen_models = dice.choices(models, cum_weights=popular, k=len(numbers))
         chosen_accounts = dice.choices(accounts, cum_weights=large, k=len(numbers))
         for number, model, who in zip(numbers, chosen_models, chosen_accounts, strict=True):
-            at = newest - timedelta(days=DAYS) * (1 - (number + 1) / jobs)
+            at = newest - timedelta(days=DAYS) * (1 - (number - first + 1) / (jobs - first))
             _job(records, rows, number, model, who, at, dice)
         with transaction.atomic():
             insert("pricing_usagerecord", _RECORD, records)
@@ -123,7 +130,7 @@ def _jobs_of_records() -> None:
     """A job for each record, for the list of jobs."""
     from django.db import connection
 
-    columns = {
+    columns = _defaults() | {
         "id": "r.job", "client_id": "r.client_id", "model_id": "r.model_id", "provider": "'fal'",
         "endpoint_id": "m.endpoint_id", "schema_version": "1", "status": "r.outcome", "version": "5",
         "input": f"'{_INPUT}'", "input_digest": "'d'", "features": "r.features", "quote": f"'{_QUOTE}'",
@@ -138,8 +145,22 @@ def _jobs_of_records() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO jobs_job ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
-            "FROM pricing_usagerecord r JOIN catalog_aimodel m ON m.id = r.model_id ORDER BY r.id"
+            "FROM pricing_usagerecord r JOIN catalog_aimodel m ON m.id = r.model_id "
+            "WHERE NOT EXISTS (SELECT 1 FROM jobs_job j WHERE j.id = r.job) ORDER BY r.id"
         )
+
+
+def _defaults() -> dict[str, str]:
+    """What a job has that nothing is said of here, as SQL: columns that come later need no line of their own."""
+    from jobs.models import Job
+
+    given = {field.column: field.get_default() for field in Job._meta.concrete_fields if not field.null}
+    return {
+        column: str(value).lower() if isinstance(value, bool) else f"'{json.dumps(value)}'"
+        if isinstance(value, dict | list) else f"'{value}'" if isinstance(value, str) else str(value)
+        for column, value in given.items()
+        if isinstance(value, bool | int | str | dict | list)
+    }  # fmt: skip
 
 
 def _models() -> list[int]:
@@ -153,9 +174,17 @@ def _models() -> list[int]:
         )
         for number in range(MODELS)
     )  # fmt: skip
-    return list(
-        AIModel.objects.filter(endpoint_id__startswith="fal-ai/year/").order_by("pk").values_list("pk", flat=True)
-    )
+    return _known()[0]
+
+
+def _known() -> tuple[list[int], list[tuple[int, int]]]:
+    """The models and accounts that were made before."""
+    from catalog.models import AIModel
+    from pricing.models import Account
+
+    models = AIModel.objects.filter(endpoint_id__startswith="fal-ai/year/").order_by("pk")
+    accounts = Account.objects.filter(client__name__startswith="Client ").order_by("client__name")
+    return list(models.values_list("pk", flat=True)), list(accounts.values_list("pk", "client_id"))
 
 
 def _accounts() -> list[tuple[int, int]]:
