@@ -19,7 +19,7 @@ import psutil
 
 from tests.bench import load, written
 from tests.bench.machine import describe, moment
-from tests.bench.parts import FOLDER, PARTS, recorded
+from tests.bench.parts import FOLDER, PARTS, end_as_by_ctrl_c, recorded
 from tests.bench.rows import Row
 from tests.sandbox_server import ROOT
 
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     words = " ".join(f"{name}: {said}." for name, said in describe().items())
     print(f"{words}\nLoad by {load.tool()}; catalog: {'recorded' if recorded() else 'the sandbox’s own'}.", flush=True)
     is_good = True
+    end_as_by_ctrl_c()
     with tempfile.TemporaryDirectory(prefix="genfeed-bench-", ignore_cleanup_errors=True) as folder:
         for name in chosen.parts or PARTS:
             begun, started = moment(), time.monotonic()
@@ -58,12 +59,17 @@ def _measure(name: str, folder: str) -> list[Row]:
         timer = threading.Timer(PARTS[name].seconds, _stop, (process, late))
         timer.start()
         assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith('{"what"'):
-                rows.append(Row(**json.loads(line)))
-                _show(rows[-1])
-        process.wait()
-        timer.cancel()
+        try:
+            for line in process.stdout:
+                if line.startswith('{"what"'):
+                    rows.append(Row(**json.loads(line)))
+                    _show(rows[-1])
+            process.wait()
+        except KeyboardInterrupt:
+            _stop(process, late)
+            raise
+        finally:
+            timer.cancel()
     if process.returncode:
         why = f"stopped after {PARTS[name].seconds} s" if late.is_set() else "FAILED"
         rows.append(Row(f"{PARTS[name].title}: the rest", why, "measured", False))

@@ -6,6 +6,7 @@
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,12 @@ def _fill(var: Path) -> None:
     (var / "filled").touch()
 
 
+def end_as_by_ctrl_c() -> None:
+    """SIGTERM by itself ends Python at once, and what it has started would go on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 if __name__ == "__main__":
+    end_as_by_ctrl_c()
     for row in rows_of(sys.argv[1]):
         print(json.dumps(asdict(row)), flush=True)
