@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from catalog.models import AIModel
+from catalog.offers import Offer
 from genfeed.clients.restrictions import restriction_of
 from genfeed.journal.models import OutboxEvent
 from jobs.batches.rendering import render_batch
@@ -29,9 +30,10 @@ from jobs.webhooks.ordering import line_up
 from jobs.webhooks.rendering import job_data, message_body
 from jobs.workflows.rendering import render_workflow
 from pricing import sql
+from pricing.existing.kept_offers import kept_offers
 from pricing.margins.book import RuleBook, load_book
 from pricing.models import ModelPricing
-from pricing.selling.offers import load_sellables, offers_of
+from pricing.selling.offers import Sellable, load_sellables, offers_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,8 @@ class _Maker:
         if workflows := {event.payload["workflow"] for event in events if event.kind in OF_A_WORKFLOW}:
             self._urls |= _urls(WorkflowRun.objects.filter(pk__in=workflows))
         self._jobs: dict[str, Job] = {}
+        self._models: dict[tuple[str, str], tuple[list[Sellable], dict[int, Offer]]] = {}
+        self._forecasts: dict[int, bool] = {}
         self._book: RuleBook | None = None
 
     def make(self, event: OutboxEvent) -> None:
@@ -164,7 +168,9 @@ class _Maker:
         kind = event.kind
         if kind == "model.price_changed":
             # The first price is what puts a new model on sale.
-            if _is_forecast(said):
+            if event.pk not in self._forecasts:
+                self._forecasts[event.pk] = _is_forecast(said)
+            if self._forecasts[event.pk]:
                 return
             is_first = said["previous"].get("amount") is None and settings.GENFEED_MODE == "cloud"
             kind = "model.added" if is_first else kind
@@ -175,10 +181,18 @@ class _Maker:
         if not self._book.own_scope(client_id):
             return said
         said = {name: value for name, value in said.items() if name != "previous"}
-        keys = AIModel.objects.filter(provider__slug=said["provider"], endpoint_id=said["id"])
-        sold = load_sellables(keys.values_list("pk", flat=True))
-        offers = offers_of(sold, self._book, [one.pk for one in sold], client_id)
+        sold, kept = self._sold(said["provider"], said["id"])
+        offers = offers_of(sold, self._book, client_id=client_id, kept=kept)
         return said | {"price": next((offer.price for offer in offers.values()), None)}
+
+    def _sold(self, provider: str, endpoint_id: str) -> tuple[list[Sellable], dict[int, Offer]]:
+        """A model as it is sold, read once for all the clients that are told of it."""
+        address = (provider, endpoint_id)
+        if address not in self._models:
+            rows = AIModel.objects.filter(provider__slug=provider, endpoint_id=endpoint_id)
+            keys = list(rows.values_list("pk", flat=True))
+            self._models[address] = (load_sellables(keys), kept_offers(keys))
+        return self._models[address]
 
     def _job(self, job_id: str) -> Job:
         if job_id not in self._jobs:

@@ -97,13 +97,18 @@ def load_sellables(keys: Iterable[int] | None = None) -> list[Sellable]:
 
 
 def offers_of(
-    models: Iterable[Sellable], book: RuleBook, keys: Iterable[int] | None = None, client_id: int | None = None
+    models: Iterable[Sellable],
+    book: RuleBook,
+    keys: Iterable[int] | None = None,
+    client_id: int | None = None,
+    *,
+    kept: Mapping[int, Offer] | None = None,
 ) -> dict[int, Offer]:
     """The offer of each model by a book of margin rules, to everybody or to one client, by model key.
 
-    Models of the existing collection keep the price that they came with.
+    Models of the existing collection keep the price that they came with: `kept`, read here unless it is given.
     """
-    kept = kept_offers(keys)
+    kept = kept_offers(keys) if kept is None else kept
     return {
         model.pk: kept[model.pk] if model.pk in kept else offer_of(model.standing, book.applied(model, client_id).terms)
         for model in models

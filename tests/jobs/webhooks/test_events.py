@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from genfeed.clients.models import Client
@@ -191,6 +193,25 @@ def test_a_price_change_is_told_at_the_clients_own_price_and_without_our_reasons
     said = [came.body["data"] for came in receiver.deliveries]
     assert sorted(one["price"]["amount"] for one in said) == ["0.1", "0.1"]
     assert all("reason" not in one for one in said)
+
+
+def test_telling_more_clients_of_their_own_prices_takes_no_more_queries(listen: Listen) -> None:
+    model = make_priced("a/b", "0.025")
+    was = model.price | {"amount": "9"}
+    counts = []
+    for more in (2, 8):
+        for _ in range(more):
+            client = Client.objects.create(name=f"Client {Client.objects.count()}")
+            listen(client, "model.price_changed")
+            add_rule("client", mode="markup", rate="1", client_id=client.pk)
+        OutboxEvent.objects.all().delete()
+        tell(None, "model.price_changed", **model_payload(price=model.price, previous=was))
+        with CaptureQueriesContext(connection) as queries:
+            fan_out()
+        counts.append(len(queries))
+
+    assert WebhookDelivery.objects.count() == 2 + 10
+    assert counts[0] == counts[1]
 
 
 def test_rotating_the_secret_of_jobs_signs_with_both_for_a_while(caller: Any) -> None:
