@@ -36,7 +36,7 @@ def test_a_part_that_fails_is_a_missed_row_and_no_end(
 ) -> None:
     monkeypatch.setitem(PARTS, "nowhere", Part("What is not there", 60))
 
-    rows = bench._measure("nowhere", str(tmp_path))
+    rows = bench._measure("nowhere", str(tmp_path), 60)
 
     assert [(row.measured, row.passed) for row in rows] == [("FAILED", False)]
     assert "KeyError: 'nowhere'" in capfd.readouterr().err
@@ -47,6 +47,12 @@ def test_an_unknown_part_is_refused_with_those_there_are(capsys: pytest.CaptureF
         bench.main(["nowhere"])
 
     assert "there is no part nowhere; parts are peer_lists" in capsys.readouterr().err
+
+
+def test_when_its_time_is_over_no_part_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--minutes", "0", "ledger"]) == 1
+
+    assert "ledger): not measured, 0 minutes are over" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

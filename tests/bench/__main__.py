@@ -31,32 +31,40 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all of them, unless named: {', '.join(PARTS)}")
     parser.add_argument("--write", action="store_true", help="keep the results in docs/benchmarks.md and .json")
+    parser.add_argument(
+        "--minutes", type=int, default=30, help="after which it stops, whatever is left; 30 unless said"
+    )
     chosen = parser.parse_args(arguments)
+    until = time.monotonic() + 60 * chosen.minutes
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
     words = " ".join(f"{name}: {said}." for name, said in describe().items())
     print(f"{words}\nLoad by {load.tool()}; catalog: {'recorded' if recorded() else 'the sandbox’s own'}.", flush=True)
     is_good = True
-    end_as_by_ctrl_c()
     with tempfile.TemporaryDirectory(prefix="genfeed-bench-", ignore_cleanup_errors=True) as folder:
         for name in chosen.parts or PARTS:
             begun, started = moment(), time.monotonic()
+            seconds = min(PARTS[name].seconds, int(until - started))
+            if seconds < 1:
+                print(f"\n{PARTS[name].title} ({name}): not measured, {chosen.minutes} minutes are over", flush=True)
+                is_good = False
+                continue
             print(f"\n{PARTS[name].title} ({name}; {begun['at']}, load {begun['load']})", flush=True)
-            rows = _measure(name, folder)
+            rows = _measure(name, folder, seconds)
             is_good = is_good and not any(row.passed is False for row in rows)
             if chosen.write:
                 written.keep(name, rows, begun | {"seconds": f"{time.monotonic() - started:.0f}"})
     return int(not is_good)
 
 
-def _measure(name: str, folder: str) -> list[Row]:
+def _measure(name: str, folder: str, seconds: int) -> list[Row]:
     """The rows of a part, printed as they come; where it fails or takes too long, a last one says so."""
     rows: list[Row] = []
     environment = {**os.environ, FOLDER: folder}
     command = [sys.executable, "-m", "tests.bench.parts", name]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         late = threading.Event()
-        timer = threading.Timer(PARTS[name].seconds, _stop, (process, late))
+        timer = threading.Timer(seconds, _stop, (process, late))
         timer.start()
         assert process.stdout is not None
         try:
@@ -71,7 +79,7 @@ def _measure(name: str, folder: str) -> list[Row]:
         finally:
             timer.cancel()
     if process.returncode:
-        why = f"stopped after {PARTS[name].seconds} s" if late.is_set() else "FAILED"
+        why = f"stopped after {seconds} s" if late.is_set() else "FAILED"
         rows.append(Row(f"{PARTS[name].title}: the rest", why, "measured", False))
         _show(rows[-1])
     return rows
@@ -94,4 +102,5 @@ def _show(row: Row) -> None:
 
 
 if __name__ == "__main__":
+    end_as_by_ctrl_c()
     sys.exit(main(sys.argv[1:]))
