@@ -84,8 +84,9 @@ def rotate_key(request: HttpRequest, key_id: KeyId, body: shapes.RotateBody | No
 def revoke_key(request: HttpRequest, key_id: KeyId) -> HttpResponse:
     """Ends a key for good; it is refused everywhere within two seconds. Also the calling one, if you name it."""
     identity = _identity(request)
-    key = self_service.find_own_key(identity.require_client(), key_id)
-    return _json(_render(self_service.revoke_own_key(key, actor=identity.actor)))
+    caller = identity.require_client()
+    key = self_service.find_own_key(caller, key_id)
+    return _json(_render(self_service.revoke_own_key(caller, key, actor=identity.actor)))
 
 
 def _identity(request: HttpRequest) -> Identity:

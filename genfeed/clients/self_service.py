@@ -97,8 +97,10 @@ def rotate_own_key(caller: Caller, key: ApiKey, *, overlap: timedelta, actor: Ac
             raise ApiError("conflict", str(error), "Look at the key's state and replaced_by.") from None
 
 
-def revoke_own_key(key: ApiKey, *, actor: Actor) -> ApiKey:
-    """Revokes a key of the client; one that already was stays as it is."""
+def revoke_own_key(caller: Caller, key: ApiKey, *, actor: Actor) -> ApiKey:
+    """Revokes a key of the client; one that already was stays as it is. A test key ends no live one: ApiError."""
+    if caller.is_test and not key.is_test:
+        raise _more("is_test", "a test key ends test keys only", "Use a live key.")
     revoke_key(key, actor=actor)
     key.refresh_from_db()
     return key

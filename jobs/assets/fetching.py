@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,7 @@ from jobs.assets.storage import MovableFile, delete, name_for, open_file, storag
 from jobs.models import Job
 from jobs.testmode.mode import is_test
 from jobs.transitions import touch
+from jobs.workflows.waking import wake
 from pricing import sql
 
 State = Asset.State
@@ -134,7 +135,14 @@ def apply(asset: Asset, outcome: Stored | CannotFetchError) -> None:
         # Half of it at least: a storm of files that fail together does not come back together.
         wait = bound * (0.5 + secrets.randbelow(1000) / 2000)
         columns["next_at"] = timezone.now() + timedelta(seconds=wait)
-    if _update_mine(asset, columns) and ended:
+    if not ended:
+        _update_mine(asset, columns)
+        return
+    with transaction.atomic(durable=True):
+        won = _update_mine(asset, columns)
+        if won:
+            _wake_for([asset])
+    if won:
         parts.discard(asset)
 
 
@@ -143,6 +151,7 @@ def apply_all(came: Sequence[tuple[Asset, Stored]]) -> None:
     with transaction.atomic(durable=True):
         # Everybody who locks several files takes them in this order.
         done = [(asset, stored, _note_stored(asset, stored)) for asset, stored in sorted(came, key=_key)]
+        _wake_for(asset for asset, _, won in done if won)
     for asset, stored, won in done:
         if not won:
             # Another attempt took over, and reads the same parts.
@@ -190,6 +199,12 @@ def _note_stored(asset: Asset, stored: Stored) -> bool:
 
 def _update_mine(asset: Asset, columns: dict[str, Any]) -> int:
     return sql.update(Asset, columns, where={"id": asset.pk, "state": State.PENDING, "attempts": asset.attempts})
+
+
+def _wake_for(ended: Iterable[Asset]) -> None:
+    """News for the workflows whose next steps may wait for these files, at the end of the caller's transaction."""
+    for workflow in sorted({asset.job.workflow_id for asset in ended if asset.job and asset.job.workflow_id}):
+        wake(workflow)
 
 
 def _take_out_of_output(asset: Asset) -> None:

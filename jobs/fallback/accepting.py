@@ -58,6 +58,11 @@ def accept_with_fallback(
     The others stay with the job, quoted and frozen as it is, for `switching`. Money is held for the chosen one alone.
     Raises ApiError where the request is wrong in itself, or where none of the models can be had.
     """
+    return accept_prepared(prepare_with_fallback(wanted, fallback, caller), caller, beside=beside)
+
+
+def prepare_with_fallback(wanted: Wanted, fallback: Fallback, caller: Caller) -> Prepared:
+    """Checks and quotes a request to several models, and chooses; nothing is written. Raises ApiError."""
     catalog = narrowing.narrowed(published.current(), caller)
     asked_for = _entry_of(wanted.model, catalog)
     first = _checked(wanted, asked_for, caller)
@@ -74,7 +79,7 @@ def accept_with_fallback(
     # The first that can be had at once, else the first that may be had soon.
     place, prepared = next((one for one in able if not _is_away(one[1], caller)), able[0])
     plan = _plan(candidates, place, caller)
-    return accept_prepared(replace(prepared, fallback=plan), caller, beside=beside)
+    return replace(prepared, fallback=plan)
 
 
 def _entry_of(address: str, catalog: published.Published) -> published.Entry | None:

@@ -38,6 +38,12 @@ def spares(plan: Plan | None) -> Iterator[int]:
             yield place
 
 
+def most_held(hold: int, plan: Plan | None) -> int:
+    """The most that a job may come to hold, in nano-USD: an alternative that is left may be dearer."""
+    left = plan["attempts"] if plan else []
+    return max([hold, *(one["columns"]["hold_amount"] for one in left if "columns" in one)])
+
+
 def without_columns(plan: Plan | None) -> Plan | None:
     """The plan of a job that needs no alternative any more, without what they would have been sent."""
     if plan is None:

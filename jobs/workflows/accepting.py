@@ -18,8 +18,11 @@ from jobs.accepting.null_characters import refuse_null_characters
 from jobs.accepting.own_keys import choose_key
 from jobs.accepting.secret_inputs import SHOWN
 from jobs.assets import inline
+from jobs.assets.texts import replaced_texts
 from jobs.ids import new_id
+from jobs.testmode.triggers import check_triggers
 from jobs.workflows.ending import tell
+from jobs.workflows.instead import check_spares
 from jobs.workflows.models import WorkflowRun, WorkflowStep
 from jobs.workflows.plans import Planned, WantedStep, planned
 from pricing.estimates.asking import Asking
@@ -28,6 +31,7 @@ from pricing.ledger.accounts import account_of, lock_account
 from pricing.ledger.holds import not_enough
 from pricing.money import format_usd
 from pricing.workflows.estimate import PricedStep, in_step, price_workflow
+from pricing.workflows.references import Reference
 
 MOST_JOBS = 500
 
@@ -54,11 +58,13 @@ def accept_workflow(
     `beside` writes in the same transaction, e.g. the answer that repetitions get.
     """
     refuse_null_characters({"steps": [one.step.input for one in wanted.steps], "params": wanted.params})
-    with inline.kept({"steps": [one.step.input for one in wanted.steps]}, caller.client_id) as named:
+    sent = {"steps": [one.step.input for one in wanted.steps], "params": dict(wanted.params)}
+    with inline.kept(sent, caller.client_id) as named:
         steps = [
             replace(one, step=replace(one.step, input=input))
             for one, input in zip(wanted.steps, named["steps"], strict=True)
         ]
+        wanted = replace(wanted, params=named["params"])
         plan = _plan(steps, wanted, caller)
         run = _make(wanted, plan, caller)
         with transaction.atomic(durable=True):
@@ -86,23 +92,30 @@ def _plan(steps: Sequence[WantedStep], wanted: WantedWorkflow, caller: Caller) -
             "Lower a quantity or a fan-out, or send several workflows.",
             details={"jobs": jobs, "most": MOST_JOBS},
         )
+    taken = [reference for one in priced.values() for reference in one.step.references]
     for name, one in priced.items():
-        _check_step(by_name[name], one, wanted, caller)
+        _check_step(by_name[name], one, [reference for reference in taken if reference.step == name], wanted, caller)
     plan = [planned(by_name[name], one) for name, one in priced.items()]
     _check_money(plan, wanted, caller)
     return plan
 
 
-def _check_step(wanted: WantedStep, priced: PricedStep, workflow: WantedWorkflow, caller: Caller) -> None:
-    """All that a job of this step would be refused for and that can be known now."""
+def _check_step(
+    wanted: WantedStep, priced: PricedStep, read_by: Sequence[Reference], workflow: WantedWorkflow, caller: Caller
+) -> None:
+    """All that a job of this step would be refused for and that can be known now; `read_by`: what others take of it."""
     step = priced.step
     limits = [limit for limit in (wanted.max_price, workflow.max_price) if limit is not None]
     try:
+        check_spares(wanted, read_by, caller, has_limit=bool(limits))
         if not step.references:
             model = f"{priced.one.provider}:{priced.one.model}"
             most = min(limits, default=None)
-            prepare(Wanted(model, step.input, step.media, max_price=most, cache=wanted.cache), caller)
+            first = Wanted(model, step.input, step.media, max_price=most, cache=wanted.cache, metadata=wanted.metadata)
+            prepare(first, caller)
             return
+        if caller.is_test:
+            check_triggers(wanted.metadata, step.input)
         refuse_unrunnable(priced.one.provider)
         if not wanted.cache:
             refuse_offline(priced.one.provider, caller)
@@ -161,10 +174,12 @@ def _make(wanted: WantedWorkflow, plan: Sequence[Planned], caller: Caller) -> Wo
 
 
 def _without_secrets(wanted: WantedWorkflow, plan: Sequence[Planned]) -> dict[str, Any]:
-    """The values of parameters as they may be kept and shown: those that stand in a secret's place are not told."""
+    """The values of parameters as they may be kept and shown: what stands in a secret's place is not told, however
+    deep in a value it was sent."""
     sent = {one.step.name: one.step.input for one in wanted.steps}
-    secret = [sent[step.name][name] for step in plan for name in step.secret]
-    return {name: SHOWN if value in secret else value for name, value in wanted.params.items()}
+    secret = {sent[step.name][name] for step in plan for name in step.secret}
+    shown: dict[str, Any] = replaced_texts(dict(wanted.params), lambda text: SHOWN if text in secret else text)
+    return shown
 
 
 def _quote(plan: Sequence[Planned]) -> dict[str, Any]:

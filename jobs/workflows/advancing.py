@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 # How much of one round of a dispatcher may go to workflows, in seconds.
 _PATIENCE = 0.25
 _EVERY = 0.1
-_FILES = timedelta(seconds=0.5)
 _looked = 0.0
 
 
@@ -70,10 +69,11 @@ def advance(workflow_id: str, *, until: float | None = None) -> bool:
 def _advance(run: WorkflowRun, until: float | None) -> None:
     board = Board(read_plan(run.plan), WorkflowStep.objects.filter(workflow=run).select_related("job"))
     starter = Starter(run, board)
+    all_asked = True
     while True:
         _write_down(run, board)
         if run.cancel_requested_at:
-            cancel_jobs(run, until=time.monotonic() + _PATIENCE)
+            all_asked = cancel_jobs(run, until=time.monotonic() + _PATIENCE)
             break
         started = False
         for row in board.ready():
@@ -92,15 +92,9 @@ def _advance(run: WorkflowRun, until: float | None) -> None:
             hold(run)
             end(run, "canceled" if run.cancel_requested_at else outcome)
         return
-    give_back(run, next_at=_next(starter))
-
-
-def _next(starter: Starter) -> datetime | None:
-    now = timezone.now()
-    moments = [now + _FILES] if starter.waits_for_files else []
-    if starter.retry_seconds is not None:
-        moments.append(now + timedelta(seconds=starter.retry_seconds))
-    return min(moments, default=None)
+    # Files that a step waits for are news when they come, as ends of jobs are.
+    seconds = starter.retry_seconds if all_asked else 0.0
+    give_back(run, next_at=None if seconds is None else timezone.now() + timedelta(seconds=seconds))
 
 
 def _write_down(run: WorkflowRun, board: Board) -> None:

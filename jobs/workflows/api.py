@@ -48,7 +48,7 @@ def create_workflow(request: HttpRequest, body: shapes.WorkflowRunBody) -> HttpR
             f"{HEADER} is for single requests: a workflow runs on after its request.",
             "Keep your key here with PUT /api/v1/provider-keys/{provider}, and send the workflow without it.",
         )
-    wanted = read_workflow(body, caller.live_id)
+    wanted = read_workflow(body, caller)
 
     def work(keep: Keep) -> HttpResponse:
         rendered: list[bytes] = []

@@ -1,19 +1,26 @@
 """The shapes of workflows, as the OpenAPI document shows them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
-from jobs.api_shapes import Cache, JobErrorShape, Metadata, StatusName
+from jobs.api_shapes import MOST_ALTERNATIVES, Cache, JobErrorShape, Metadata, StatusName
 from jobs.assets.api_shapes import AssetShape
-from pricing.api_shapes import Confidence, Name, Usd, WorkflowStep
+from pricing.api_shapes import Confidence, ModelId, Name, Usd, WorkflowStep
 
 WorkflowStatus = Literal["running", "canceling", "succeeded", "failed", "canceled"]
 StepStatusName = Literal["waiting", "running", "succeeded", "failed", "canceled", "skipped"]
 OnError = Literal["fail", "continue"]
 MOST_STEPS = 200
+StepFallback = Annotated[
+    Literal["equivalent"] | Annotated[list[ModelId], Field(max_length=MOST_ALTERNATIVES)],
+    Field(
+        description="Models to run it instead, with the same input, where the one before can't be had; equivalent: "
+        "those that are confirmed to be the same model, for at most max_price."
+    ),
+]
 
 
 class WorkflowRunStepBody(WorkflowStep):
@@ -24,6 +31,11 @@ class WorkflowRunStepBody(WorkflowStep):
         "fail", description="continue: a failure does not fail the workflow, and steps that only come after it run."
     )
     cache: Cache = False
+    fallback: StepFallback = Field(default_factory=list)
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="Notes for its jobs, laid over those of the workflow: at most 50 short values.",
+    )
 
 
 class WorkflowRunBody(Schema):
@@ -92,6 +104,8 @@ class WorkflowRunStepShape(Schema):
     status: StepStatusName = Field(description="Of all its runs together.")
     depends_on: list[str] = Field(description="The steps that it waits for.")
     on_error: OnError
+    fallback: StepFallback
+    metadata: dict[str, Any] = Field(description="Of its jobs.")
     quote: WorkflowQuoteShape = Field(description="Of all its runs, before the start.")
     charge: str = Field(description="USD: what its runs that have ended were charged.")
     cost: str | None = Field(None, description="Only for scope admin, and in core mode.")
@@ -171,6 +185,7 @@ class TemplateBody(Schema):
 
 class TemplateShape(Schema):
     id: str
+    livemode: bool = Field(description="false: saved with a test key, and run by test keys alone.")
     name: str
     description: str
     version: int

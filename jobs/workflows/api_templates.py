@@ -8,13 +8,22 @@ from ninja import Query, Router
 
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
+from genfeed.clients.keys import Caller
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs.accepting.idempotency import Keep, once
 from jobs.rendering import moment
 from jobs.workflows import api_shapes as shapes
 from jobs.workflows.asking import read_template
 from jobs.workflows.models import WorkflowTemplate, WorkflowTemplateVersion
-from jobs.workflows.templates import change_template, delete_template, find_template, save_template, version_of
+from jobs.workflows.templates import (
+    change_template,
+    delete_template,
+    find_own_template,
+    find_template,
+    save_template,
+    templates_of,
+    version_of,
+)
 
 templates_router = Router(tags=["Workflows"])
 
@@ -32,7 +41,7 @@ _READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
 def create_template(request: HttpRequest, body: shapes.TemplateBody) -> HttpResponse:
     """Saves steps with parameters under a name, to be run by `template` and `params`. Its models and inputs are checked
     when it is run."""
-    client_id = _client_of(request)
+    client_id = _caller(request).client_id
     content = read_template(body)
 
     def work(keep: Keep) -> HttpResponse:
@@ -58,7 +67,7 @@ def create_template(request: HttpRequest, body: shapes.TemplateBody) -> HttpResp
 def list_templates(request: HttpRequest, filters: Query[shapes.TemplateFilters]) -> HttpResponse:
     """Your templates in their newest versions, the newest template first."""
     refuse_unknown_parameters(request, shapes.TemplateFilters)
-    templates = WorkflowTemplate.objects.filter(client_id=_client_of(request), deleted_at=None).order_by("-id")
+    templates = templates_of(_caller(request)).select_related("client").order_by("-id")
     if filters.cursor:
         templates = templates.filter(id__lt=filters.cursor)
     found = list(templates[: filters.limit + 1])
@@ -79,7 +88,7 @@ def list_templates(request: HttpRequest, filters: Query[shapes.TemplateFilters])
 def get_template(request: HttpRequest, template_id: str, asked: Query[shapes.VersionQuestion]) -> HttpResponse:
     """One template by its id or name, in its newest version or the one that is asked for."""
     refuse_unknown_parameters(request, shapes.VersionQuestion)
-    template = find_template(template_id, _client_of(request))
+    template = find_template(template_id, _caller(request))
     return _json(_rendered(template, version_of(template, asked.version)))
 
 
@@ -92,7 +101,7 @@ def get_template(request: HttpRequest, template_id: str, asked: Query[shapes.Ver
 )
 def put_template(request: HttpRequest, template_id: str, body: shapes.TemplateBody) -> HttpResponse:
     """Saves a new version, where it says something else than the newest. What was started runs on as it was."""
-    template = change_template(find_template(template_id, _client_of(request)), read_template(body))
+    template = change_template(find_own_template(template_id, _caller(request)), read_template(body))
     return _json(_rendered(template, version_of(template, None)))
 
 
@@ -105,13 +114,14 @@ def put_template(request: HttpRequest, template_id: str, body: shapes.TemplateBo
 )
 def remove_template(request: HttpRequest, template_id: str) -> HttpResponse:
     """Nothing is started by it any more; what was started runs on."""
-    delete_template(find_template(template_id, _client_of(request)))
+    delete_template(find_own_template(template_id, _caller(request)))
     return HttpResponse(status=204)
 
 
 def _rendered(template: WorkflowTemplate, version: WorkflowTemplateVersion) -> dict[str, Any]:
     return {
         "id": template.pk,
+        "livemode": not template.client.is_test,
         "name": template.name,
         "description": version.description,
         "version": version.number,
@@ -122,10 +132,9 @@ def _rendered(template: WorkflowTemplate, version: WorkflowTemplateVersion) -> d
     }
 
 
-def _client_of(request: HttpRequest) -> int:
-    """Templates are the client's own in both modes: what was tried with a test key is run with a live one."""
+def _caller(request: HttpRequest) -> Caller:
     identity: Identity = request.auth  # type: ignore[attr-defined]
-    return identity.require_client().live_id
+    return identity.require_client()
 
 
 def _json(body: Any) -> HttpResponse:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import Caller
 from genfeed.clients.shape_errors import shape_error
 from jobs.accepting.asking import read_cache, read_metadata, read_price
 from jobs.accepting.webhook_urls import check_webhook_url
@@ -19,7 +20,7 @@ from jobs.workflows.templates import Content, find_template, version_of
 from pricing.workflows.order import Step
 
 
-def read_workflow(body: WorkflowRunBody, client_id: int) -> WantedWorkflow:
+def read_workflow(body: WorkflowRunBody, caller: Caller) -> WantedWorkflow:
     """The workflow that a body asks for, its template filled in. Raises ApiError."""
     if (body.steps is None) == (body.template is None):
         raise ApiError(
@@ -35,12 +36,12 @@ def read_workflow(body: WorkflowRunBody, client_id: int) -> WantedWorkflow:
         refuse_parameters(_as_sent(body.steps))
         steps = body.steps
     else:
-        found = find_template(body.template or "", client_id)
+        found = find_template(body.template or "", caller)
         version = version_of(found, body.version)
         made, params = filled(version.steps, version.parameters, body.params)
         template, steps = (found.pk, version.number), _steps_of(made)
     return WantedWorkflow(
-        steps=[_wanted(step) for step in steps],
+        steps=[_wanted(step, read_metadata(body.metadata)) for step in steps],
         max_price=read_price(body.max_price, what="max_price"),
         low_priority=body.priority == "low",
         webhook_url=check_webhook_url(body.webhook_url) if body.webhook_url else "",
@@ -53,7 +54,7 @@ def read_workflow(body: WorkflowRunBody, client_id: int) -> WantedWorkflow:
 def read_template(body: TemplateBody) -> Content:
     """The template that a body asks for. Raises ApiError for an amount that is none."""
     for step in body.steps:
-        _wanted(step)
+        _wanted(step, {})
     parameters = {
         name: {
             **one.model_dump(exclude_none=True),
@@ -75,7 +76,7 @@ def _steps_of(stored: Sequence[Mapping[str, Any]]) -> list[WorkflowRunStepBody]:
         raise shape_error(error.errors(include_url=False)) from None
 
 
-def _wanted(step: WorkflowRunStepBody) -> WantedStep:
+def _wanted(step: WorkflowRunStepBody, notes: Mapping[str, Any]) -> WantedStep:
     return WantedStep(
         Step(
             name=step.name,
@@ -89,4 +90,6 @@ def _wanted(step: WorkflowRunStepBody) -> WantedStep:
         max_price=read_price(step.max_price, what=f"steps.{step.name}.max_price"),
         on_error=step.on_error,
         cache=read_cache(step.cache),
+        fallback=step.fallback,
+        metadata={**notes, **read_metadata(step.metadata)},
     )

@@ -37,14 +37,16 @@ def cancel_workflow(
     return run
 
 
-def cancel_jobs(run: WorkflowRun, *, until: float, reason: str = "client") -> None:
-    """Cancels the jobs of a workflow one by one, those that wait here first, `until` a time of the monotonic clock."""
+def cancel_jobs(run: WorkflowRun, *, until: float, reason: str = "client") -> bool:
+    """Cancels the jobs of a workflow one by one, those that wait here first, `until` a time of the monotonic clock;
+    whether the time was enough for all."""
     for statuses in ((Status.QUEUED,), OPEN):
         for job in Job.objects.filter(workflow=run, status__in=statuses, cancel_requested_at=None):
             if time.monotonic() > until:
-                return
+                return False
             try:
                 cancel(job, reason=reason)
             except ApiError:
                 # It has ended meanwhile, or another look will do.
                 continue
+    return True

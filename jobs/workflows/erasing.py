@@ -13,5 +13,5 @@ def erase_workflows(client: Client) -> None:
     runs = list(WorkflowRun.objects.filter(client=client))
     for run in runs:
         run.params, run.metadata, run.webhook_url = {}, {}, ""
-        run.plan = [{**step, "input": {}, "media": None, "priced_media": {}} for step in run.plan]
+        run.plan = [{**step, "input": {}, "media": None, "priced_media": {}, "metadata": {}} for step in run.plan]
     WorkflowRun.objects.bulk_update(runs, ["params", "metadata", "webhook_url", "plan"], batch_size=100)

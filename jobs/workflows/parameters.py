@@ -65,6 +65,16 @@ def filled(
     return made, values
 
 
+def as_shown(step: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
+    """The step with what its parameters show to all who may read them, a default or a choice, in their places."""
+    shown = {
+        name: one["default"] if one.get("default") is not None else (one.get("enum") or [None])[0]
+        for name, one in declared.items()
+    }
+    known = {name: value for name, value in shown.items() if value is not None}
+    return {name: _put(value, known) if name in _PARTS else value for name, value in step.items()}
+
+
 def refuse_parameters(steps: Sequence[Mapping[str, Any]]) -> None:
     """Raises ApiError for a parameter outside of a template."""
     for step in steps:

@@ -6,8 +6,8 @@ of tomorrow reaches it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -18,16 +18,21 @@ from pricing.workflows.order import Step
 from pricing.workflows.references import Reference, find_references
 
 OnError = Literal["fail", "continue"]
+# Models that may run a step instead, in order, all with its own input.
+Spares = Sequence[str] | Literal["equivalent"]
 
 
 @dataclass(frozen=True, slots=True)
 class WantedStep:
-    """A step that a client asks for. `max_price` of one run, in nano-USD; `on_error`: what a failure means."""
+    """A step that a client asks for. `max_price` of one run, in nano-USD; `on_error`: what a failure means;
+    `metadata`: the notes of its jobs."""
 
     step: Step
     max_price: int | None = None
     on_error: OnError = "fail"
     cache: Cache = ""
+    fallback: Spares = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,9 @@ class Planned:
     high: int | None
     confidence: str
     missing: tuple[str, ...]
+    # Plans of before these were have neither.
+    fallback: Spares = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def references(self) -> list[Reference]:
@@ -94,6 +102,8 @@ def planned(wanted: WantedStep, priced: PricedStep) -> Planned:
         high=quote.high,
         confidence=quote.confidence,
         missing=quote.missing,
+        fallback=wanted.fallback,
+        metadata=wanted.metadata,
     )
 
 

@@ -97,6 +97,8 @@ def _step(
         "status": next((status for status in _OF_SEVERAL if status in there), StepStatus.WAITING),
         "depends_on": list(step.waits_for),
         "on_error": step.on_error,
+        "fallback": step.fallback,
+        "metadata": step.metadata,
         "quote": _quote({name: getattr(step, name) for name in ("price", "low", "high", "confidence")}),
         "charge": usd(sum(job.charge or 0 for job in own)),
         "runs": [_run(row, jobs.get(row.job_id or ""), files, base_url) for row in rows],

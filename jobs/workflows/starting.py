@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -20,8 +20,11 @@ from genfeed.clients.sealing import CannotUnsealError
 from jobs.accepting.accept import Wanted, accept
 from jobs.accepting.secret_inputs import with_opened
 from jobs.assets.rendering import assets_of
+from jobs.fallback.accepting import accept_with_fallback
+from jobs.fallback.attempts import most_held
 from jobs.models import ENDED, OPEN, Job
 from jobs.workflows.board import Board
+from jobs.workflows.instead import alternatives
 from jobs.workflows.models import StepStatus, WorkflowRun, WorkflowStep
 from jobs.workflows.plans import Planned
 from jobs.workflows.resolving import FilesComingError, resolved
@@ -47,7 +50,6 @@ class Starter:
         self._run = run
         self._board = board
         self.is_stopped = False
-        self.waits_for_files = False
         self.retry_seconds: float | None = None
 
     def start(self, row: WorkflowStep) -> bool:
@@ -56,7 +58,7 @@ class Starter:
         try:
             self._accept(row, step)
         except FilesComingError:
-            self.waits_for_files = True
+            # It is news when one is here, or never will be.
             return False
         except ApiError as error:
             return self._refused(row, error)
@@ -76,6 +78,7 @@ class Starter:
             step.media,
             max_price=most,
             cache=step.cache,
+            metadata=step.metadata,
             low_priority=self._run.priority == "low",
             workflow=self._run.pk,
         )
@@ -87,12 +90,12 @@ class Starter:
                 raise OvertakenError(self._run.pk)
 
         try:
-            job = accept(wanted, caller, beside=beside)
+            job = _accept(wanted, step, caller, beside)
         except ApiError as error:
             if error.code != "model_unpriced" or not step.priced_media:
                 raise
             # What is known of the files does not price it; what the steps before it promised does.
-            job = accept(replace(wanted, media=step.priced_media), caller, beside=beside)
+            job = _accept(replace(wanted, media=step.priced_media), step, caller, beside)
         row.status, row.job, row.error, row.waits_since = StepStatus.RUNNING, job, None, None
 
     def _input(self, row: WorkflowStep, step: Planned, caller: Caller) -> dict[str, object]:
@@ -126,10 +129,17 @@ class Starter:
         """What the next job may cost: of the step's own limit and what is left of the workflow's, the smaller."""
         limits = [] if step.max_price is None else [step.max_price]
         if self._run.max_price is not None:
-            jobs = Job.objects.filter(workflow=self._run).values_list("status", "charge", "hold_amount")
-            spent = sum((charge or 0) if status in ENDED else held for status, charge, held in jobs)
-            limits.append(max(0, self._run.max_price - spent))
+            limits.append(max(0, self._run.max_price - self._spent()))
         return min(limits, default=None)
+
+    def _spent(self) -> int:
+        """What its jobs were charged, and what those that have not ended may come to hold."""
+        jobs = Job.objects.filter(workflow=self._run)
+        rows = jobs.values_list("pk", "status", "charge", "hold_amount")
+        plans = dict(jobs.filter(has_spare=True, status__in=OPEN).values_list("pk", "fallback"))
+        return sum(
+            (charge or 0) if status in ENDED else most_held(held, plans.get(pk)) for pk, status, charge, held in rows
+        )
 
     def _refused(self, row: WorkflowStep, error: ApiError) -> bool:
         """Lets a run wait for what may pass, WORKFLOW_PATIENCE_SECONDS at most; else it has failed. Whether it has."""
@@ -156,6 +166,12 @@ class Starter:
     def _may_get_cheaper(self) -> bool:
         """Whether jobs of the workflow hold more than they may come to cost."""
         return self._run.max_price is not None and Job.objects.filter(workflow=self._run, status__in=OPEN).exists()
+
+
+def _accept(wanted: Wanted, step: Planned, caller: Caller, beside: Callable[[Job], None]) -> Job:
+    if step.fallback:
+        return accept_with_fallback(wanted, alternatives(step.fallback), caller, beside=beside)
+    return accept(wanted, caller, beside=beside)
 
 
 def _opened(input: Mapping[str, Any], step: Planned) -> dict[str, Any]:

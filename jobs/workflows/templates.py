@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from catalog import published
 from genfeed.clients.errors import ApiError
+from genfeed.clients.keys import Caller
 from jobs.accepting.null_characters import refuse_null_characters
 from jobs.accepting.secret_inputs import secret_names
 from jobs.ids import new_id
 from jobs.workflows.models import WorkflowTemplate, WorkflowTemplateVersion
-from jobs.workflows.parameters import check_declared
+from jobs.workflows.parameters import as_shown, check_declared
 from pricing.estimates.facts import facts_of
 from pricing.workflows.estimate import check_shape
 from pricing.workflows.order import Step
@@ -66,11 +68,13 @@ def _refuse_secrets(content: Content) -> None:
             entry = published.find(step["model"], offered_only=False, within=catalog)
         except (published.ModelNotFoundError, published.ModelAmbiguousError):
             continue
-        for name in secret_names(step.get("input", {}), facts_of(entry.pk).inputs):
+        input = as_shown(step, content.parameters).get("input", {})
+        for name in secret_names(input if isinstance(input, dict) else {}, facts_of(entry.pk).inputs):
             raise ApiError(
                 "invalid_request",
                 f"steps.{step['name']}.input.{name} is a secret, and a template is shown to all who may read it.",
-                f'Make it a parameter: {{"{name}": {{"$param": "{name}"}}}}, and send its value with each workflow.',
+                f'Make it a parameter without a default: {{"{name}": {{"$param": "{name}"}}}}; its value comes with '
+                "each workflow.",
             )
 
 
@@ -125,13 +129,31 @@ def delete_template(template: WorkflowTemplate) -> None:
     WorkflowTemplate.objects.filter(pk=template.pk, deleted_at=None).update(deleted_at=timezone.now())
 
 
-def find_template(address: str, client_id: int) -> WorkflowTemplate:
-    """A client's template by its id, or by its name. Raises ApiError `not_found`."""
-    own = WorkflowTemplate.objects.filter(client_id=client_id, deleted_at=None)
+def templates_of(caller: Caller) -> QuerySet[WorkflowTemplate]:
+    """What a caller may read and run: the templates of its mode, and with a test key the live ones too."""
+    return WorkflowTemplate.objects.filter(client_id__in={caller.client_id, caller.live_id}, deleted_at=None)
+
+
+def find_template(address: str, caller: Caller) -> WorkflowTemplate:
+    """A template by its id, or by its name, one of the caller's own mode first. Raises ApiError `not_found`."""
     wanted = address.replace("\x00", "")[:64]
-    template = own.filter(pk=wanted[:40]).first() or own.filter(name=wanted).first()
+    found = templates_of(caller).filter(Q(pk=wanted[:40]) | Q(name=wanted))
+    # An id before a name; there are four at most.
+    template = min(found, key=lambda one: (one.pk != wanted, one.client_id != caller.client_id), default=None)
     if template is None:
         raise ApiError("not_found", f"There is no workflow template {address[:64]!r}.", _HINT)
+    return template
+
+
+def find_own_template(address: str, caller: Caller) -> WorkflowTemplate:
+    """A template that the caller may change. Raises ApiError: not found, or a live one for a test key."""
+    template = find_template(address, caller)
+    if template.client_id != caller.client_id:
+        raise ApiError(
+            "forbidden_scope",
+            f"The template {template.name!r} is a live one, and this is a test key.",
+            "Use a live key; or save one of that name with the test key, which test mode then runs in its place.",
+        )
     return template
 
 

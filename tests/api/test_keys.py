@@ -10,8 +10,9 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 from genfeed.clients import keys
-from genfeed.clients.keys import Bounds, create_key, find_caller
+from genfeed.clients.keys import Bounds, UnknownScopeError, create_key, find_caller
 from genfeed.clients.models import ApiKey, Client
+from genfeed.clients.rotation import rotate_key
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 
@@ -147,6 +148,30 @@ def test_no_key_is_made_that_may_do_more_than_its_maker(body: dict[str, Any], fi
 
     assert answer["code"] == "forbidden_scope"
     assert answer["message"].startswith(f"{field}: ")
+
+
+def test_a_test_key_ends_no_live_key(db: None) -> None:
+    live, test = Holder("keys"), Holder("keys", is_test=True)
+
+    answer = refused(test, None, 403, f"/{live.key.public_id}/revoke")
+
+    assert answer["code"] == "forbidden_scope"
+    assert test.post(f"/{test.key.public_id}/revoke", status=200)["state"] == "revoked"
+
+
+def test_a_test_key_is_never_an_admins(db: None) -> None:
+    client = Client.objects.create(name="Acme")
+    with pytest.raises(UnknownScopeError, match="live data"):
+        create_key(client, actor=SYSTEM, scopes=["admin"], is_test=True)
+    assert not ApiKey.objects.exists()
+
+    # One of before that was refused.
+    key, text = create_key(client, actor=SYSTEM, scopes=["jobs:read"], is_test=True)
+    ApiKey.objects.update(scopes=["admin", "jobs:read"])
+    caller = find_caller(text)
+    assert caller is not None
+    assert (caller.scopes, caller.may("admin")) == ({"jobs:read"}, False)
+    assert rotate_key(key, overlap=DAY, actor=SYSTEM)[0].scopes == ["jobs:read"]
 
 
 def test_what_is_not_asked_for_is_as_the_maker_has_it(db: None) -> None:
@@ -312,7 +337,7 @@ def test_a_revoked_key_is_not_rotated(maker: Holder) -> None:
     ("scopes", "options"),
     [
         (["jobs:write"], {}),
-        (["admin"], {}),
+        (["admin"], {"is_test": False}),
         (["keys"], {"bounds": Bounds((), ("a/x",), 5)}),
         (["keys"], {"bounds": Bounds(("a/*", "b"), ("a/x",), 5)}),
         (["keys"], {"bounds": Bounds(("a/*",), (), 5)}),

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from genfeed.clients.admin.fields import ModelListField
-from genfeed.clients.keys import Bounds, create_key, revoke_key
+from genfeed.clients.keys import Bounds, UnknownScopeError, check_scopes, create_key, revoke_key
 from genfeed.clients.models import SCOPES, ApiKey, Client
 from genfeed.clients.rotation import CannotRotateError, rotate_key
 from genfeed.journal.audit import Actor
@@ -52,6 +52,14 @@ class NewKeyForm(forms.ModelForm):
             "jobs_per_minute": "Empty: the client's.",
             "reads_per_minute": "Empty: the client's.",
         }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        try:
+            check_scopes(cleaned.get("scopes") or (), is_test=cleaned["is_test"])
+        except UnknownScopeError as error:
+            self.add_error("scopes", str(error))
+        return cleaned
 
     def clean_expires_at(self) -> datetime | None:
         end: datetime | None = self.cleaned_data["expires_at"]

@@ -48,7 +48,8 @@ class Command(BaseCommand):
         if not name or len(name) > 200:
             raise CommandError("The name must have 1 to 200 characters.")
         try:
-            scopes = check_scopes(scope.strip() for scope in options["scopes"].split(",") if scope.strip())
+            named = (scope.strip() for scope in options["scopes"].split(","))
+            scopes = check_scopes((scope for scope in named if scope), is_test=options["test"])
         except UnknownScopeError as error:
             raise CommandError(str(error)) from error
         if not scopes:

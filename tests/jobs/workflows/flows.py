@@ -43,7 +43,7 @@ def make_flow(caller: Caller, *steps: dict[str, Any], **body: Any) -> WorkflowRu
     """An accepted workflow; of a picture and a film of it where no steps are given."""
     if "template" not in body:
         body["steps"] = list(steps) or [PICTURE, FILM]
-    wanted = read_workflow(WorkflowRunBody.model_validate(body), caller.live_id)
+    wanted = read_workflow(WorkflowRunBody.model_validate(body), caller)
     return accept_workflow(wanted, caller)
 
 

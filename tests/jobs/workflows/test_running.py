@@ -8,7 +8,10 @@ from django.utils import timezone
 
 from genfeed.clients.keys import Caller
 from genfeed.journal.audit import SYSTEM
+from genfeed.media.headers import MediaFacts
+from jobs.assets import fetching
 from jobs.assets.models import Asset
+from jobs.assets.reading import Read
 from jobs.models import Job, WorkflowRun
 from jobs.workflows.advancing import advance, advance_due
 from jobs.workflows.rendering import render_steps, render_workflow
@@ -126,13 +129,28 @@ def test_news_that_come_while_a_workflow_is_brought_forward_are_not_missed(
     assert due() == [run.pk]
 
 
-def test_a_file_that_is_not_stored_yet_is_waited_for(caller: Caller) -> None:
+@pytest.mark.parametrize(
+    "came",
+    [
+        fetching.Stored("a.png", 68, "0" * 64, Read("image/png", "image", "a.png", MediaFacts(width=64, height=64))),
+        fetching.CannotFetchError("the host answered 404", Asset.State.FAILED),
+    ],
+)
+def test_a_file_that_is_not_there_yet_is_waited_for_and_its_coming_is_news(
+    caller: Caller, came: fetching.Stored | fetching.CannotFetchError
+) -> None:
     run = forward(make_flow(caller))
-    picture = succeed(job_of(run, "picture"), stores=False)
+    succeed(job_of(run, "picture"), stores=False)
 
     forward(run)
-    assert (steps_of(run)["film"], run.next_at <= timezone.now() + timedelta(seconds=1)) == (["waiting"], True)
-    Asset.objects.filter(job=picture).update(state=Asset.State.STORED)
+    # However long it takes, nobody asks for it all the time.
+    assert (steps_of(run)["film"], run.next_at > timezone.now() + timedelta(seconds=30)) == (["waiting"], True)
+    (asset,) = fetching.claim(10)
+    fetching.apply(asset, fetching.CannotFetchError("the host answered 503"))
+    assert due() == []
+    asset.refresh_from_db()
+    fetching.apply(asset, came)
+    assert due() == [run.pk]
     forward(run)
 
     assert steps_of(run)["film"] == ["running"]

@@ -12,6 +12,7 @@ from jobs.ending.finishing import finish
 from jobs.models import Job, Status, WorkflowRun, WorkflowStep
 from jobs.workflows.canceling import cancel_workflow
 from jobs.workflows.rendering import render_workflow
+from jobs.workflows.turns import due
 from pricing.models import Account
 from pricing.money import format_usd
 from tests.jobs.doubles import USD, make_caller, result
@@ -210,6 +211,24 @@ def test_a_cancel_starts_nothing_more_and_cancels_what_runs(caller: Caller) -> N
     account = Account.objects.get(client_id=caller.client_id)
     assert (account.available, account.held) == (10 * USD, 0)
     assert cancel_workflow(run).status == "canceled"
+
+
+def test_a_cancel_of_more_than_a_look_has_time_for_goes_on_at_once(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.workflows import advancing, canceling
+
+    run = forward(make_flow(caller, {**PICTURE, "quantity": 3}))
+    Job.objects.update(status=Status.RUNNING)
+    monkeypatch.setattr(canceling, "PATIENCE_SECONDS", -1)
+    monkeypatch.setattr(advancing, "_PATIENCE", -1)
+
+    forward(cancel_workflow(run))
+    assert (Job.objects.filter(cancel_requested_at=None).count(), due()) == (3, [run.pk])
+    monkeypatch.undo()
+    forward(run)
+
+    assert (Job.objects.filter(status=Status.CANCELING).count(), due()) == (3, [])
 
 
 def test_what_the_provider_delivers_all_the_same_is_shown_and_charged(caller: Caller) -> None:

@@ -7,9 +7,11 @@ from django.test import Client as HttpClient
 
 from genfeed.clients.keys import Caller
 from jobs.accepting.secret_inputs import with_opened
+from jobs.assets.models import Asset
 from jobs.models import WorkflowRun, WorkflowTemplate
 from tests.jobs.doubles import make_caller
 from tests.jobs.workflows.flows import FILM, PICTURE, forward, http_of, job_of, lose, send
+from tests.jobs.workflows.test_accepting import PNG
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +189,30 @@ def test_a_template_is_unknown_to_other_clients(http: HttpClient) -> None:
     assert send(other, PATH, method="get")["items"] == []
 
 
+def test_a_test_key_reads_and_runs_live_templates_and_changes_its_own_alone(
+    caller: Caller, http: HttpClient, settings: Any
+) -> None:
+    settings.TEST_SANDBOX_URL = "http://127.0.0.1:9"
+    live, tester = save(http), http_of(caller, is_test=True)
+    body, params = {**POSTCARD, "description": "tried"}, {"subject": "an owl"}
+
+    assert (live["livemode"], run(tester, params=params)["template"]) == (True, live["id"])
+    for method in ("put", "delete"):
+        error = send(tester, f"{PATH}/{live['id']}", body, method=method, status=403)
+        assert (error["code"], "live" in error["message"]) == ("forbidden_scope", True)
+    assert send(http, f"{PATH}/{live['id']}", method="get") == live
+
+    own = send(tester, PATH, body, status=201)
+    assert (own["livemode"], run(tester, params=params)["template"]) == (False, own["id"])
+    assert [one["id"] for one in send(tester, PATH, method="get")["items"]] == [own["id"], live["id"]]
+    assert run(tester, template=live["id"], params=params)["template"] == live["id"]
+    # And live keys do not know it.
+    assert run(http, params=params)["template"] == live["id"]
+    assert send(http, f"{PATH}/{own['id']}", method="get", status=404)["code"] == "not_found"
+    send(tester, f"{PATH}/postcard", method="delete", status=204)
+    assert send(http, f"{PATH}/postcard", method="get") == live
+
+
 def test_a_secret_is_given_with_each_workflow_and_kept_sealed(caller: Caller, http: HttpClient) -> None:
     make_sold("fal-ai/keyed", inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
     step = {"name": "keyed", "model": "fal-ai/keyed", "input": {"prompt": "a fox", "api_key": "sesame"}}
@@ -203,6 +229,38 @@ def test_a_secret_is_given_with_each_workflow_and_kept_sealed(caller: Caller, ht
     assert with_opened(job.input, job.secret_fields)["api_key"] == "sesame"
     lose(job)
     assert forward(flow).plan[0]["input"]["api_key"] == "(secret)"
+
+
+@pytest.mark.parametrize("key", [{"default": "sesame"}, {"enum": ["sesame"]}])
+def test_no_parameter_shows_what_stands_for_a_secret(caller: Caller, http: HttpClient, key: dict[str, Any]) -> None:
+    make_sold("fal-ai/keyed", inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
+    step = {"name": "keyed", "model": "fal-ai/keyed", "input": {"prompt": "a fox", "api_key": {"$param": "key"}}}
+
+    error = save(http, status=400, steps=[step], parameters={"key": {"type": "string", **key}})
+
+    assert "is a secret" in error["message"]
+
+
+def test_a_secret_within_a_parameter_is_not_shown_either(caller: Caller, http: HttpClient) -> None:
+    make_sold("fal-ai/keyed", inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
+    step = {"name": "keyed", "model": "fal-ai/keyed", "input": {"$param": "all"}}
+    save(http, steps=[step], parameters={"all": {"type": "object"}})
+
+    made = run(http, params={"all": {"prompt": "a fox", "api_key": "sesame"}})
+
+    assert made["params"] == {"all": {"prompt": "a fox", "api_key": "(secret)"}}
+    assert "sesame" not in str(WorkflowRun.objects.values().get())
+
+
+def test_a_file_in_a_parameter_is_uploaded_and_no_row_holds_it(caller: Caller, http: HttpClient) -> None:
+    step = {"name": "film", "model": "fal-ai/film", "input": {"prompt": "a", "image_url": {"$param": "picture"}}}
+    save(http, steps=[step], parameters={"picture": {"type": "string"}})
+
+    made = run(http, params={"picture": f"data:image/png;base64,{PNG}"})
+
+    asset = Asset.objects.get()
+    assert made["params"] == {"picture": f"asset:{asset.pk}"}
+    assert PNG not in str(WorkflowRun.objects.values().get())
 
 
 def test_saving_again_under_the_same_key_saves_once(http: HttpClient) -> None:

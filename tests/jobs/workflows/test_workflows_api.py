@@ -216,4 +216,5 @@ def test_an_erased_client_leaves_nothing_of_what_a_workflow_said(caller: Caller,
 
     run.refresh_from_db()
     assert (run.status, run.params, run.metadata, run.plan[0]["input"]) == ("failed", {}, {}, {})
+    assert run.plan[0]["metadata"] == {}
     assert not WorkflowTemplate.objects.exists()
