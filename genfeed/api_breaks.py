@@ -12,6 +12,7 @@ Schema = dict[str, Any]
 
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_TOLD = ("pattern", "multipleOf", "uniqueItems")
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
 
@@ -40,6 +41,9 @@ class _Compared:
     new: dict[str, Any]
 
     def operation(self, name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+        if "operationId" in old and new.get("operationId") != old["operationId"]:
+            yield f"{name}: the operation was {old['operationId']} and is {new.get('operationId')}"
+        yield from _refused_now(name, old, new)
         yield from self._parameters(name, old, new)
         yield from self._body(name, old.get("requestBody"), new.get("requestBody"))
         for status, answer in old.get("responses", {}).items():
@@ -91,7 +95,7 @@ class _Compared:
             return []
         seen |= {pair}
         before, after = list(_alternatives(old, self.old)), list(_alternatives(new, self.new))
-        found: list[str] = []
+        found = list(_other_default(place, old, new)) if way == "sent" else []
         # What was sent must still be taken; what is read must have been foreseen.
         for one in before if way == "sent" else after:
             others = after if way == "sent" else before
@@ -176,6 +180,19 @@ def _fits(old: Schema, new: Schema, way: Way) -> bool:
     return wide.get("format") in (None, narrow.get("format"))
 
 
+def _other_default(place: str, old: Schema, new: Schema) -> Iterator[str]:
+    """What whoever sends nothing gets otherwise."""
+    if "default" in old and (now := new.get("default", "none")) != old["default"]:
+        yield f"{place}: the default was {old['default']!r} and is {now!r}"
+
+
+def _refused_now(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """Proofs of who calls that were enough; none at all is the weakest of them."""
+    before, after = ([_told(sorted(one)) or "nobody" for one in it.get("security") or [{}]] for it in (old, new))
+    if "nobody" not in after:
+        yield from (f"{name}: who calls as {one} is refused now" for one in before if one not in after)
+
+
 def _narrowed(place: str, old: Schema, new: Schema) -> Iterator[str]:
     before, after = _values(old), _values(new)
     if after is not None:
@@ -187,6 +204,10 @@ def _narrowed(place: str, old: Schema, new: Schema) -> Iterator[str]:
         for name in names:
             if name in new and (name not in old or (new[name] - old[name]) * sign > 0):
                 yield f"{place}: {name} was {old.get(name, 'none')} and is {new[name]}"
+    for name in _TOLD:
+        # Whether another one takes all that the old one took, nobody can say.
+        if new.get(name) and new[name] != old.get(name):
+            yield f"{place}: {name} was {old.get(name, 'none')} and is {new[name]}"
 
 
 def _values(schema: Schema) -> list[Any] | None:

@@ -4,15 +4,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
 from catalog.api_shapes import ErrorShape
-from genfeed.clients.auth import Identity, RequireScope
-from genfeed.clients.errors import ApiError
+from genfeed.clients.auth import RequireScope
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs import api_shapes as shapes
 from jobs.accepting.accept import Wanted, accept
@@ -25,6 +22,7 @@ from jobs.canceling import cancel
 from jobs.fallback.accepting import accept_with_fallback
 from jobs.fallback.asking import read_fallback
 from jobs.models import Job
+from jobs.own_rows import caller_of, find_own, json_answer, page_of, shows_cost
 from jobs.rendering import job_bytes, render_job
 
 jobs_router = Router(tags=["Jobs"])
@@ -59,14 +57,14 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
     Send an `Idempotency-Key` to be able to repeat the request without running it twice. Any answer but 201 means that
     nothing was accepted, nothing runs and nothing is charged.
     """
-    caller = _identity(request).require_client()
+    caller = caller_of(request)
     wanted = _wanted(request, body)
 
     def work(keep: Any) -> HttpResponse:
         rendered: list[bytes] = []
 
         def beside(job: Job) -> None:
-            rendered.append(job_bytes(job, shows_cost=_shows_cost(request), base_url=base_url_of(request)))
+            rendered.append(job_bytes(job, shows_cost=shows_cost(request), base_url=base_url_of(request)))
             keep(201, rendered[0])
 
         if body.fallback:
@@ -88,7 +86,7 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
 def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     """Your jobs, newest first."""
     refuse_unknown_parameters(request, JobFilters)
-    jobs = Job.objects.filter(client_id=_identity(request).require_client().client_id).order_by("-id")
+    jobs = Job.objects.filter(client_id=caller_of(request).client_id)
     if filters.status:
         jobs = jobs.filter(status=filters.status)
     if filters.model:
@@ -101,16 +99,13 @@ def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
         jobs = jobs.filter(created_at__gte=filters.created_after)
     if filters.created_before:
         jobs = jobs.filter(created_at__lt=filters.created_before)
-    if filters.cursor:
-        jobs = jobs.filter(id__lt=filters.cursor.replace("\x00", ""))
-    found = list(jobs[: filters.limit + 1])
-    shown = found[: filters.limit]
+    shown, more = page_of(jobs, cursor=filters.cursor, limit=filters.limit)
     files, base_url = assets_of(shown), base_url_of(request)
     items = [
-        render_job(job, shows_cost=_shows_cost(request), assets=files.get(job.pk, []), base_url=base_url)
+        render_job(job, shows_cost=shows_cost(request), assets=files.get(job.pk, []), base_url=base_url)
         for job in shown
     ]
-    return _json({"items": items, "next_cursor": shown[-1].pk if len(found) > filters.limit else None})
+    return json_answer({"items": items, "next_cursor": more})
 
 
 @jobs_router.get(
@@ -154,27 +149,9 @@ def _wanted(request: HttpRequest, body: shapes.JobBody) -> Wanted:
 
 
 def _find(request: HttpRequest, job_id: str) -> Job:
-    """The caller's own job; another client's is as unknown as one that does not exist."""
-    client_id = _identity(request).require_client().client_id
-    job = Job.objects.filter(pk=job_id[:40].replace("\x00", ""), client_id=client_id).first()
-    if job is None:
-        raise ApiError("not_found", f"There is no job {job_id[:60]!r}.", "List your jobs at /api/v1/jobs.")
-    return job
-
-
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.auth  # type: ignore[attr-defined]
-    return identity
-
-
-def _shows_cost(request: HttpRequest) -> bool:
-    return _identity(request).is_admin or settings.GENFEED_MODE == "core"
+    return find_own(Job.objects.all(), job_id, request, word="job", listed_at="jobs")
 
 
 def _answer(request: HttpRequest, job: Job) -> HttpResponse:
-    body = job_bytes(job, shows_cost=_shows_cost(request), base_url=base_url_of(request))
+    body = job_bytes(job, shows_cost=shows_cost(request), base_url=base_url_of(request))
     return HttpResponse(body, content_type="application/json")
-
-
-def _json(body: Any) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type="application/json")

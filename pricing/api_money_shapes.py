@@ -100,6 +100,7 @@ class UsageLine(Schema):
 
 
 class UsageShape(Schema):
+    livemode: bool = Field(description="false: of test jobs, which are charged nothing.")
     from_: str = Field(alias="from")
     to: str
     timezone: str

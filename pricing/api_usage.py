@@ -40,7 +40,10 @@ Month = Annotated[str, Path(description="e.g. 2026-11"), Field(max_length=40)]
     by_alias=True,
 )
 def get_usage(request: HttpRequest, filters: Query[shapes.UsageFilters]) -> HttpResponse:
-    """What your jobs were charged, in sums; with `Accept: text/csv` or `format=csv` all lines as a table."""
+    """What your jobs were charged, in sums; with `Accept: text/csv` or `format=csv` all lines as a table.
+
+    A test key's: what they would have been charged, as long as test jobs are kept.
+    """
     refuse_unknown_parameters(request, shapes.UsageFilters)
     identity = _identity(request)
     asked = _question(identity, filters)
@@ -56,6 +59,7 @@ def get_usage(request: HttpRequest, filters: Query[shapes.UsageFilters]) -> Http
     shown = found[: filters.limit]
     return _json(
         {
+            "livemode": not asked.of_tests,
             "from": asked.first.isoformat(),
             "to": asked.last.isoformat(),
             "timezone": asked.timezone,
@@ -107,7 +111,9 @@ def _question(identity: Identity, filters: shapes.UsageFilters) -> Question:
         raise _bad("from, to", f"{first} is after {last}.", "Send the earlier day as from.")
     if (last - first).days >= MOST_DAYS:
         raise _bad("from, to", f"These are more than {MOST_DAYS} days.", "Ask for fewer days at once.")
-    return Question(client.pk if client else None, first, last, timezone, _group_by(filters.group_by, identity))
+    group_by = _group_by(filters.group_by, identity)
+    is_test = client is not None and client.is_test
+    return Question(client.pk if client else None, first, last, timezone, group_by, of_tests=is_test)
 
 
 def _group_by(text: str, identity: Identity) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from pricing.estimates.facts import Facts
 from pricing.ledger.holds import Reservation, place_hold
 from pricing.ledger.settling import settle
 from pricing.money import to_nano, to_usd
-from pricing.usage.recording import CostSource, Outcome, Usage, record_usage
+from pricing.usage.recording import CostSource, Outcome, Usage, usage_of_test, usage_record
 
 _LOOKED_AT = 5
 # A stored result needs no place: nothing waits and nothing runs.
@@ -79,10 +79,8 @@ def finish_from(job: Job, stored: Job) -> None:
     job.terms = {**job.terms, "hold": charge}
     job.finished_at = job.next_at = job.created_at
     job.save(force_insert=True)
-    sql.insert_all(told_answered(job))
-    if is_test(job):
-        return
-    record_usage(
+    record = usage_of_test if is_test(job) else usage_record
+    usage = record(
         Usage(
             job=job.pk,
             client_id=job.client_id,
@@ -101,6 +99,7 @@ def finish_from(job: Job, stored: Job) -> None:
         ),
         now=job.finished_at,
     )
+    sql.insert_all([*told_answered(job), usage])
 
 
 def charge_share(job: Job, needed: Reservation) -> None:

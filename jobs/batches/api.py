@@ -7,8 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from catalog.api_shapes import ErrorShape
-from genfeed.clients.auth import Identity, RequireScope
-from genfeed.clients.errors import ApiError
+from genfeed.clients.auth import RequireScope
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs.accepting import idempotency
 from jobs.accepting.own_keys import HEADER
@@ -19,6 +18,7 @@ from jobs.batches.asking import read_batch
 from jobs.batches.canceling import cancel_batch
 from jobs.batches.models import STATUSES, Batch
 from jobs.batches.rendering import render_batch, render_batches, render_items
+from jobs.own_rows import caller_of, find_own, json_answer, page_of
 
 batches_router = Router(tags=["Batches"])
 
@@ -42,7 +42,7 @@ def create_batch(request: HttpRequest, body: shapes.BatchBody) -> HttpResponse:
     answer but 201 means that nothing was accepted, and names every item that failed in `details.items`; but after a 500
     with an `Idempotency-Key` some may be, and the same request again accepts the rest.
     """
-    caller = _identity(request).require_client()
+    caller = caller_of(request)
     key = idempotency.key_of(request)
     wanted = read_batch(
         body,
@@ -74,16 +74,12 @@ def create_batch(request: HttpRequest, body: shapes.BatchBody) -> HttpResponse:
 def list_batches(request: HttpRequest, filters: Query[shapes.BatchFilters]) -> HttpResponse:
     """Your batches without their items, newest first."""
     refuse_unknown_parameters(request, shapes.BatchFilters)
-    batches = Batch.objects.filter(client_id=_identity(request).require_client().client_id)
-    batches = batches.select_related("client").order_by("-id")
+    batches = Batch.objects.filter(client_id=caller_of(request).client_id)
+    batches = batches.select_related("client")
     if filters.status:
         batches = batches.filter(STATUSES[filters.status])
-    if filters.cursor:
-        batches = batches.filter(id__lt=filters.cursor)
-    found = list(batches[: filters.limit + 1])
-    shown = found[: filters.limit]
-    more = shown[-1].pk if len(found) > filters.limit else None
-    return _json({"items": render_batches(shown), "next_cursor": more})
+    shown, more = page_of(batches, cursor=filters.cursor, limit=filters.limit)
+    return json_answer({"items": render_batches(shown), "next_cursor": more})
 
 
 @batches_router.get(
@@ -96,7 +92,7 @@ def list_batches(request: HttpRequest, filters: Query[shapes.BatchFilters]) -> H
 def get_batch(request: HttpRequest, batch_id: str, page: Query[shapes.ItemsPage]) -> HttpResponse:
     """How many items stand where, and a page of the items, in the order of the request."""
     refuse_unknown_parameters(request, shapes.ItemsPage)
-    return _json(_with_items(request, _find(request, batch_id), first=page.cursor, limit=page.limit))
+    return json_answer(_with_items(request, _find(request, batch_id), first=page.cursor, limit=page.limit))
 
 
 @batches_router.post(
@@ -109,7 +105,7 @@ def get_batch(request: HttpRequest, batch_id: str, page: Query[shapes.ItemsPage]
 def cancel(request: HttpRequest, batch_id: str) -> HttpResponse:
     """Sends nothing of it any more, and cancels its jobs as jobs are canceled: what is delivered is charged."""
     batch = cancel_batch(_find(request, batch_id))
-    return _json(_with_items(request, batch, limit=shapes.ITEMS_A_PAGE))
+    return json_answer(_with_items(request, batch, limit=shapes.ITEMS_A_PAGE))
 
 
 def _with_items(request: HttpRequest, batch: Batch, *, first: int = 0, limit: int | None = None) -> dict[str, Any]:
@@ -123,22 +119,4 @@ def _with_items(request: HttpRequest, batch: Batch, *, first: int = 0, limit: in
 
 
 def _find(request: HttpRequest, batch_id: str) -> Batch:
-    """The caller's own batch; another client's is as unknown as one that does not exist."""
-    client_id = _identity(request).require_client().client_id
-    batch = Batch.objects.select_related("client").filter(pk=_text(batch_id), client_id=client_id).first()
-    if batch is None:
-        raise ApiError("not_found", f"There is no batch {batch_id[:60]!r}.", "List your batches at /api/v1/batches.")
-    return batch
-
-
-def _text(batch_id: str) -> str:
-    return batch_id.replace("\x00", "")[:40]
-
-
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.auth  # type: ignore[attr-defined]
-    return identity
-
-
-def _json(body: Any) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type="application/json")
+    return find_own(Batch.objects.select_related("client"), batch_id, request, word="batch", listed_at="batches")

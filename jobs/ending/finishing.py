@@ -30,11 +30,11 @@ from jobs.transitions import Earlier, move
 from jobs.workflows.waking import wake
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import at_most, release, settle
-from pricing.models import UsageRecord
+from pricing.models import UsageOfTest, UsageRecord
 from pricing.money import format_decimal
 from pricing.settling.amounts import Amounts, amounts_at_end
 from pricing.settling.frozen import read_frozen
-from pricing.usage.recording import Outcome, Usage, usage_record
+from pricing.usage.recording import Outcome, Usage, usage_of_test, usage_record
 
 _TRIES = 5
 # Writes in the transaction that ends the job.
@@ -143,9 +143,8 @@ def _end(
     quarantine = "" if ours or test else amounts.quarantine[:300]
     now = timezone.now()
     assets = make_assets(job, files, now=now)
-    rows: list[Model] = [*kept(job, answer), *assets]
-    if not test:
-        rows.append(_usage(job, status, amounts, charge=charge, units=units, failure=failure, now=now))
+    usage = _usage(job, status, amounts, charge=charge, units=units, failure=failure, now=now)
+    rows: list[Model] = [*kept(job, answer), *assets, usage]
     with transaction.atomic(durable=True):
         moved = move(
             job,
@@ -200,10 +199,11 @@ def _usage(
     units: Decimal | None,
     failure: Failure | None,
     now: datetime,
-) -> UsageRecord:
-    """What reports and learned prices read of the job."""
+) -> UsageRecord | UsageOfTest:
+    """What usage shows of the job, and what of a live one reports and learned prices read."""
     begun = job.submitted_at or job.sent_at
-    return usage_record(
+    record = usage_of_test if is_test(job) else usage_record
+    return record(
         Usage(
             job=job.pk,
             client_id=job.client_id,

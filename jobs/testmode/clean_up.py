@@ -1,4 +1,4 @@
-"""Forgetting test jobs after TEST_DATA_DAYS: with their files, events, batches, workflows and webhooks."""
+"""Forgetting test jobs after TEST_DATA_DAYS: with their files, events, batches, workflows, usage and webhooks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from genfeed.journal.models import OutboxEvent
 from jobs.assets.models import Asset
 from jobs.assets.retention import remove_file
 from jobs.models import Batch, Job, WebhookMessage, WorkflowRun
+from pricing.models import UsageOfTest
 
 _AT_ONCE = 500
 _GONE = "its time as test data has passed"
@@ -38,6 +39,7 @@ def forget_tests(*, now: datetime | None = None) -> int:
     left = ~Exists(Job.objects.filter(workflow=OuterRef("pk")))
     _delete(WorkflowRun.objects.filter(left, client__in=sides, finished_at__lt=until))
     _delete(WebhookMessage.objects.filter(client__in=sides, created_at__lt=until))
+    _delete(UsageOfTest.objects.filter(created_at__lt=until))
     _delete(OutboxEvent.objects.filter(client_id__in=sides, delivered_at__lt=until))
     return count
 

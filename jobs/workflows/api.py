@@ -3,17 +3,17 @@
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from catalog.api_shapes import ErrorShape
-from genfeed.clients.auth import Identity, RequireScope
+from genfeed.clients.auth import RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs.accepting.idempotency import Keep, once
 from jobs.accepting.own_keys import HEADER
 from jobs.assets.api import base_url_of
+from jobs.own_rows import caller_of, find_own, json_answer, page_of, shows_cost
 from jobs.workflows import api_shapes as shapes
 from jobs.workflows.accepting import accept_workflow
 from jobs.workflows.advancing import advance
@@ -41,7 +41,7 @@ def create_workflow(request: HttpRequest, body: shapes.WorkflowRunBody) -> HttpR
 
     Any answer but 201 means that nothing was accepted, nothing runs and nothing is charged.
     """
-    caller = _identity(request).require_client()
+    caller = caller_of(request)
     if request.headers.get(HEADER, "").strip():
         raise ApiError(
             "invalid_request",
@@ -73,18 +73,14 @@ def create_workflow(request: HttpRequest, body: shapes.WorkflowRunBody) -> HttpR
 def list_workflows(request: HttpRequest, filters: Query[shapes.WorkflowFilters]) -> HttpResponse:
     """Your workflows without their steps, newest first."""
     refuse_unknown_parameters(request, shapes.WorkflowFilters)
-    runs = WorkflowRun.objects.filter(client_id=_identity(request).require_client().client_id)
-    runs = runs.select_related("client").order_by("-id")
+    runs = WorkflowRun.objects.filter(client_id=caller_of(request).client_id)
+    runs = runs.select_related("client").defer("plan")
     if filters.status:
         runs = runs.filter(STATUSES[filters.status])
     if filters.template:
         runs = runs.filter(template_id=filters.template)
-    if filters.cursor:
-        runs = runs.filter(id__lt=filters.cursor)
-    found = list(runs.defer("plan")[: filters.limit + 1])
-    shown = found[: filters.limit]
-    more = shown[-1].pk if len(found) > filters.limit else None
-    return _json({"items": render_workflows(shown, shows_cost=_shows_cost(request)), "next_cursor": more})
+    shown, more = page_of(runs, cursor=filters.cursor, limit=filters.limit)
+    return json_answer({"items": render_workflows(shown, shows_cost=shows_cost(request)), "next_cursor": more})
 
 
 @workflows_router.get(
@@ -96,7 +92,7 @@ def list_workflows(request: HttpRequest, filters: Query[shapes.WorkflowFilters])
 )
 def get_workflow(request: HttpRequest, workflow_id: str) -> HttpResponse:
     """One workflow with its steps: where each run stands, what it made, and what it was charged."""
-    return _json(_with_steps(request, _find(request, workflow_id)))
+    return json_answer(_with_steps(request, _find(request, workflow_id)))
 
 
 @workflows_router.post(
@@ -111,35 +107,16 @@ def cancel(request: HttpRequest, workflow_id: str) -> HttpResponse:
     run = cancel_workflow(_find(request, workflow_id))
     advance(run.pk)
     run.refresh_from_db()
-    return _json(_with_steps(request, run))
+    return json_answer(_with_steps(request, run))
 
 
 def _with_steps(request: HttpRequest, run: WorkflowRun) -> dict[str, Any]:
-    shows_cost = _shows_cost(request)
-    steps = render_steps(run, shows_cost=shows_cost, base_url=base_url_of(request))
-    return {**render_workflow(run, shows_cost=shows_cost), "steps": steps}
+    costs = shows_cost(request)
+    steps = render_steps(run, shows_cost=costs, base_url=base_url_of(request))
+    return {**render_workflow(run, shows_cost=costs), "steps": steps}
 
 
 def _find(request: HttpRequest, workflow_id: str) -> WorkflowRun:
-    """The caller's own workflow; another client's is as unknown as one that does not exist."""
-    client_id = _identity(request).require_client().client_id
-    own = WorkflowRun.objects.select_related("client").filter(client_id=client_id)
-    run = own.filter(pk=workflow_id.replace("\x00", "")[:40]).first()
-    if run is None:
-        raise ApiError(
-            "not_found", f"There is no workflow {workflow_id[:60]!r}.", "List your workflows at /api/v1/workflows."
-        )
-    return run
-
-
-def _identity(request: HttpRequest) -> Identity:
-    identity: Identity = request.auth  # type: ignore[attr-defined]
-    return identity
-
-
-def _shows_cost(request: HttpRequest) -> bool:
-    return _identity(request).is_admin or settings.GENFEED_MODE == "core"
-
-
-def _json(body: Any) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type="application/json")
+    return find_own(
+        WorkflowRun.objects.select_related("client"), workflow_id, request, word="workflow", listed_at="workflows"
+    )

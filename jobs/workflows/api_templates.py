@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from catalog.api_shapes import ErrorShape
-from genfeed.clients.auth import Identity, RequireScope
-from genfeed.clients.keys import Caller
+from genfeed.clients.auth import RequireScope
 from genfeed.clients.parameters import refuse_unknown_parameters
 from jobs.accepting.idempotency import Keep, once
+from jobs.own_rows import caller_of, json_answer, page_of
 from jobs.rendering import moment
 from jobs.workflows import api_shapes as shapes
 from jobs.workflows.asking import read_template
@@ -41,7 +41,7 @@ _READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
 def create_template(request: HttpRequest, body: shapes.TemplateBody) -> HttpResponse:
     """Saves steps with parameters under a name, to be run by `template` and `params`. Its models and inputs are checked
     when it is run."""
-    client_id = _caller(request).client_id
+    client_id = caller_of(request).client_id
     content = read_template(body)
 
     def work(keep: Keep) -> HttpResponse:
@@ -67,15 +67,12 @@ def create_template(request: HttpRequest, body: shapes.TemplateBody) -> HttpResp
 def list_templates(request: HttpRequest, filters: Query[shapes.TemplateFilters]) -> HttpResponse:
     """Your templates in their newest versions, the newest template first."""
     refuse_unknown_parameters(request, shapes.TemplateFilters)
-    templates = templates_of(_caller(request)).select_related("client").order_by("-id")
-    if filters.cursor:
-        templates = templates.filter(id__lt=filters.cursor)
-    found = list(templates[: filters.limit + 1])
-    shown = found[: filters.limit]
+    templates = templates_of(caller_of(request)).select_related("client")
+    shown, more = page_of(templates, cursor=filters.cursor, limit=filters.limit)
     versions = WorkflowTemplateVersion.objects.filter(template__in=shown)
     by_number = {(one.template_id, one.number): one for one in versions}
     items = [_rendered(one, by_number[one.pk, one.version]) for one in shown]
-    return _json({"items": items, "next_cursor": shown[-1].pk if len(found) > filters.limit else None})
+    return json_answer({"items": items, "next_cursor": more})
 
 
 @templates_router.get(
@@ -88,8 +85,8 @@ def list_templates(request: HttpRequest, filters: Query[shapes.TemplateFilters])
 def get_template(request: HttpRequest, template_id: str, asked: Query[shapes.VersionQuestion]) -> HttpResponse:
     """One template by its id or name, in its newest version or the one that is asked for."""
     refuse_unknown_parameters(request, shapes.VersionQuestion)
-    template = find_template(template_id, _caller(request))
-    return _json(_rendered(template, version_of(template, asked.version)))
+    template = find_template(template_id, caller_of(request))
+    return json_answer(_rendered(template, version_of(template, asked.version)))
 
 
 @templates_router.put(
@@ -101,8 +98,8 @@ def get_template(request: HttpRequest, template_id: str, asked: Query[shapes.Ver
 )
 def put_template(request: HttpRequest, template_id: str, body: shapes.TemplateBody) -> HttpResponse:
     """Saves a new version, where it says something else than the newest. What was started runs on as it was."""
-    template = change_template(find_own_template(template_id, _caller(request)), read_template(body))
-    return _json(_rendered(template, version_of(template, None)))
+    template = change_template(find_own_template(template_id, caller_of(request)), read_template(body))
+    return json_answer(_rendered(template, version_of(template, None)))
 
 
 @templates_router.delete(
@@ -114,7 +111,7 @@ def put_template(request: HttpRequest, template_id: str, body: shapes.TemplateBo
 )
 def remove_template(request: HttpRequest, template_id: str) -> HttpResponse:
     """Nothing is started by it any more; what was started runs on."""
-    delete_template(find_own_template(template_id, _caller(request)))
+    delete_template(find_own_template(template_id, caller_of(request)))
     return HttpResponse(status=204)
 
 
@@ -130,12 +127,3 @@ def _rendered(template: WorkflowTemplate, version: WorkflowTemplateVersion) -> d
         "parameters": version.parameters,
         "steps": version.steps,
     }
-
-
-def _caller(request: HttpRequest) -> Caller:
-    identity: Identity = request.auth  # type: ignore[attr-defined]
-    return identity.require_client()
-
-
-def _json(body: Any) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type="application/json")

@@ -22,7 +22,7 @@ from pricing.models.reports import (
     PairMonth,
     RollupState,
 )
-from pricing.models.usage import ImmutableError, UsageRecord
+from pricing.models.usage import ImmutableError, UsageOfTest, UsageRecord
 
 __all__ = [
     "Account",
@@ -65,5 +65,6 @@ __all__ = [
     "RollupState",
     "SellingPrice",
     "StrayRequest",
+    "UsageOfTest",
     "UsageRecord",
 ]

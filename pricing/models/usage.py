@@ -75,3 +75,23 @@ class UsageRecord(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise ImmutableError("A usage record is never deleted.")
+
+
+class UsageOfTest(models.Model):
+    """What one ended test job would have been charged, for the usage that test keys see: no report reads it."""
+
+    job = models.CharField(max_length=40, unique=True, help_text="The job's id.")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", help_text="The test side.")
+    key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+")
+    model = models.ForeignKey(AIModel, on_delete=models.CASCADE, related_name="+")
+    cost = models.BigIntegerField(help_text="nano-USD")
+    charge = models.BigIntegerField(help_text="nano-USD")
+    outcome = models.CharField(max_length=10, choices=UsageRecord.Outcome)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [models.Index(fields=["client", "created_at"])]
+
+    def __str__(self) -> str:
+        return self.job

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from pricing import sql
-from pricing.models import UsageRecord
+from pricing.models import UsageOfTest, UsageRecord
 from pricing.money import format_decimal
 
 Outcome = UsageRecord.Outcome
@@ -88,6 +88,13 @@ def usage_record(usage: Usage, *, now: datetime | None = None) -> UsageRecord:
         is_cached=usage.is_cached,
         created_at=now or timezone.now(),
     )
+
+
+def usage_of_test(usage: Usage, *, now: datetime) -> UsageOfTest:
+    """What a test job used, apart from all that is charged, for whoever writes it. Raises BadUsageError."""
+    _check(usage)
+    names = ("job", "client_id", "key_id", "model_id", "outcome", "cost", "charge")
+    return UsageOfTest(**{name: getattr(usage, name) for name in names}, created_at=now)
 
 
 def _check(usage: Usage) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import BigIntegerField, Count, DateField, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, TruncDate, TruncMonth
 
-from pricing.models import LedgerTransaction, UsageRecord
+from pricing.models import LedgerTransaction, UsageOfTest, UsageRecord
 from pricing.usage.days import day_starts
 
 MOST_DAYS = 400
@@ -47,13 +47,17 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Days `first` to `last`, both included, by the clock of `timezone`; of one client, or of all (None)."""
+    """Days `first` to `last`, both included, by the clock of `timezone`; of one client, or of all (None).
+
+    `of_tests`: the client is the test side of one.
+    """
 
     client_id: int | None
     first: date
     last: date
     timezone: str
     group_by: tuple[str, ...]
+    of_tests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,11 @@ def total_of(asked: Question) -> Sums:
     return _read(_jobs(asked).aggregate(**_sums()))
 
 
-def _jobs(asked: Question) -> QuerySet[UsageRecord]:
+def _jobs(asked: Question) -> QuerySet[Any]:
     """The jobs that ended in these days. A correction counts on the day of its job, however late it comes."""
     start, end = day_starts(asked.first, asked.timezone), day_starts(asked.last + timedelta(days=1), asked.timezone)
-    rows = UsageRecord.objects.filter(created_at__gte=start, created_at__lt=end).order_by()
+    rows: QuerySet[Any] = (UsageOfTest if asked.of_tests else UsageRecord).objects.order_by()
+    rows = rows.filter(created_at__gte=start, created_at__lt=end)
     if asked.client_id is not None:
         rows = rows.filter(client_id=asked.client_id)
     return rows.annotate(later_charge=_later("spent"), later_cost=_later("cost"))

@@ -13,9 +13,11 @@ DOCUMENT: dict[str, Any] = {
     "paths": {
         "/jobs": {
             "get": {
+                "operationId": "list_jobs",
+                "security": [{"key": []}],
                 "parameters": [
                     {"in": "query", "name": "status", "schema": {"type": "string", "enum": ["queued", "failed"]}},
-                    {"in": "query", "name": "limit", "schema": {"type": "integer", "maximum": 100}},
+                    {"in": "query", "name": "limit", "schema": {"type": "integer", "maximum": 100, "default": 20}},
                 ],
                 "responses": {
                     "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
@@ -38,7 +40,7 @@ DOCUMENT: dict[str, Any] = {
                 "required": ["model"],
                 "properties": {
                     "model": {"type": "string"},
-                    "price": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                    "price": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
                     "priority": {"type": "string", "enum": ["normal", "low"]},
                     "steps": {"type": "array", "items": {"type": "integer"}},
                     "notes": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 50}},
@@ -91,6 +93,10 @@ BREAKS: dict[str, Change] = {
     "POST /jobs: the method was removed": lambda d: d["paths"]["/jobs"].pop("post"),
     "GET /jobs: the answer 200 was removed": lambda d: operation(d, "get")["responses"].pop("200"),
     "GET /jobs 200: application/json was removed": lambda d: operation(d, "get")["responses"]["200"].pop("content"),
+    "GET /jobs: the operation was list_jobs and is get_jobs":
+        lambda d: operation(d, "get").update(operationId="get_jobs"),
+    "GET /jobs: who calls as 'key' is refused now": lambda d: operation(d, "get").update(security=[{"session": []}]),
+    "POST /jobs: who calls as nobody is refused now": lambda d: operation(d, "post").update(security=[{"key": []}]),
     # Parameters.
     "GET /jobs query limit: the parameter was removed": lambda d: operation(d, "get")["parameters"].pop(),
     "GET /jobs query limit: the parameter is required now":
@@ -105,7 +111,15 @@ BREAKS: dict[str, Change] = {
         lambda d: operation(d, "get")["parameters"][1]["schema"].update(minimum=1),
     "GET /jobs query status: 'failed' are not taken any more":
         lambda d: operation(d, "get")["parameters"][0]["schema"].update(enum=["queued", "canceled"]),
+    "GET /jobs query limit: the default was 20 and is 50":
+        lambda d: operation(d, "get")["parameters"][1]["schema"].update(default=50),
+    "GET /jobs query limit: the default was 20 and is 'none'":
+        lambda d: operation(d, "get")["parameters"][1]["schema"].pop("default"),
+    "GET /jobs query limit: multipleOf was none and is 10":
+        lambda d: operation(d, "get")["parameters"][1]["schema"].update(multipleOf=10),
     # Requests.
+    "POST /jobs body .model: pattern was none and is ^[a-z]+$": lambda d: field(d, "model").update(pattern="^[a-z]+$"),
+    "POST /jobs body .steps: uniqueItems was none and is True": lambda d: field(d, "steps").update(uniqueItems=True),
     "POST /jobs body: the body was removed": lambda d: operation(d, "post").pop("requestBody"),
     "POST /jobs body: a body is required now": lambda d: operation(d, "post")["requestBody"].update(required=True),
     "POST /jobs body: application/json was removed":
@@ -127,6 +141,7 @@ BREAKS: dict[str, Change] = {
         lambda d: field(d, "notes")["additionalProperties"].update(maxLength=9),
     "POST /jobs body .free: other fields are not taken any more":
         lambda d: field(d, "free").update(additionalProperties=False),
+    "POST /jobs body .price: the default was None and is '1'": lambda d: field(d, "price").update(default="1"),
     # Answers.
     "GET /jobs 200 .id: the property was removed": lambda d: schema(d, "Job")["properties"].pop("id"),
     "GET /jobs 200 .id: the property may be missing now": lambda d: schema(d, "Job")["required"].remove("id"),
@@ -150,6 +165,9 @@ HARMLESS: dict[str, Change] = {
     "a path": lambda d: d["paths"].update({"/new": {"get": {}}}),
     "a method": lambda d: d["paths"]["/models"].update(post={}),
     "a parameter": lambda d: operation(d, "get")["parameters"].append({"in": "query", "name": "page"}),
+    "another way to say who calls": lambda d: operation(d, "get")["security"].append({"session": []}),
+    "nobody need say who calls": lambda d: operation(d, "get").pop("security"),
+    "a default where there was none": lambda d: field(d, "priority").update(default="normal"),
     "a field of a request": lambda d: schema(d, "Body")["properties"].update(seed={"type": "integer"}),
     "a value of a request": lambda d: field(d, "priority")["enum"].append("high"),
     "a type of a request": lambda d: field(d, "model").update(type=["string", "integer"]),

@@ -1,11 +1,14 @@
 """Batches in the admin: found, read, and canceled by those who may."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client as HttpClient
 
+from genfeed.clients.keys import create_key, find_caller
+from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from jobs.accepting.accept import Wanted
 from jobs.batches.accepting import WantedBatch, accept_batch
@@ -50,6 +53,23 @@ def test_a_status_narrows_the_list(staff: Staff, batch: Batch) -> None:
 
     assert batch.pk in read(client, f"{LIST}?status=running").text
     assert batch.pk not in read(client, f"{LIST}?status=canceled").text
+
+
+def test_batches_of_test_keys_are_marked_and_told_apart(staff: Staff, batch: Batch, settings: Any) -> None:
+    settings.TEST_SANDBOX_URL = "http://127.0.0.1:9"
+    _, text = create_key(batch.client, actor=SYSTEM, scopes=["jobs:write"], is_test=True)
+    tester = find_caller(text)
+    assert tester is not None
+    test = accept_batch(WantedBatch([Wanted("fal-ai/flux/dev", {"prompt": "a fox"})]), tester)
+    client = staff("viewer")
+
+    def shown(query: str) -> set[str]:
+        text = read(client, f"{LIST}{query}").text
+        return {one.pk for one in (batch, test) if one.pk in text}
+
+    assert (shown(""), shown("?mode=live"), shown("?mode=test")) == ({batch.pk, test.pk}, {batch.pk}, {test.pk})
+    assert 'data-testid="batch-test"' in client.get(f"{LIST}{test.pk}/change/").content.decode()
+    assert 'data-testid="batch-test"' not in client.get(f"{LIST}{batch.pk}/change/").content.decode()
 
 
 def test_a_page_tells_of_its_items_and_leads_to_its_jobs(staff: Staff, batch: Batch) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
@@ -125,7 +126,21 @@ def test_nothing_that_reports_or_learns_knows_of_it(api: Api, finish: Any, dispa
     assert job.status == Status.SUCCEEDED
     assert not UsageRecord.objects.exists()
     assert (standing.today()["all"], standing.open_counts()["queued"], standing.by_client()) == (0, 0, [])
-    assert get(api(True), "/usage")["items"] == []
+    assert get(api(False), "/usage")["total"]["jobs"] == 0
+
+
+def test_usage_of_a_test_key_is_what_its_jobs_would_have_been_charged(api: Api, finish: Any, settings: Any) -> None:
+    settings.CACHE_PRICE_PERCENT = Decimal(50)
+    finish(post(api(True), body={**FOX, "cache": "any_seed"})["id"])
+    assert post(api(True), body={**FOX, "cache": "any_seed"})["cached"] is True
+    finish(post(api(True), body={**FOX, "metadata": {"test": "fail:timeout"}})["id"])
+
+    shown = get(api(True), "/usage?group_by=model,outcome")
+
+    lines = [(one["model"], one["outcome"], one["jobs"], one["charge"]) for one in shown["items"]]
+    assert lines == [(MODEL, "failed", 1, "0"), (MODEL, "succeeded", 2, "0.125")]
+    assert (shown["livemode"], shown["total"]["charge"]) == (False, "0.125")
+    assert (get(api(False), "/usage")["livemode"], get(api(False), "/usage")["items"]) == (True, [])
 
 
 def test_the_prices_are_those_of_the_client(api: Api, acme: Client) -> None:
@@ -358,6 +373,7 @@ def test_test_data_is_forgotten_after_its_days(api: Api, finish: Any, settings: 
     assert not Asset.objects.exists() and not Batch.objects.exists()  # noqa: PT018
     assert not JobEvent.objects.exclude(job=live).exists()
     assert not storage().exists(file.storage_name)
+    assert get(api(True), "/usage")["total"]["jobs"] == 0
     assert check_ledger() == []
 
 

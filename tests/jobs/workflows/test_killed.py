@@ -1,4 +1,4 @@
-"""kill -9 before every statement of a workflow that writes: no step runs twice, none is lost, the end is told once."""
+"""kill -9 before every write and every commit of a workflow: no step runs twice, none is lost, the end is told once."""
 
 import json
 import os
@@ -11,9 +11,10 @@ from tests.sandbox_server import ROOT
 PATIENCE_SECONDS = 300
 
 # A workflow is accepted, brought forward and brought to its end by a child that kills itself right before its write
-# number 1, 2, 3 …, until one comes to its end; and one that is canceled, from its cancel on. What is read between two
-# writes changes nothing that a kill could leave. After every kill the lease is let run out, and the same is done again
-# without a kill; then there must be what there is without one.
+# number 1, 2, 3 …, or its commit of what it wrote, until one comes to its end; and one that is canceled, from its
+# cancel on. A kill right after a commit leaves what one before the next write does; what is read between two writes
+# changes nothing that a kill could leave. After every kill the lease is let run out, and the same is done again without
+# a kill; then there must be what there is without one.
 KILLS = """
 import json, os, signal, sys
 from datetime import timedelta
@@ -87,12 +88,20 @@ for upto in ("end", "cancel"):
         child = os.fork()
         if child == 0:
             left, armed = [kills], [False]
+            def die():
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
             def dying(execute, sql, params, many, context):
                 if armed[0] and not sql.startswith("SELECT"):
-                    if left[0] == 0:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    left[0] -= 1
+                    die()
                 return execute(sql, params, many, context)
+            commit = connection.commit
+            def dying_commit():
+                if armed[0]:
+                    die()
+                commit()
+            connection.commit = dying_commit
             with connection.execute_wrapper(dying):
                 work(key, upto, armed)
             connection.close()

@@ -1,6 +1,7 @@
 """Workflows in the admin: found, read, and canceled by those who may."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -10,7 +11,7 @@ from genfeed.clients.keys import Caller
 from genfeed.journal.models import AuditEvent
 from jobs.models import WorkflowRun
 from tests.admin.pages import read
-from tests.jobs.workflows.flows import forward, job_of, lose, make_flow
+from tests.jobs.workflows.flows import PICTURE, forward, http_of, job_of, lose, make_flow, send
 
 pytestmark = pytest.mark.django_db
 Staff = Callable[[str], HttpClient]
@@ -45,6 +46,19 @@ def test_a_status_narrows_the_list(staff: Staff, run: WorkflowRun) -> None:
 
     assert run.pk in read(client, f"{LIST}?status=running").text
     assert run.pk not in read(client, f"{LIST}?status=failed").text
+
+
+def test_workflows_of_test_keys_are_told_apart(staff: Staff, run: WorkflowRun, caller: Caller, settings: Any) -> None:
+    settings.TEST_SANDBOX_URL = "http://127.0.0.1:9"
+    send(http_of(caller, is_test=True), "/workflows", {"steps": [PICTURE]}, status=201)
+    test = WorkflowRun.objects.exclude(pk=run.pk).get()
+    client = staff("viewer")
+
+    def shown(query: str) -> set[str]:
+        text = read(client, f"{LIST}{query}").text
+        return {one.pk for one in (run, test) if one.pk in text}
+
+    assert (shown(""), shown("?mode=live"), shown("?mode=test")) == ({run.pk, test.pk}, {run.pk}, {test.pk})
 
 
 def test_a_page_tells_of_its_steps_and_leads_to_their_jobs(staff: Staff, run: WorkflowRun) -> None:
