@@ -34,7 +34,8 @@ class OwnStatusFilter(admin.SimpleListFilter):
         return [(status, status) for status in self._statuses]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(self._statuses[status]) if (status := self.value()) in self._statuses else queryset
+        status = self.value() or ""
+        return queryset.filter(self._statuses[status]) if status in self._statuses else queryset
 
 
 class ModeOfClientFilter(ModeFilter):

@@ -84,6 +84,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Told, list[Call
             pass
 
         monkeypatch.setattr(running, "ask", ask)
+        monkeypatch.setattr(running, "_LOOK_SECONDS", 0.01)
         monkeypatch.setattr(running, "was_answered", was_answered)
         monkeypatch.setattr(running.hub, "add", nothing)
         monkeypatch.setattr(running.hub, "remove", lambda _watcher: None)
