@@ -52,6 +52,7 @@ PARTS = {
     "deliveries": Part("Webhooks", 180),
     "streams": Part("Event streams", 180),
     "protocols": Part("Software of others", 180),
+    "agents_and_flows": Part("Workflows, test mode and agents", 180),
     "assets": Part("Files", 120),
     "ledger": Part("The ledger", 120),
     "reports": Part("Reports above 100,000 jobs", 240),
