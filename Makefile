@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak lock openapi chromium nginx swift clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak faults lock openapi chromium nginx swift clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -74,6 +74,9 @@ wrk:
 soak: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
 	$(BIN)/python -m tests.kills
 	EVERY_WRITE=1 $(BIN)/python -m pytest -n 0 -q tests/jobs/workflows/test_killed.py
+
+faults: setup-dev ## Kill, pause and starve two of each process, crash their database, and prove what is left
+	$(BIN)/python -m tests.nodes
 
 lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -42,13 +42,28 @@ FUNDED = 10**15
 
 
 class Fleet:
-    """Web, worker and dispatchers by name; `sandbox` stands apart, as the provider does."""
+    """Webs, workers and dispatchers by name; `sandbox` stands apart, as the provider does.
 
-    def __init__(self, var: Path, sandbox: RunningSandbox, settings: dict[str, str], *, dispatchers: int) -> None:
+    `own`: settings of single processes, as those of another machine; `logs`: where one that is named writes its own.
+    """
+
+    def __init__(
+        self,
+        var: Path,
+        sandbox: RunningSandbox,
+        settings: dict[str, str],
+        *,
+        webs: int = 1,
+        workers: int = 1,
+        dispatchers: int = 1,
+    ) -> None:
         self.var = var
         self.sandbox = sandbox
-        self.port = free_port()
+        self.webs = numbered("web", webs)
+        self.ports = {name: free_port() for name in self.webs}
+        self.port = self.ports[self.webs[0]]
         self.base_url = f"http://127.0.0.1:{self.port}"
+        self.base_urls = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
         self.settings = (
             environment(var)
             | {"DJANGO_SETTINGS_MODULE": "genfeed.settings", "LOG_LEVEL": "WARNING", "FAL_MAX_CONCURRENT": "2000"}
@@ -57,7 +72,11 @@ class Fleet:
         )
         if self.settings.get("PUBLIC_URL") == "here":
             self.settings["PUBLIC_URL"] = self.base_url
-        self.names = ["web", "worker", *(f"dispatcher {number + 1}" for number in range(dispatchers))]
+        self.names = [*self.webs, *numbered("worker", workers), *(f"dispatcher {n + 1}" for n in range(dispatchers))]
+        self.own: dict[str, dict[str, str]] = {}
+        self.logs: dict[str, Path] = {}
+        self.dispatch = ["manage.py", "dispatch"]
+        self.work = ["manage.py", "qcluster"]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._web: list[str] = []
         self.log = var.parent / f"{var.name}.log"
@@ -82,11 +101,11 @@ class Fleet:
 
     def start(self, name: str) -> None:
         """Starts one process."""
-        with self.log.open("ab") as log:
+        with self.logs.get(name, self.log).open("ab") as log:
             self.running[name] = subprocess.Popen(
                 self._command(name),
                 cwd=ROOT,
-                env=self.settings,
+                env=self.settings | self.own.get(name, {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -101,25 +120,48 @@ class Fleet:
         self.wait_for_web()
 
     def wait_for_web(self) -> None:
-        """Until the web process answers."""
+        """Until every web process answers."""
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        waiting = list(self.base_urls)
+        while waiting and time.monotonic() < deadline:
             try:
-                if httpx.get(f"{self.base_url}/healthz", trust_env=False).status_code == 200:
-                    return
+                if httpx.get(f"{waiting[0]}/healthz", trust_env=False).status_code == 200:
+                    waiting.pop(0)
             except httpx.TransportError:
                 time.sleep(0.05)
-        raise RuntimeError(f"the web process did not start:\n{self.log.read_text()[-5000:]}")
+        if waiting:
+            raise RuntimeError(f"the web process did not start:\n{self.log.read_text()[-5000:]}")
 
     def kill(self, name: str) -> None:
         """kill -9 to a process and all that it has started."""
         process = self.running.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def pause(self, name: str) -> None:
+        """SIGSTOP to a process and all that it has started: as a machine that hangs."""
+        os.killpg(self.running[name].pid, signal.SIGSTOP)
+
+    def go_on(self, name: str) -> None:
+        """SIGCONT: it does not know that time has passed."""
+        os.killpg(self.running[name].pid, signal.SIGCONT)
+
+    def end(self, name: str) -> None:
+        """SIGTERM to one process, as a restart does; SIGKILL where it stays."""
+        process = self.running.pop(name)
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def stop(self) -> None:
         """SIGTERM to all; SIGKILL to what stays."""
         for process in self.running.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGCONT)
             process.terminate()
         for process in self.running.values():
             try:
@@ -151,11 +193,16 @@ class Fleet:
         return used
 
     def _command(self, name: str) -> list[str]:
-        if name == "web":
-            return self._web
-        if name == "worker":
-            return [sys.executable, "manage.py", "qcluster"]
-        return [sys.executable, "manage.py", "dispatch"]
+        if name in self.webs:
+            return [str(self.ports[name]) if part == str(self.port) else part for part in self._web]
+        if name.startswith("worker"):
+            return [sys.executable, *self.work]
+        return [sys.executable, *self.dispatch]
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """The first goes without a number."""
+    return [name, *(f"{name} {number}" for number in range(2, count + 1))]
 
 
 @contextmanager
@@ -163,6 +210,8 @@ def fleet(
     var: Path,
     *,
     settings: dict[str, str] | None = None,
+    webs: int = 1,
+    workers: int = 1,
     dispatchers: int = 1,
     worker: bool = True,
     migrated: Path | None = None,
@@ -175,7 +224,7 @@ def fleet(
         var.mkdir(parents=True, exist_ok=True)
         shutil.copy(migrated, var / "db.sqlite3")
     with running_sandbox() as sandbox:
-        one = Fleet(var, sandbox, settings or {}, dispatchers=dispatchers)
+        one = Fleet(var, sandbox, settings or {}, webs=webs, workers=workers, dispatchers=dispatchers)
         if not worker:
             one.names.remove("worker")
         try:

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -79,7 +80,7 @@ print(json.dumps(dict(
 class Sending:
     """Clients that send jobs, each under an Idempotency-Key until it is told that the job is accepted."""
 
-    base_url: str
+    base_urls: list[str]
     api_key: str
     count: int
     seed: int
@@ -92,6 +93,7 @@ class Sending:
     def __post_init__(self) -> None:
         self._left = list(range(self.count))[::-1]
         self._lock = threading.Lock()
+        self._turns = itertools.count()
         self._threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(SENDERS)]
 
     def start(self) -> None:
@@ -103,9 +105,7 @@ class Sending:
             thread.join(PATIENCE_SECONDS)
 
     def _send_all(self) -> None:
-        with httpx.Client(
-            base_url=self.base_url, headers={"Authorization": f"Bearer {self.api_key}"}, timeout=30, trust_env=False
-        ) as http:
+        with httpx.Client(headers={"Authorization": f"Bearer {self.api_key}"}, timeout=30, trust_env=False) as http:
             while True:
                 with self._lock:
                     if not self._left:
@@ -135,8 +135,10 @@ class Sending:
     def _insist(self, http: httpx.Client, path: str, body: Any, *, key: str = "") -> httpx.Response:
         """Sends until an answer comes: a process that was killed gives none."""
         while True:
+            # The next web process where one does not answer, as a balancer would.
+            base_url = self.base_urls[next(self._turns) % len(self.base_urls)]
             try:
-                return http.post(path, json=body, headers={"Idempotency-Key": key} if key else {})
+                return http.post(f"{base_url}{path}", json=body, headers={"Idempotency-Key": key} if key else {})
             except httpx.TransportError:
                 self.repeated += 1
                 time.sleep(0.1)
@@ -167,7 +169,7 @@ class Outcome:
 def run(one: Fleet, *, jobs: int, rounds: int, seed: int) -> Outcome:
     """Sends jobs; in every round kills each process once, at a random moment of the round; then waits and proves."""
     chance = random.Random(seed)
-    sending = Sending(one.base_url, one.prepare(), jobs, seed)
+    sending = Sending(one.base_urls, one.prepare(), jobs, seed)
     one.sandbox.faults(**FAULTS)
     one.start_all()
     started = time.monotonic()
@@ -236,16 +238,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--nodes", type=int, default=2, help="Webs and workers on PostgreSQL.")
+    parser.add_argument("--databases", nargs="+", default=["SQLite", "PostgreSQL"])
     asked = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     wrong = 0
-    for name in ("SQLite", "PostgreSQL"):
+    for name in asked.databases:
         with tempfile.TemporaryDirectory(prefix="genfeed-kills-", ignore_cleanup_errors=True) as folder:
             from tests.bench.ledger import postgres
 
             with postgres() if name == "PostgreSQL" else nullcontext("") as url:
                 settings = SETTINGS | ({"DATABASE_URL": url} if url else {})
-                with fleet(Path(folder) / "var", settings=settings, dispatchers=2) as one:
+                several = asked.nodes if name == "PostgreSQL" else 1
+                var = Path(folder) / "var"
+                with fleet(var, settings=settings, webs=several, workers=several, dispatchers=2) as one:
                     found = run(one, jobs=asked.jobs, rounds=asked.rounds, seed=seed)
                     if found.problems:
                         print(one.log.read_text()[-20_000:])

@@ -15,6 +15,7 @@ _FIRST = (
     "tests/protocols/test_openai_client.py",
     "tests/protocols/test_fal_clients.py",
     "tests/jobs/test_kills.py",
+    "tests/jobs/test_nodes.py",
     "tests/jobs/webhooks/test_killed_senders.py",
     "tests/jobs/batches/test_killed.py",
     "tests/jobs/workflows/test_killed.py",
