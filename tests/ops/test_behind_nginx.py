@@ -157,6 +157,23 @@ def test_who_tries_keys_is_known_by_the_address_that_nginx_saw(site: Site) -> No
     assert other.status_code == 401
 
 
+def test_who_guesses_passwords_is_known_by_the_address_that_nginx_saw(site: Site) -> None:
+    statuses = []
+    with site.client(transport=httpx.HTTPTransport(local_address="127.0.0.4", verify=False)) as client:
+        client.get("/admin/login/")
+        headers = {"X-CSRFToken": client.cookies["csrftoken"], "Referer": f"{site.base_url}/admin/login/"}
+        # Ten a minute; more come back while these take their time.
+        for number in range(60):
+            guess = {"username": f"somebody {number}", "password": "guess"}
+            spoofed = headers | {"X-Forwarded-For": f"203.0.113.{number}"}
+            statuses.append(client.post("/admin/login/", data=guess, headers=spoofed).status_code)
+            if statuses[-1] != 200:
+                break
+
+    assert len(statuses) > 10
+    assert statuses[-1] == 429
+
+
 def test_what_waits_goes_to_the_one_group_and_the_rest_to_the_other(site: Site) -> None:
     waiting = ["/api/v1/events", "/mcp", "/v1/images/generations", "/fal/run/fal-ai/flux/dev", "/api/v1/uploads/ast_1"]
     short = ["/api/v1/models", "/admin/login/", "/static/genfeed/icon.svg"]

@@ -171,3 +171,17 @@ def test_a_file_that_vanished_from_the_bucket_is_a_404(bucket: Any) -> None:
     bucket.Object(asset.storage_name).delete()
 
     assert served(asset.pk).status_code == 404
+
+
+def test_addresses_are_ours_and_end_whatever_lies_behind(bucket: Any, settings: Any) -> None:
+    asset = make_asset()
+    settings.ASSET_URL_SECONDS = -7200
+    ended = served(asset.pk)
+    settings.ASSET_URL_SECONDS = 60
+
+    url = key_of().get(f"/api/v1/assets/{asset.pk}").json()["url"]
+
+    assert url.startswith(f"http://testserver/assets/{asset.pk}/")
+    assert bucket.name not in url
+    assert served(asset.pk).status_code == 200
+    assert ended.status_code == 403
