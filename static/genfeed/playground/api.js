@@ -18,6 +18,7 @@ export class ApiError extends Error {
     this.hint = body.hint ?? "";
     this.requestId = body.requestId ?? "";
     this.problems = body.details?.problems ?? [];
+    this.retryAfter = body.retry_after ?? 0;
   }
 }
 
@@ -45,6 +46,9 @@ export async function call(path, { method = "GET", json, form, headers = {}, sig
   if (!answer.ok) throw new ApiError(answer.status, told);
   return told;
 }
+
+/** Whether the same may well be answered a moment later. */
+export const isPassing = error => error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
 
 /** Ids contain slashes, which stay as they are. */
 export const modelPath = id => `/models/${id.split("/").map(encodeURIComponent).join("/")}`;

@@ -41,8 +41,11 @@ export function buildField(field, onChange) {
   };
 }
 
+const plain = text => (text ?? "").replaceAll("_", " ").trim().toLowerCase();
+
 function hintOf(field) {
-  const parts = [field.description];
+  const isNews = ![plain(field.title), plain(field.name)].includes(plain(field.description));
+  const parts = [isNews ? field.description : ""];
   const [low, high] = [field.minimum ?? field.exclusive_minimum, field.maximum ?? field.exclusive_maximum];
   if (low !== undefined) parts.push(field.minimum !== undefined ? `At least ${low}.` : `More than ${low}.`);
   if (high !== undefined) parts.push(field.maximum !== undefined ? `At most ${high}.` : `Less than ${high}.`);

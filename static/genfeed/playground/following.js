@@ -1,11 +1,13 @@
 // A job to its end: by its own stream of events, and by asking where there is none.
 
-import { call } from "./api.js";
+import { call, isPassing } from "./api.js";
 
 const ENDED = ["succeeded", "failed", "canceled"];
 const STEPS = ["job_queued", "job_started", "job_progress"];
 const LAST = ["job_succeeded", "job_failed", "job_canceled"];
 const POLL = 1500;
+// So often an answer is asked for again that did not come; the job goes on meanwhile.
+const TRIES = 6;
 // Files come after the end; after so many looks the page shows what there is.
 const LOOKS_FOR_FILES = 40;
 
@@ -18,10 +20,16 @@ const awaitsFiles = job => job.status === "succeeded" && job.assets.some(file =>
  * it was asked for. `signal` ends it all.
  */
 export async function follow(job, { told, seen, signal }) {
-  const get = async () => {
-    const fresh = await call(`/jobs/${job.id}`, { signal });
-    seen(fresh);
-    return fresh;
+  const get = async (tries = TRIES) => {
+    try {
+      const fresh = await call(`/jobs/${job.id}`, { signal });
+      seen(fresh);
+      return fresh;
+    } catch (error) {
+      if (tries <= 1 || !isPassing(error)) throw error;
+      await pause(Math.max(error.retryAfter * 1000, POLL));
+      return get(tries - 1);
+    }
   };
   if (!hasEnded(job)) await listen(job.events_url, told, signal);
   let now = await get();

@@ -1,7 +1,8 @@
 // The page: key, model, form with its price, job, result, and the same in code.
 
-import { ApiError, call, key, modelPath } from "./api.js";
+import { ApiError, call, isPassing, key, modelPath } from "./api.js";
 import { byId, debounced, make } from "./dom.js";
+import { Facts } from "./facts.js";
 import { buildField } from "./fields.js";
 import { follow, hasEnded } from "./following.js";
 import { clearResult, showResult } from "./result.js";
@@ -9,6 +10,7 @@ import { snippets } from "./snippets.js";
 
 let model = null;
 let fields = [];
+const facts = new Facts(byId("facts"), () => changed());
 let estimating = null;
 let running = null;
 // The last request of Run and its key: it is sent again under the same one where it was not answered.
@@ -38,10 +40,12 @@ async function useKey(text) {
   const state = byId("key-state");
   state.classList.remove("error");
   state.textContent = "Looking …";
+  byId("key-form").hidden = text === key.get();
   try {
     await call("/models?limit=1", { as: text });
   } catch (error) {
     state.classList.add("error");
+    byId("key-form").hidden = false;
     return tellError(state, error);
   }
   key.set(text);
@@ -81,7 +85,8 @@ async function search() {
 }
 
 function found(one) {
-  const price = one.price.amount ? `${one.price.varies ? "from " : ""}${one.price.amount} USD per ${one.price.unit}` : "price by input";
+  const unit = (one.price.unit ?? "").replace(/^(\D*[^s\d])s$/, "$1");
+  const price = one.price.amount ? `${one.price.varies ? "from " : ""}${one.price.amount} USD per ${unit}` : "price by input";
   const button = make("button", { type: "button" }, one.name, make("small", {}, `${one.id} · ${one.category} · ${price}`));
   button.addEventListener("click", () => choose(one.id, one.provider));
   return make("li", {}, button);
@@ -119,6 +124,7 @@ function show(chosen) {
   byId("chosen-id").textContent = `${chosen.id} · ${chosen.provider} · ${chosen.category}`;
   byId("chosen-words").textContent = chosen.description;
   byId("trouble").replaceChildren();
+  facts.clear();
   fields = chosen.inputs.map(field => ({ isRequired: field.required, ...buildField(field, changed) }));
   const elements = isRequired => fields.filter(field => field.isRequired === isRequired).map(field => field.element);
   const optional = elements(false);
@@ -145,7 +151,7 @@ function readInput() {
   return { input, wrong };
 }
 
-const bodyOf = input => ({ model: model.named, input });
+const bodyOf = input => ({ model: model.named, input, ...(facts.given() && { media: facts.given() }) });
 
 function changed() {
   const { input, wrong } = readInput();
@@ -169,7 +175,9 @@ async function estimate() {
   try {
     const told = await call("/estimates", { method: "POST", json: bodyOf(input), signal: estimating.signal });
     const isRange = told.low !== null && told.high !== null && told.low !== told.high;
-    const price = told.price === null ? "Unknown" : `${told.price} ${told.currency}`;
+    const atMost = told.confidence === "bounded" ? "At most " : "";
+    const price = told.price === null ? "Unknown" : `${atMost}${told.price} ${told.currency}`;
+    facts.ask(told.missing.filter(name => !fields.some(field => field.name === name)));
     const missing = told.missing.length ? ` Not known: ${told.missing.join(", ")}.` : "";
     showPrice(price, `${told.confidence}${isRange ? `, ${told.low} to ${told.high} ${told.currency}` : ""}`, told.basis + missing);
   } catch (error) {
@@ -232,7 +240,7 @@ async function run() {
     await watch(job, mine.signal);
   } catch (error) {
     if (error.name === "AbortError") return;
-    settled = !(error.status === 0 || error.status >= 500);
+    settled = error.status === 429 || !isPassing(error);
     tellFields(error.problems ?? []);
     tellError(byId("trouble"), error);
   } finally {
@@ -245,6 +253,7 @@ async function run() {
 async function watch(job, signal) {
   clearResult();
   byId("job").hidden = false;
+  byId("job").scrollIntoView({ block: "nearest" });
   byId("job-log").replaceChildren();
   byId("job-log").hidden = true;
   byId("job-bar").hidden = byId("cancel").hidden = false;
@@ -275,11 +284,14 @@ function progress(job, data) {
 }
 
 async function cancel(job) {
+  byId("cancel").disabled = true;
   try {
     const now = await call(`/jobs/${job.id}/cancel`, { method: "POST" });
     byId("job-state").textContent = `${job.id}: ${now.status}.`;
   } catch (error) {
     tellError(byId("trouble"), error);
+  } finally {
+    byId("cancel").disabled = false;
   }
 }
 

@@ -7,6 +7,8 @@ const WHY = { pending: "is still on its way", failed: "could not be fetched", re
 export function showResult(job) {
   byId("files").replaceChildren(...job.assets.map(file => figure(file, job)));
   byId("output").hidden = job.output === null;
+  // Texts and numbers are all that there is to see then.
+  byId("output").open = job.assets.length === 0;
   byId("output-text").textContent = JSON.stringify(job.output, null, 2);
 }
 
