@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak faults lock openapi chromium nginx swift clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak faults audit lock openapi chromium nginx swift clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -77,6 +77,10 @@ soak: setup-dev ## Kill every process ten times while 500 jobs run, on both data
 
 faults: setup-dev ## Kill, pause and starve two of each process, crash their database, and prove what is left
 	$(BIN)/python -m tests.nodes
+
+# Of what runs in production, by the hashes that are installed; it asks a database of known vulnerabilities, by the internet.
+audit: setup-dev ## Ask whether anything that is installed is known to be vulnerable
+	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r requirements.txt -r requirements-s3.txt
 
 lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt

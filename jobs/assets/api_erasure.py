@@ -44,6 +44,9 @@ def erase(request: HttpRequest, body: ErasureBody) -> HttpResponse:
 
     It can't be undone, and is refused while the client has open jobs.
     """
+    identity: Identity = request.auth  # type: ignore[attr-defined]
+    # Of people, no role has it: whoever may delete what can't be brought back is a superuser.
+    identity.require("clients.delete_client")
     client = Client.customers.filter(name__iexact=body.client.replace("\x00", "")).first()
     if client is None:
         raise ApiError("not_found", f"There is no client {body.client[:60]!r}.", "Give its name as the admin shows it.")
@@ -55,7 +58,6 @@ def erase(request: HttpRequest, body: ErasureBody) -> HttpResponse:
         "at_provider": 0,
     }
     if body.confirm:
-        identity: Identity = request.auth  # type: ignore[attr-defined]
         try:
             told = erase_client(client, actor=identity.actor)
         except OpenJobsError as error:

@@ -235,4 +235,7 @@ def _find(request: HttpRequest, endpoint_id: str) -> WebhookEndpoint:
 
 
 def _json(body: Any, status: int = 200) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), content_type="application/json", status=status)
+    response = HttpResponse(orjson.dumps(body), content_type="application/json", status=status)
+    # Some of them carry a secret.
+    response.headers["Cache-Control"] = "no-store"
+    return response
