@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk soak faults audit lock openapi chromium nginx swift clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk kills soak faults audit lock openapi chromium nginx swift clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -71,12 +71,15 @@ wrk:
 		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null || true; \
 	fi
 
-soak: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
+kills: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
 	$(BIN)/python -m tests.kills
 	EVERY_WRITE=1 $(BIN)/python -m pytest -n 0 -q tests/jobs/workflows/test_killed.py
 
 faults: setup-dev ## Kill, pause and starve two of each process, crash their database, and prove what is left
 	$(BIN)/python -m tests.nodes
+
+soak: setup-dev ## Work for an hour under mixed traffic, and prove that nothing grows or is left behind
+	$(BIN)/python -m tests.soak
 
 # Of what runs in production, by the hashes that are installed; it asks a database of known vulnerabilities, by the internet.
 audit: setup-dev ## Ask whether anything that is installed is known to be vulnerable

@@ -18,8 +18,8 @@ from tests.running_app import environment
 from tests.sandbox_server import ROOT, RunningSandbox, free_port, running_sandbox
 
 START_SECONDS = 60
-# One model of the sandbox, sold; a client with money and without limits that bind. Prints its key, and how the web
-# process is started.
+# One model of the sandbox, sold, or none; a client with money and without limits that bind. Prints its key, and how
+# the web process is started.
 _PREPARE = """
 import json
 from django.core.management import call_command
@@ -30,7 +30,8 @@ from pricing.ledger.accounts import top_up
 from genfeed.up import web_command
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 call_command("migrate", verbosity=0)
-make_sold("fal-ai/flux/dev", outputs=IMAGES_OUT)
+if {sold}:
+    make_sold("fal-ai/flux/dev", outputs=IMAGES_OUT)
 client = Client.objects.create(
     name="Load", jobs_per_minute=1_000_000, reads_per_minute=10_000_000, max_in_flight=100_000, max_queued=1_000_000
 )
@@ -92,10 +93,10 @@ class Fleet:
         """What a piece of Python prints, with the installation's settings and models at hand."""
         return self.manage("shell", "--no-imports", "-c", code).strip()
 
-    def prepare(self) -> str:
-        """Makes the database, one model and one client; the text of its key."""
+    def prepare(self, *, sold: bool = True) -> str:
+        """Makes the database, one client and, where it is to be `sold`, one model; the text of the client's key."""
         self.var.mkdir(parents=True, exist_ok=True)
-        printed = self.shell(_PREPARE.format(funded=FUNDED, port=self.port)).splitlines()[-1]
+        printed = self.shell(_PREPARE.format(funded=FUNDED, port=self.port, sold=sold)).splitlines()[-1]
         key, self._web = json.loads(printed)
         return str(key)
 

@@ -1,6 +1,6 @@
 """Jobs sent by API while every process is killed with -9 at random and started again, and the proof afterwards.
 
-`python -m tests.kills [--jobs 500] [--rounds 10] [--seed N]` prints a table; `make soak` runs it on both databases.
+`python -m tests.kills [--jobs 500] [--rounds 10] [--seed N]` prints a table; `make kills` runs it on both databases.
 """
 
 import argparse

@@ -12,7 +12,7 @@ PATIENCE_SECONDS = 300
 
 # A workflow is accepted, brought forward and brought to its end by a child that kills itself right before transaction
 # or commit number 1, 2, 3 …, until one comes to its end; and one that is canceled, from its cancel on. What a kill
-# within a transaction leaves is what one before it does: with EVERY_WRITE (`make soak`) that is tried too. After every
+# within a transaction leaves is what one before it does: with EVERY_WRITE (`make kills`) that is tried too. After every
 # kill the lease is let run out, and the same is done again without one; then there must be what there is without any.
 KILLS = """
 import json, os, signal, sys

@@ -1,0 +1,154 @@
+"""A soak: an installation at work under mixed traffic for a while, and what it holds then."""
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.fleet import Fleet, fleet
+from tests.soak.sampling import Held, Sampler, bytes_of, waiting
+from tests.soak.traffic import Traffic
+from tests.soak.verdict import Bounds, Grown, grown, problems_of
+
+PATIENCE_SECONDS = 120
+_PASSWORD = "a soak of an hour"
+# Somebody in the admin, a key of staff, and a whole sync, so that no first one falls into what is measured.
+_PREPARE = """
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from genfeed.clients.keys import create_key
+from genfeed.clients.models import SCOPES, Client
+from genfeed.journal.audit import SYSTEM
+User.objects.create_superuser("soak", "soak@example.com", {password!r})
+client = Client.objects.get(name="Load")
+print(create_key(client, actor=SYSTEM, scopes=sorted(set(SCOPES) - {{"admin"}}))[1])
+print(create_key(client, actor=SYSTEM, scopes=["admin"])[1])
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a soak found. `problems` is empty where everything held."""
+
+    seconds: float
+    done: Counter[str]
+    hooks: int
+    late: int
+    grown: list[Grown]
+    at_rest: dict[str, Held]
+    waiting: dict[str, int]
+    folder_bytes: int
+    problems: list[str]
+
+
+def soak(
+    folder: Path,
+    *,
+    seconds: float,
+    rate: float,
+    settings: dict[str, str] | None = None,
+    bounds: Bounds,
+    rest: float = 10.0,
+    syncs: bool = True,
+    clients: int = 8,
+) -> Outcome:
+    """Runs an installation in `folder` under traffic of `rate` jobs a second; then waits until nothing is to do."""
+    with _receiver() as (hook, told):
+        allowed = {"PUBLIC_URL": "here", "LOG_LEVEL": "WARNING"} | (settings or {})
+        with fleet(folder / "var", settings=allowed) as one:
+            one.settings["SSRF_ALLOW"] += "," + hook.split("/")[2]
+            one.prepare(sold=not syncs)
+            if syncs:
+                # What is sold is what the provider bills by, or bills would not be right.
+                one.manage("sync_models")
+                one.manage("sync_prices")
+            key, admin_key = one.shell(_PREPARE.format(password=_PASSWORD)).splitlines()[-2:]
+            one.sandbox.faults(billing_lag=0, processing_ms=400, concurrency=1_000)
+            one.start_all()
+            traffic = Traffic(one.base_url, key, admin_key, _PASSWORD, hook, rate, clients=clients)
+            sampler = Sampler(one, min(10.0, seconds / 30))
+            begun = time.monotonic()
+            traffic.start()
+            sampler.start()
+            time.sleep(seconds)
+            sampler.stop()
+            traffic.stop()
+            took = time.monotonic() - begun
+            left = _at_rest(one)
+            time.sleep(rest)
+            held = sampler.look()
+            problems = problems_of(sampler.samples, held, left, traffic.wrong, bounds)
+            problems += _errors(one)
+            return Outcome(
+                seconds=took,
+                done=traffic.done,
+                hooks=told[""],
+                late=traffic.late,
+                grown=grown(sampler.samples, bounds),
+                at_rest=held,
+                waiting=left,
+                folder_bytes=bytes_of(one),
+                problems=problems,
+            )
+
+
+def _at_rest(one: Fleet) -> dict[str, int]:
+    """What waits when all that was begun has had its time."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while any((left := waiting(one)).values()) and time.monotonic() < until:
+        time.sleep(1)
+    return left
+
+
+def _errors(one: Fleet) -> list[str]:
+    """What the processes logged as errors; "name still runs" where one has ended by itself."""
+    ended = [f"{name} has ended by itself" for name, process in one.running.items() if process.poll() is not None]
+    lines = [line[:300] for line in one.log.read_text(errors="replace").splitlines() if " ERROR " in line]
+    return [*ended, *lines[:5]]
+
+
+@contextmanager
+def _receiver() -> Iterator[tuple[str, Counter[str]]]:
+    """Where webhooks go: an address, and how many came."""
+    told: Counter[str] = Counter()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            told[""] += 1
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", told
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def words_of(name: str, found: Outcome) -> str:
+    """The outcome for people."""
+    done = dict(sorted(found.done.items()))
+    lines = [
+        f"{name}, {found.seconds / 60:.1f} minutes, load {os.getloadavg()[0]:.1f}",
+        f"  done: {json.dumps(done)}",
+        f"  webhooks received: {found.hooks}; begun over 5 s late: {found.late}",
+        *(f"  {one}{'  TOO MUCH' if one.is_too_much else ''}" for one in found.grown),
+        f"  at rest: { ({who: held.sockets for who, held in found.at_rest.items()}) } sockets",
+        f"  waiting at the end: {sum(found.waiting.values())}; in the folder: {found.folder_bytes / 1e6:.0f} MB",
+        *(f"  PROBLEM {problem}" for problem in found.problems),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,113 @@
+"""What the processes of an installation hold, looked at again and again: memory, files, sockets, threads."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+
+import psutil
+
+from tests.fleet import Fleet
+
+# Rows that wait for something: at the end of a soak there is none of them.
+_WAITING = """
+import json
+from django_q.models import OrmQ
+from genfeed.journal.models import OutboxEvent
+from jobs.assets.models import Asset, Handover
+from jobs.models import OPEN, Batch, Job, WebhookDelivery, WorkflowRun
+from pricing.ledger.checking import check_ledger
+from pricing.models import Hold
+print(json.dumps({
+    "open jobs": Job.objects.filter(status__in=OPEN).count(),
+    "open holds": Hold.objects.filter(closed_at=None).count(),
+    "open batches": Batch.objects.filter(finished_at=None).count(),
+    "open workflows": WorkflowRun.objects.filter(finished_at=None).count(),
+    "news not told": OutboxEvent.objects.filter(delivered_at=None).count(),
+    "webhooks not delivered": WebhookDelivery.objects.filter(status="pending").count(),
+    "files not fetched": Asset.objects.filter(state="pending").count(),
+    "files not handed over": Handover.objects.count(),
+    "tasks not done": OrmQ.objects.count(),
+    "faults of the ledger": len(check_ledger()),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one process and its children hold at a moment. `memory`: bytes of their own, no pages that others share."""
+
+    memory: int
+    files: int
+    sockets: int
+    threads: int
+    # Of them: the other side has gone, and nobody has closed ours.
+    forgotten: int
+    database: int
+
+
+@dataclass
+class Sampler:
+    """Looks every `every` seconds, in a thread, until it is stopped."""
+
+    one: Fleet
+    every: float
+    samples: list[tuple[float, dict[str, Held]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive(), "the sampler does not end"
+
+    def look(self) -> dict[str, Held]:
+        """What each process holds now."""
+        pids = {name: process.pid for name, process in self.one.running.items()}
+        return {name: _held(pid) for name, pid in {**pids, "sandbox": self.one.sandbox.pid}.items()}
+
+    def _work(self) -> None:
+        while not self._stop.wait(self.every):
+            self.samples.append((time.monotonic() - self._started, self.look()))
+
+
+def waiting(one: Fleet) -> dict[str, int]:
+    """How many rows wait for something, by what they are."""
+    found: dict[str, int] = json.loads(one.shell(_WAITING).splitlines()[-1])
+    return found
+
+
+def bytes_of(one: Fleet) -> int:
+    """What lies in the installation's folder."""
+    return sum(path.stat().st_size for path in one.var.rglob("*") if path.is_file())
+
+
+def _held(pid: int) -> Held:
+    memory = files = sockets = threads = forgotten = database = 0
+    for process in _family(pid):
+        try:
+            memory += process.memory_full_info().uss
+            files += process.num_fds()
+            threads += process.num_threads()
+            sides = process.net_connections("all")
+            sockets += len(sides)
+            forgotten += sum(side.status == psutil.CONN_CLOSE_WAIT for side in sides)
+            database += sum(".s.PGSQL" in str(side.raddr) for side in sides)
+            database += sum("db.sqlite3" in file.path for file in process.open_files())
+        except psutil.NoSuchProcess:
+            continue
+    return Held(memory, files, sockets, threads, forgotten, database)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
