@@ -52,7 +52,7 @@ from pricing.estimates.history import features_of
 from pricing.estimates.observed import observed_p99
 from pricing.estimates.quotes import InputRefusedError, Quote, check_request, quote_checked
 from pricing.estimates.rendering import input_error, problems_error
-from pricing.ledger.accounts import account_of
+from pricing.ledger.accounts import terms_account_of
 from pricing.ledger.holds import Reservation, place_hold
 from pricing.models import Account
 from pricing.money import format_usd
@@ -139,7 +139,7 @@ def _answer_from(
 ) -> Job:
     """A job that has ended already, with the output of another one."""
     prepared = replace(prepared, fallback=without_columns(prepared.fallback))
-    job = make_job(prepared, caller, account_of(caller.live_id), now=now)
+    job = make_job(prepared, caller, terms_account_of(caller.live_id), now=now)
     with transaction.atomic(durable=True):
         finish_from(job, stored)
         if beside:
@@ -237,7 +237,7 @@ def reservation(job: Job, prepared: Prepared, caller: Caller) -> Reservation:
 
 def write(prepared: Prepared, caller: Caller, *, now: datetime) -> Job:
     """Writes job, event and outbox in the caller's transaction, which `hold` must follow."""
-    job = make_job(prepared, caller, account_of(caller.live_id), now=now)
+    job = make_job(prepared, caller, terms_account_of(caller.live_id), now=now)
     handed_over = [Handover(job=job, next_at=now)] if job.next_at > now else []
     sql.insert_all([job, *handed_over, *told_queued(job)])
     return job

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from genfeed.journal.audit import Actor, Change, record
+from pricing import sql
 from pricing.ledger.posting import Movement, OnlyIf, post
 from pricing.models import Account, LedgerTransaction
 from pricing.money import NANO_PER_USD, NotMoney, format_usd
@@ -17,6 +18,10 @@ LARGEST = 10_000_000 * NANO_PER_USD
 TERMS = ("funding", "credit_line", "billing", "charges_failures", "charges_cancels", "low_balance")
 
 
+_TERMS_READ = ["id", "client_id", "billing", "charges_failures", "charges_cancels"]
+_TERMS = "SELECT id, billing, charges_failures, charges_cancels FROM pricing_account WHERE client_id = %s"
+
+
 class MoneyRefusedError(ValueError):
     """A movement or terms that can't be taken; the message says which value and why, for a person."""
 
@@ -24,6 +29,15 @@ class MoneyRefusedError(ValueError):
 def account_of(client_id: int) -> Account:
     """The client's account; opened, prepaid and empty, where there is none yet."""
     return Account.objects.get_or_create(client_id=client_id)[0]
+
+
+def terms_account_of(client_id: int) -> Account:
+    """The client's account with nothing but the terms that its jobs are charged on; the rest is read when asked for."""
+    found = sql.rows(_TERMS, client_id)
+    if not found:
+        return account_of(client_id)
+    key, billing, failures, cancels = found[0]
+    return Account.from_db(connection.alias, _TERMS_READ, (key, client_id, billing, bool(failures), bool(cancels)))
 
 
 def lock_account(client_id: int) -> None:
