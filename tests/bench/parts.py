@@ -51,7 +51,7 @@ PARTS = {
     "batches": Part("Batches", 120),
     "deliveries": Part("Webhooks", 180),
     "streams": Part("Event streams", 180),
-    "protocols": Part("Software of others", 180),
+    "protocols": Part("Software of others", 300),
     "agents_and_flows": Part("Workflows, test mode and agents", 180),
     "assets": Part("Files", 120),
     "ledger": Part("The ledger", 120),

@@ -1,5 +1,9 @@
-"""Software of others against GenFeed: what it costs over the provider itself (`python -m tests.bench.protocols`)."""
+"""Software of others against GenFeed: what it costs over the provider itself, and what the playground's page waits for.
 
+`python -m tests.bench.protocols`, with the names of databases and parts to measure these alone.
+"""
+
+import json
 import statistics
 import sys
 import time
@@ -7,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import fal_client
 from fal_client import client as module
+from openai import OpenAI
 
 from tests.bench import load
 from tests.bench.jobs import _load, _postgres, _running, _sqlite
@@ -18,14 +23,28 @@ MODEL = "fal-ai/flux/dev"
 FOX = {"prompt": "a fox"}
 RATE, SECONDS = 10, 8
 CONNECTIONS = 16
+IMAGES = 20
+PARTS = ("fal", "openai", "playground")
+_ESTIMATING = """
+from genfeed.clients.keys import create_key
+from genfeed.clients.models import Client
+from genfeed.journal.audit import SYSTEM
+print(create_key(Client.objects.get(name="Load"), actor=SYSTEM, scopes=["estimates"])[1])
+"""
 
 
 def measure(only: Sequence[str] = ()) -> Iterator[Row]:
-    """fal's own client, at the sandbox and here, on each database; `only` names some of them."""
+    """Each part on each database; `only` names some of both."""
+    parts = [part for part in PARTS if part in only] or PARTS
     for name, database in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
-        if not only or name in only:
+        if name in only or not {"SQLite", "PostgreSQL"} & set(only):
             with database() as settings:
-                yield from _fal(name, settings)
+                if "fal" in parts:
+                    yield from _fal(name, settings)
+                if "openai" in parts:
+                    yield from _openai(name, settings)
+                if "playground" in parts:
+                    yield from _playground(name, settings)
 
 
 def _fal(name: str, settings: dict[str, str]) -> Iterator[Row]:
@@ -47,6 +66,39 @@ def _fal(name: str, settings: dict[str, str]) -> Iterator[Row]:
         yield above(f"  submits, {CONNECTIONS} connections, {name}", measured, 100, "jobs/s", words)
 
 
+def _openai(name: str, settings: dict[str, str]) -> Iterator[Row]:
+    """An image by OpenAI's client, from the request to its address, beside the same by a direct run at the provider."""
+    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=50) as (one, headers):
+        client = OpenAI(base_url=f"{one.base_url}/v1", api_key=headers["Authorization"].split()[1], max_retries=0)
+        ours = _each(lambda: client.images.generate(model=MODEL, prompt="a fox", response_format="url"))
+        module.RUN_URL_FORMAT = f"{one.sandbox.run_url}/"
+        provider = fal_client.SyncClient(key=API_KEY)
+        direct = _each(lambda: provider.run(MODEL, FOX))
+        note = f" ({ours:.0f} here, {direct:.0f} at the sandbox){_load()}"
+        yield Row(
+            f"openai, an image more than by a direct run at the provider, p50, {name}", f"{ours - direct:.0f} ms{note}"
+        )
+        address = f"{one.base_url}/v1/images/generations"
+        body = json.dumps({"model": MODEL, "prompt": "a fox", "response_format": "url"}).encode()
+        result = load.run(address, headers=headers, connections=CONNECTIONS, body=body)
+        note = f", p50 {result.p50:.0f} ms, p99 {result.p99:.0f} ms, {result.failures} failed{_load()}"
+        yield Row(
+            f"  images made and answered, {CONNECTIONS} connections, {name}", f"{result.per_second:,.0f} /s{note}"
+        )
+
+
+def _playground(name: str, settings: dict[str, str]) -> Iterator[Row]:
+    """The price that follows what is typed: one page that asks again as soon as it was answered, and sixteen."""
+    with _running(settings, dispatch=False) as (one, _):
+        headers = {"Authorization": f"Bearer {one.shell(_ESTIMATING).splitlines()[-1]}"}
+        address, body = f"{one.base_url}/api/v1/estimates", json.dumps({"model": MODEL, "input": FOX}).encode()
+        load.run(address, headers=headers, seconds=1, body=body)
+        alone = load.run(address, headers=headers, connections=1, seconds=3, body=body)
+        many = load.run(address, headers=headers, connections=CONNECTIONS, seconds=3, body=body)
+        note = f", p99 {alone.p99:.0f} ms; {many.per_second:,.0f} /s at {CONNECTIONS} connections{_load()}"
+        yield below(f"playground, an estimate, p50, {name}", alone.p50, 25, "ms", note)
+
+
 def _submits(one: Fleet, headers: dict[str, str]) -> tuple[float, str]:
     """Jobs accepted a second, and how the answers were."""
     address, body = f"{one.base_url}/fal/queue/{MODEL}", b'{"prompt": "a fox"}'
@@ -66,6 +118,16 @@ def _official(queue_url: str, key: str) -> tuple[float, float]:
     submits = _paced(lambda: handles.append(client.submit(MODEL, FOX)))
     left = iter(handles)
     return submits, _paced(lambda: next(left).status(with_logs=True))
+
+
+def _each(call: Callable[[], object]) -> float:
+    """p50 of calls one after the other, in milliseconds, after two that count for nothing."""
+    took = []
+    for _ in range(IMAGES + 2):
+        at = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - at)
+    return statistics.median(took[2:]) * 1000
 
 
 def _paced(call: Callable[[], object]) -> float:
