@@ -90,6 +90,8 @@ def _dump_postgres(folder: Path, progress: Progress) -> tuple[str, dict[str, int
         with connection.cursor() as cursor:
             # What is counted here and what pg_dump reads is of the same moment.
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # It waits here for as long as pg_dump takes, and locks nobody out.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             cursor.execute("SELECT pg_export_snapshot()")
             snapshot = cursor.fetchone()[0]
         found = counts()

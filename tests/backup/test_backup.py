@@ -152,6 +152,26 @@ def test_a_backup_is_of_one_moment_while_others_write(tmp_path: Path, monkeypatc
     manifest.verify(folder, lambda *_: None)
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is copied, in no transaction")
+def test_a_long_dump_is_not_taken_for_a_sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    dump = database._run
+
+    def slow(*arguments: object) -> None:
+        time.sleep(1.5)
+        dump(*arguments)
+
+    settings.TRANSACTION_IDLE_SECONDS = 1
+    connection.close()
+    monkeypatch.setattr(database, "_run", slow)
+
+    try:
+        folder = back_up(tmp_path / "backups")
+    finally:
+        connection.close()
+
+    manifest.verify(folder, lambda *_: None)
+
+
 def test_secrets_are_left_out_unless_they_are_wanted(tmp_path: Path, settings: Any) -> None:
     folder = back_up(tmp_path / "backups")
 
