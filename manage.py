@@ -11,8 +11,26 @@ if sys.version_info < (3, 12):  # noqa: UP036 - the sentence is for whoever star
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genfeed.settings")
     from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError, ProgrammingError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (OperationalError, ProgrammingError):
+        if _lacks_migrations():
+            sys.exit("The database is empty or of an older version. Run `manage.py migrate` first, or `manage.py up`.")
+        raise
+
+
+def _lacks_migrations() -> bool:
+    """False too where the database does not answer: then its own error says more."""
+    from django.db import DatabaseError
+
+    from genfeed.health import is_migrated
+
+    try:
+        return not is_migrated()
+    except DatabaseError:
+        return False
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ class GenFeedAdminSite(admin.AdminSite):
     site_title = "GenFeed"
     site_header = "GenFeed"
     index_title = "Overview"
+    # "View site" leads to what a visitor can use; the root itself leads back to the admin.
+    site_url = "/playground"
     index_template = "admin/overview.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:

@@ -30,7 +30,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         problems["process"] = "It is about to stop."
     revision = None
     try:
-        if not _is_migrated():
+        if not is_migrated():
             problems["migrations"] = "Some are not applied. Run `manage.py migrate`."
         else:
             newest = revisions.current()
@@ -43,8 +43,11 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     )
 
 
-def _is_migrated() -> bool:
-    """Once true it stays true for this process: looking again would read every migration file at each probe."""
+def is_migrated() -> bool:
+    """Whether the database has all migrations. Raises DatabaseError where it does not answer.
+
+    Once true it stays true for this process: looking again would read every migration file at each probe.
+    """
     global _migrated
     if not _migrated:
         executor = MigrationExecutor(connection)

@@ -49,8 +49,8 @@ def load(folder: Path, progress: Progress) -> None:
 def require_empty() -> None:
     """Raises BackupError where the database has any table: nothing is ever overwritten."""
     if connection.introspection.table_names():
-        what = "its file" if connection.vendor == "sqlite" else "another, empty one"
-        raise BackupError(f"The database is not empty. Nothing is overwritten: name {what} in DATABASE_URL.")
+        what = "a file that is not there yet" if connection.vendor == "sqlite" else "another, empty one"
+        raise BackupError(f"The database is not empty, and nothing is overwritten. Name {what} in DATABASE_URL.")
 
 
 def counts() -> dict[str, int]:

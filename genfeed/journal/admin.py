@@ -69,8 +69,8 @@ class AlertAdmin(ReadOnlyAdmin):
         return badge(f"{alert.state}{by}", _LOOKS.get(alert.state, ""))
 
     @admin.display(description="title", ordering="title")
-    def linked_title(self, alert: Alert) -> SafeString | str:
-        return format_html('<a href="{}">{}</a>', alert.url, alert.title) if alert.url.startswith("/") else alert.title
+    def linked_title(self, alert: Alert) -> SafeString:
+        return format_html('<a href="{}">{}</a>', alert.page, alert.title)
 
     @admin.display(description="last seen (UTC)", ordering="last_seen_at")
     def seen(self, alert: Alert) -> str:

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 from genfeed.journal.positions import CurrentTransaction
@@ -106,6 +107,11 @@ class Alert(models.Model):
         if self.resolved_at:
             return "resolved"
         return "acknowledged" if self.acknowledged_at else "open"
+
+    @property
+    def page(self) -> str:
+        """Where its title leads: the admin page where it can be dealt with, else its own, which has the words."""
+        return self.url if self.url.startswith("/") else reverse("admin:journal_alert_change", args=[self.pk])
 
 
 class NoticeChannel(models.Model):

@@ -77,7 +77,7 @@ class Board:
 
 
 def _skipped(cause: WorkflowStep) -> dict[str, Any]:
-    words = "was canceled" if cause.status == StepStatus.CANCELED else f"{cause.status}"
+    words = "failed" if cause.status == StepStatus.FAILED else f"was {cause.status}"
     told = cause.error or {}
     return {
         "code": told.get("code", "conflict"),

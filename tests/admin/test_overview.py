@@ -56,6 +56,12 @@ def mixed() -> None:
 # --- the numbers ---
 
 
+def test_view_site_leads_out_of_the_admin(root: HttpClient) -> None:
+    (link,) = [link for link in read(root, "/admin/").all("a") if link.text == "View site"]
+
+    assert link.attributes["href"] == "/playground"
+
+
 def test_it_counts_the_models_by_what_became_of_them(root: HttpClient, mixed: None) -> None:
     assert cards(read(root, START)) == {
         "enabled models": 4, "known models": 9, "held": 3, "retired": 1, "open alerts": 0,

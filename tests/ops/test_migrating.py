@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from genfeed.management.commands.migrate import Command
 from genfeed.migrating import one_at_a_time
+from tests.running_app import manage
 
 WAIT_SECONDS = 20
 
@@ -98,3 +99,11 @@ def test_every_start_migrates_by_this_command() -> None:
     # `manage.py up` and the unit of systemd call it by its name.
     assert get_commands()["migrate"] == "genfeed"
     assert "one does it while the others wait" in Command.help
+
+
+def test_a_command_on_an_empty_database_says_what_to_do_first(tmp_path: Path) -> None:
+    done = manage(tmp_path, "create_client", "Alpha")
+
+    assert (done.returncode, done.stderr) == (
+        1, "The database is empty or of an older version. Run `manage.py migrate` first, or `manage.py up`.\n",
+    )  # fmt: skip

@@ -77,6 +77,17 @@ def test_a_step_that_only_comes_after_another_is_skipped_where_that_failed(calle
     assert (steps_of(run)["after"], run.status) == (["skipped"], "failed")
 
 
+def test_a_step_that_comes_after_a_skipped_one_says_so(caller: Caller) -> None:
+    after = {**PICTURE, "name": "after", "depends_on": ["film"]}
+    run = forward(make_flow(caller, PICTURE, FILM, after))
+    lose(job_of(run, "picture"))
+
+    forward(run)
+
+    message = run.steps.get(name="after").error["message"]
+    assert message == "It was not run, because run 0 of step 'film' was skipped."
+
+
 # --- money and places that are not there ---
 
 
