@@ -98,12 +98,14 @@ class AccountAdmin(ReadOnlyAdmin):
         return own + super().get_urls()
 
     def of_client(self, request: HttpRequest, client_id: int) -> HttpResponse:
-        """To the account of a client, which is opened where there is none yet."""
+        """To the account of a client, which is opened where there is none yet; from a test side to its client's."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if not Client.objects.filter(pk=client_id).exists():
+        client = Client.objects.filter(pk=client_id).first()
+        if client is None:
             raise Http404
-        return HttpResponseRedirect(reverse("admin:pricing_account_change", args=[account_of(client_id).pk]))
+        account = account_of(client.test_of_id or client.pk)
+        return HttpResponseRedirect(reverse("admin:pricing_account_change", args=[account.pk]))
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -209,7 +211,7 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="client")
     def linked_account(self, row: LedgerTransaction) -> SafeString:
-        url = reverse("admin:pricing_account_change", args=[row.account_id])
+        url = reverse("admin:pricing_account_of_client", args=[row.account.client_id])
         return format_html('<a href="{}">{}</a>', url, row.account.client)
 
     @admin.display(description="available, USD")

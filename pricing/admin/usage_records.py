@@ -198,6 +198,10 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         return LongList
 
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **more: Any) -> Paginator:
+        if queryset.model is not self.model:
+            # The page of a record's history asks too, for entries of another table.
+            return super().get_paginator(request, queryset, per_page, *args, **more)
+
         def since(start: datetime) -> Q:
             return Q(created_at__gte=start)
 

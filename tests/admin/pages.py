@@ -146,3 +146,8 @@ def read(client: Any, url: str, data: Any = None) -> Page:
 def page_of(answer: HttpResponseBase) -> Page:
     """The page of an answer of the test client."""
     return Page(answer.content.decode())  # type: ignore[attr-defined]
+
+
+def links_of(answer: HttpResponseBase) -> list[str]:
+    """Where the links of an answer of the test client lead."""
+    return [link.attributes.get("href") or "" for link in page_of(answer).all("a")]

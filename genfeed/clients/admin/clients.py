@@ -6,7 +6,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 
 from genfeed.clients.admin.fields import ModelListField, TimezoneInput
@@ -68,7 +69,10 @@ class ClientAdmin(admin.ModelAdmin):
         return False
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """With the client's keys below the form, for those who may see keys."""
+        """With the client's keys below the form, for those who may see keys. A test side leads to its client."""
+        side = Client.objects.filter(pk=object_id, test_of__isnull=False).first() if object_id.isdecimal() else None
+        if side is not None:
+            return HttpResponseRedirect(reverse("admin:clients_client_change", args=[side.test_of_id]))
         context: dict[str, Any] = kwargs.get("extra_context") or {}
         if request.user.has_perm("clients.view_apikey") and object_id.isdecimal():
             context |= {

@@ -34,6 +34,7 @@ from jobs.webhooks.fan_out import fan_out
 from pricing.ledger.checking import check_ledger
 from pricing.models import Account, LedgerTransaction, UsageRecord
 from pricing.reports import refusals
+from tests.admin.pages import links_of
 from tests.jobs.doubles import PRICE, USD, Provider, submit
 from tests.jobs.testmode.conftest import MODEL, with_document
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, make_sold
@@ -407,6 +408,18 @@ def test_the_test_side_has_the_clients_terms_and_stands_in_no_list_of_clients(
     side.refresh_from_db()
     assert (side.denied_models, side.is_active, str(side)) == (["a/*"], False, "Ajax (test)")
     assert "Ajax (test)" not in staff("superuser").get("/admin/clients/client/").content.decode()
+
+
+@pytest.mark.parametrize("address", ["/admin/clients/client/{}/change/", "/admin/pricing/account/of-client/{}/"])
+def test_the_address_of_a_test_side_leads_to_its_client(
+    acme: Client, staff: Callable[[str], HttpClient], address: str
+) -> None:
+    side = side_for_tests(acme)
+
+    answer = staff("superuser").get(address.format(side.pk), follow=True)
+
+    assert answer.status_code == 200
+    assert f"/admin/clients/client/{acme.pk}/change/" in {answer.request["PATH_INFO"], *links_of(answer)}
 
 
 def test_a_test_side_takes_no_name_that_a_client_has(acme: Client) -> None:

@@ -17,7 +17,7 @@ from django.test import Client as HttpClient
 from django.utils import timezone
 
 from genfeed.clients.models import Client
-from pricing.models import LedgerTransaction
+from pricing.models import LedgerTransaction, UsageRecord
 from pricing.money import to_usd
 from pricing.reports import refusals
 from pricing.reports.rollups import roll_up
@@ -126,6 +126,12 @@ def test_every_number_leads_to_the_rows_behind_it(viewer: HttpClient, sold: None
 )  # fmt: skip
 def test_usage_records_are_found_by_what_a_number_is_of(viewer: HttpClient, sold: None, query: str, count: int) -> None:
     assert len(read(viewer, f"/admin/pricing/usagerecord/?{query}").all("td", "field-state")) == count
+
+
+def test_a_usage_record_has_a_page_of_its_history(viewer: HttpClient, sold: None) -> None:
+    record = UsageRecord.objects.latest("pk")
+
+    assert "history" in read(viewer, f"/admin/pricing/usagerecord/{record.pk}/history/").text
 
 
 def test_the_page_has_charts_with_words_and_nothing_inline(viewer: HttpClient, sold: None) -> None:
