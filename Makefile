@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk kills soak faults audit lock openapi chromium nginx swift clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres lint types bench peer wrk kills soak faults fuzz audit lock openapi chromium nginx swift clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -80,6 +80,9 @@ faults: setup-dev ## Kill, pause and starve two of each process, crash their dat
 
 soak: setup-dev ## Work for an hour under mixed traffic, and prove that nothing grows or is left behind
 	$(BIN)/python -m tests.soak
+
+fuzz: setup-dev ## Send each operation of the API and each foreign protocol many requests that nobody foresaw
+	GENFEED_FUZZ=$${GENFEED_FUZZ:-200} $(BIN)/python -m pytest -n 0 tests/security/test_contract.py tests/security/test_foreign_bodies.py
 
 # Of what runs in production, by the hashes that are installed; it asks a database of known vulnerabilities, by the internet.
 audit: setup-dev ## Ask whether anything that is installed is known to be vulnerable

@@ -1,7 +1,6 @@
 """Jobs over HTTP: made, read, listed, canceled."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import RequireScope
-from genfeed.clients.parameters import refuse_unknown_parameters
+from genfeed.clients.parameters import Moment, refuse_unknown_parameters
 from jobs import api_shapes as shapes
 from jobs.accepting.accept import Wanted, accept
 from jobs.accepting.asking import read_wanted
@@ -36,8 +35,8 @@ class JobFilters(Schema):
     model: str | None = Field(None, max_length=300)
     batch: str | None = Field(None, max_length=40, pattern=r"^[^\x00]*$", description="Only jobs of this batch.")
     workflow: str | None = Field(None, max_length=40, pattern=r"^[^\x00]*$", description="Only jobs of this workflow.")
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     limit: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, max_length=60, description="next_cursor of the page before.")
 

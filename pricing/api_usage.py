@@ -15,6 +15,7 @@ from django.utils import timezone as clock
 from ninja import Path, Query, Router
 from pydantic import Field
 
+from genfeed.clients.answer_kinds import also_as
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.models import Client, check_timezone
@@ -37,6 +38,7 @@ Month = Annotated[str, Path(description="e.g. 2026-11"), Field(max_length=40)]
     response={200: shapes.UsageShape, **shapes.ERRORS},
     summary="Get usage",
     operation_id="get_usage",
+    openapi_extra=also_as("text/csv"),
     by_alias=True,
 )
 def get_usage(request: HttpRequest, filters: Query[shapes.UsageFilters]) -> HttpResponse:
@@ -77,6 +79,7 @@ def get_usage(request: HttpRequest, filters: Query[shapes.UsageFilters]) -> Http
     response={200: shapes.StatementShape, **shapes.ERRORS},
     summary="Get the statement of a month",
     operation_id="get_statement",
+    openapi_extra=also_as("text/csv", "text/html"),
 )
 def get_statement(request: HttpRequest, month: Month, filters: Query[shapes.StatementFilters]) -> HttpResponse:
     """What your balance was, what moved it, and what it became; with `format=csv` a table, `format=html` to print."""

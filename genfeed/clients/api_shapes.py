@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
+
+from genfeed.clients.parameters import in_utc
 
 # PostgreSQL stores no NUL, and no other control character is part of a name.
 Name = Annotated[
@@ -62,7 +64,7 @@ class KeyBody(Schema):
     name: Name = Field("default", description="For people; need not be unique.")
     scopes: list[str] = Field(min_length=1, max_length=50, description="No others than the calling key has.")
     is_test: bool | None = Field(None, description="Absent: as the calling key. A test key makes test keys only.")
-    expires_at: AwareDatetime | None = Field(
+    expires_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = Field(
         None, description="With a time zone. Absent: when the calling key does, if ever; never later than that."
     )
     allowed_models: ModelList = Field([], description=f"{_LIST_HELP} Empty: those of the calling key.")

@@ -2,11 +2,29 @@
 
 import base64
 import binascii
+from datetime import UTC, datetime
+from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Schema
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from genfeed.clients.errors import ApiError
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC, which is meant too where no offset is given; pydantic’s error beyond the calendar.
+
+    Databases take no offset of most of a day, which Python and RFC 3339 do.
+    """
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("no_moment", "lies beyond the calendar") from None
+
+
+Moment = Annotated[datetime, AfterValidator(in_utc)]
 
 
 def refuse_unknown_parameters(request: HttpRequest, filters: type[Schema]) -> None:

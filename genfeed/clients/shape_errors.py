@@ -33,6 +33,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "short_value": ("is no text, number, true, false or null", "send one of these"),
     "bool_type": ("is neither true nor false", "send true or false"),
     "bool_parsing": ("is neither true nor false", "send true or false"),
+    "no_moment": ("lies beyond the calendar", "send a moment of the years 1 to 9999"),
 }
 # The same for those that name a bound.
 _BOUNDS: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {

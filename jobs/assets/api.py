@@ -1,6 +1,5 @@
 """Files over HTTP: a list of them, what is known of one, with a fresh address, and its deletion."""
 
-from datetime import datetime
 from typing import Literal
 
 import orjson
@@ -13,6 +12,7 @@ from pydantic import Field
 from catalog.api_shapes import ErrorShape
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
+from genfeed.clients.parameters import Moment
 from jobs.assets.api_shapes import AssetPage, AssetShape, KindName, StateName
 from jobs.assets.models import Asset
 from jobs.assets.rendering import render_asset
@@ -28,8 +28,8 @@ class AssetFilters(Schema):
     state: StateName | None = None
     origin: Literal["output", "upload"] | None = Field(None, description="Of jobs, or brought by you.")
     job: str | None = Field(None, max_length=40)
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     limit: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, max_length=60, description="next_cursor of the page before.")
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema
 
 from catalog.api_shapes import ErrorShape
+from genfeed.clients.answer_kinds import also_as
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from genfeed.clients.parameters import refuse_unknown_parameters
@@ -49,6 +50,7 @@ class ClientEventFilters(Schema):
     response={200: JobEventPage, 204: None, **_ERRORS},
     summary="Events of a job",
     operation_id="list_job_events",
+    openapi_extra=also_as("text/event-stream"),
     description=(
         "What happened to a job so far, oldest first. "
         + _STREAM
@@ -83,6 +85,7 @@ def list_job_events(request: HttpRequest, job_id: str, filters: Query[JobEventFi
     response={200: ClientEventPage, **_ERRORS},
     summary="Events of all jobs, and of the account",
     operation_id="list_events",
+    openapi_extra=also_as("text/event-stream"),
     description=(
         "Events of all your jobs and of your account after a place, oldest first; without `after` the place of now. "
         + _STREAM

@@ -11,6 +11,7 @@ from ninja import Query, Router
 
 from catalog import api_shapes
 from catalog.exchange.signing import fingerprint, own_public_key
+from genfeed.clients.answer_kinds import also_as
 from genfeed.clients.auth import Identity, RequireScope
 from genfeed.clients.errors import ApiError
 from pricing.exchange import rendering
@@ -23,7 +24,7 @@ _ERRORS = dict.fromkeys((400, 401, 403, 404, 416, 503), api_shapes.ErrorShape)
 
 @export_router.get(
     "/catalog/export", response={200: bytes, **_ERRORS}, summary="Export the catalog",
-    operation_id="export_catalog",
+    operation_id="export_catalog", openapi_extra=also_as("application/octet-stream"),
 )  # fmt: skip
 def export_catalog(
     request: HttpRequest,

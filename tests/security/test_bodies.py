@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.test import Client as HttpClient
+from django.utils import timezone
 
 from genfeed.front.connections import HANDED_OVER
 from tests.factories import publish_now
@@ -151,3 +152,24 @@ def test_packed_bodies_are_never_unpacked(post: Post, encoding: str) -> None:
     packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
     answer = post("/api/v1/estimates", packed, **{"Content-Encoding": encoding})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("moment", ["2025-11-07T11:52:37-22:30", "2025-11-07T11:52:37+23:59", "0001-01-01T00:00:00"])
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/assets"])
+def test_a_moment_is_understood_whatever_its_offset(make_key: Callable[..., str], path: str, moment: str) -> None:
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:read')}"}, raise_request_exception=False)
+    answer = http.get(path, {"created_after": moment})
+    assert (answer.status_code, answer.json()["items"]) == (200, [])
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_a_moment_beyond_the_calendar_is_the_callers_mistake(make_key: Callable[..., str], moment: str) -> None:
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:read')}"}, raise_request_exception=False)
+    answer = http.get("/api/v1/jobs", {"created_after": moment})
+    assert (answer.status_code, answer.json()["message"]) == (400, "created_after: lies beyond the calendar.")
+
+
+def test_the_end_of_a_key_is_understood_whatever_its_offset(post: Post) -> None:
+    end = {"name": "a", "scopes": ["jobs:read"], "expires_at": f"{timezone.now().year + 1}-11-07T11:52:37-22:30"}
+    answer = post("/api/v1/keys", json.dumps(end).encode())
+    assert (answer.status_code, answer.json()["expires_at"][5:16]) == (201, "11-08T10:22")
