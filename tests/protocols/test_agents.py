@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_what_was_refused_is_not_waited_for(told: Any) -> None:
 
 
 def test_a_call_that_came_a_moment_ago_is_sent_under_its_key(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.time", lambda: 602.0)
+    monkeypatch.setattr(running.timezone, "now", lambda: datetime.fromtimestamp(602, UTC))
     earlier = keys_of({}, GIVEN, 3, now=597)[0]
 
     (_, (again, *_)) = told([Told(402, REFUSED)], known=earlier)

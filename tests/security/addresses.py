@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from django.apps import apps
 from django.urls import URLPattern, get_resolver
 
 from genfeed.api import api
@@ -68,6 +69,15 @@ _WORDS = {
 }
 
 
+def _first_row(pattern: str) -> Any:
+    """The key of a row of the model whose page it is; None where there is none."""
+    _, app, model, *_ = pattern.split("/")
+    try:
+        return apps.get_model(app, model)._default_manager.values_list("pk", flat=True).first()
+    except LookupError:
+        return None
+
+
 def admin_path(pattern: str, world: World) -> str:
     """An address of the admin's pattern, about a row of the world where it is about one."""
     about = pattern.split("/")[2] if pattern.count("/") > 1 else ""
@@ -75,6 +85,8 @@ def admin_path(pattern: str, world: World) -> str:
 
     def value(found: re.Match[str]) -> str:
         what = found[1]
+        if what == "object_id" and (key := _first_row(pattern)):
+            return str(key)
         if what in ("pk", "object_id", "id") and name in world.ids:
             return str(world.ids[name])
         if what == "what" and about == "account":

@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 300
 # within a transaction leaves is what one before it does: with EVERY_WRITE (`make kills`) that is tried too. After every
 # kill the lease is let run out, and the same is done again without one; then there must be what there is without any.
 KILLS = """
-import json, os, signal, sys
+import faulthandler, json, os, signal, sys
 from datetime import timedelta
 import django
 django.setup()
@@ -87,6 +87,8 @@ for upto in ("end", "cancel"):
         connection.close()
         child = os.fork()
         if child == 0:
+            # One that waits for ever says where it stood.
+            faulthandler.dump_traceback_later(100, exit=True)
             left, armed = [kills], [False]
             def die():
                 if left[0] == 0:
@@ -107,7 +109,9 @@ for upto in ("end", "cancel"):
                 work(key, upto, armed)
             connection.close()
             os._exit(0)
-        killed = os.waitpid(child, 0)[1] != 0
+        status = os.waitpid(child, 0)[1]
+        assert status in (0, signal.SIGKILL), f"{upto} {kills}: the child ended with {status}"
+        killed = status != 0
         WorkflowRun.objects.filter(finished_at=None).update(leased_until=None, next_at=timezone.now())
         results.append(found(work(key, upto)))
         if not killed:
