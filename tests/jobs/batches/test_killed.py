@@ -31,6 +31,10 @@ from pricing.models import Budget
 from tests.jobs.doubles import make_caller
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 
+from genfeed.clients import uses
+from pricing.reports import refusals
+# A child that is forked while a thread of ours writes would find SQLite locked for ever.
+uses._start_timer = refusals._start_timer = lambda: None
 call_command("migrate", verbosity=0)
 make_sold(outputs=IMAGES_OUT)
 caller = make_caller(usd=100_000, max_open_in_batches=1_000_000)

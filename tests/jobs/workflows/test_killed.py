@@ -23,6 +23,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client as HttpClient
 from django.utils import timezone
+from genfeed.clients import uses
 from genfeed.clients.keys import create_key
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
@@ -31,10 +32,13 @@ from jobs.models import OPEN, Job, WorkflowRun, WorkflowStep
 from jobs.workflows.advancing import advance
 from jobs.workflows.canceling import cancel_workflow
 from pricing.ledger.checking import check_ledger
+from pricing.reports import refusals
 from tests.jobs.doubles import make_caller
 from tests.jobs.workflows.flows import FILM, PICTURE, make_models, lose, succeed
 
 EVERY_WRITE = os.environ.get("EVERY_WRITE")
+# A child that is forked while a thread of ours writes would find SQLite locked for ever.
+uses._start_timer = refusals._start_timer = lambda: None
 call_command("migrate", verbosity=0)
 make_models()
 make_caller(usd=100_000, max_queued=1_000_000)
