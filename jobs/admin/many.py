@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,17 +72,17 @@ class ManyJobsAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     search_fields = ["=id"]
 
+    @abstractmethod
     def told_of(self, rows: list[Any]) -> list[dict[str, Any]]:
         """Each row as the API shows it, in few queries for all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def page_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the row's page shows besides."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_cancel(self, row: Any, *, beside: Callable[[], None]) -> Any:
         """Cancels the row, or begins to; `beside` writes the audit. Raises ApiError."""
-        raise NotImplementedError
 
     @admin.display(description="status")
     def standing(self, row: Any) -> SafeString:
