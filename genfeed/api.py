@@ -21,6 +21,7 @@ from genfeed.clients.errors import ApiError, database_away, error_response
 from genfeed.clients.shape_errors import shape_error
 from genfeed.net.bounded_json import read_json
 from jobs.api import jobs_router
+from jobs.api_model_health import model_health_router
 from jobs.assets.api import assets_router
 from jobs.assets.api_erasure import erasure_router
 from jobs.assets.api_resumable import resumable_router
@@ -106,6 +107,7 @@ api.add_router("", money_router)
 api.add_router("", usage_router)
 api.add_router("/admin", erasure_router)
 api.add_router("/admin", reports_router)
+api.add_router("/admin", model_health_router)
 api.add_router("/admin", admin_router)
 
 

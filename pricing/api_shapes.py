@@ -53,6 +53,12 @@ class EstimateBody(Schema):
     )
 
 
+class AssumedShape(Schema):
+    output_video_seconds: str = Field(description="The length that was assumed (a setting of the installation).")
+    price: Usd
+    cost: str | None = Field(None, description="Only for scope admin, and in core mode.")
+
+
 class EstimateShape(Schema):
     model: str
     price: Usd
@@ -66,6 +72,9 @@ class EstimateShape(Schema):
     missing: list[str] = Field(description="Fields and media facts that would settle what is not known.")
     cost: str | None = Field(None, description="Only for scope admin, and in core mode.")
     unit_price: str | None = Field(None, description="Only for scope admin, and in core mode.")
+    assumed: AssumedShape | None = Field(
+        None, description="Where a price lacks only the length of the video: what one of a usual length would cost."
+    )
     media: dict[str, str] | None = Field(None, description="With probe: the facts that were used.")
     probe_problems: list[str] | None = Field(None, description="With probe: files that could not be looked at.")
 
@@ -189,6 +198,9 @@ class SelectBody(Schema):
     min_resolution: TextOrNumber | None = Field(
         None, description="1080p, 4K, 1024x1024, or the shorter side in pixels."
     )
+    min_duration: float | None = Field(
+        None, gt=0, le=86_400, description="Seconds of video or sound that one request must be able to make."
+    )
     capabilities: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=20)
     exclude: list[ModelId] = Field(default_factory=list, max_length=100, description="Models that are out of question.")
     strategy: Literal["cheapest", "fastest", "quality", "balanced"] | None = Field(
@@ -242,6 +254,7 @@ class RequirementsShape(Schema):
     max_latency: float | None
     min_quality: Tier | None
     min_resolution: int | None
+    min_duration: float | None
     inputs: list[str]
     capabilities: list[str]
     exclude: list[str]

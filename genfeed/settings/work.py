@@ -6,6 +6,8 @@ from genfeed.settings.installation import VAR_DIR
 
 # --- Estimates and choosing a model ----------------------------------------------------------------------------------
 PROBE_SECONDS = env.number("PROBE_SECONDS", 4.0, minimum=0.5, maximum=30.0)
+# Seconds of the video that an estimate tells of where nothing says how long it will be.
+ASSUMED_VIDEO_SECONDS = env.integer("ASSUMED_VIDEO_SECONDS", 6, minimum=1, maximum=3600)
 # USD per output that the words low, medium and high of a budget stand for.
 BUDGET_LOW = env.amount("BUDGET_LOW", "0.01")
 BUDGET_MEDIUM = env.amount("BUDGET_MEDIUM", "0.05")

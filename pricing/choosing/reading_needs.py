@@ -51,6 +51,7 @@ def read_needs(body: SelectBody, catalog: published.Published) -> Needs:
         max_latency=body.max_latency,
         min_tier=tier_of(body.quality) if body.quality else None,
         min_lines=_min_lines(body.min_resolution, media_type or _made_by(task, catalog)),
+        min_seconds=body.min_duration,
         inputs=tuple(dict.fromkeys(body.inputs)),
         capabilities=tuple(dict.fromkeys(body.capabilities)),
         exclude=exclude,

@@ -21,7 +21,8 @@ UNKNOWN = 1.0
 
 @dataclass(frozen=True)
 class Needs:
-    """What is needed. Amounts in nano-USD per output, latency in seconds, resolution in lines (the shorter side).
+    """What is needed. Amounts in nano-USD per output, latency and lengths in seconds, resolution in lines (the shorter
+    side).
 
     `inputs`: kinds of media (or `text`) that the model must take, or names of its fields. `exclude`: model ids.
     `instead_of`: the address of a model to replace; `same_models`: keys of its confirmed equivalents, which are of its
@@ -36,6 +37,7 @@ class Needs:
     max_latency: float | None = None
     min_tier: str | None = None
     min_lines: int | None = None
+    min_seconds: float | None = None
     inputs: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class Needs:
             said.append(f"at most {self.max_latency:g} s")
         said.append(f"quality {self.min_tier} or better" if self.min_tier else "")
         said.append(f"{self.min_lines} lines or more" if self.min_lines else "")
+        said.append(f"{self.min_seconds:g} s long or longer" if self.min_seconds else "")
         said.append(f"takes {', '.join(self.inputs)}" if self.inputs else "")
         said.append(f"capabilities {', '.join(self.capabilities)}" if self.capabilities else "")
         said.append(f"none of {', '.join(self.exclude)}" if self.exclude else "")
@@ -68,6 +71,7 @@ class Needs:
             "max_latency": self.max_latency,
             "min_quality": self.min_tier,
             "min_resolution": self.min_lines,
+            "min_duration": self.min_seconds,
             "inputs": list(self.inputs),
             "capabilities": list(self.capabilities),
             "exclude": list(self.exclude),
@@ -112,6 +116,12 @@ class Candidate:
         """The shorter side of its largest output, as far as its schema says."""
         return largest_lines(self.limits, self.media_type)
 
+    @property
+    def longest(self) -> float | None:
+        """Seconds of the longest output that a request may ask for, as far as its schema says."""
+        stated: float | None = self.limits.get("max_duration")
+        return stated
+
 
 @dataclass(frozen=True)
 class Miss:
@@ -123,7 +133,8 @@ class Miss:
 
 def misses(model: Candidate, needs: Needs) -> list[Miss]:
     """Every requirement that the model does not meet."""
-    found = [_price(model, needs), _latency(model, needs), _tier(model, needs), _lines(model, needs)]
+    found = [_price(model, needs), _latency(model, needs), _tier(model, needs)]
+    found += [_lines(model, needs), _length(model, needs)]
     lacking = [name for name in needs.inputs if not takes(model.inputs, name)]
     found += [Miss(f"does not take {name}", UNKNOWN) for name in lacking]
     found += [Miss(f"lacks {name}", UNKNOWN) for name in needs.capabilities if name not in model.capabilities]
@@ -176,3 +187,14 @@ def _lines(model: Candidate, needs: Needs) -> Miss | None:
     if model.lines >= needs.min_lines:
         return None
     return Miss(f"makes at most {model.lines} lines, fewer than {needs.min_lines}", 1 - model.lines / needs.min_lines)
+
+
+def _length(model: Candidate, needs: Needs) -> Miss | None:
+    if needs.min_seconds is None:
+        return None
+    if model.longest is None:
+        return Miss("how long its output can be is not known", UNKNOWN)
+    if model.longest >= needs.min_seconds:
+        return None
+    words = f"makes at most {model.longest:g} s, shorter than {needs.min_seconds:g}"
+    return Miss(words, 1 - model.longest / needs.min_seconds)

@@ -12,12 +12,13 @@ from catalog import narrowing, published
 from genfeed.clients.auth import Identity
 from genfeed.clients.errors import ApiError
 from pricing.estimates import own_files
+from pricing.estimates.assumed import of_usual_length
 from pricing.estimates.addressing import find_model
 from pricing.estimates.facts import Facts, facts_of, facts_of_many
 from pricing.estimates.history import look_up
 from pricing.estimates.probing import Budget, Probed, probe
 from pricing.estimates.quotes import InputRefusedError, check_request, current_book, quote_checked
-from pricing.estimates.rendering import input_error, render_error, render_quote
+from pricing.estimates.rendering import input_error, render_assumed, render_error, render_quote
 from pricing.margins.book import RuleBook
 
 
@@ -123,6 +124,9 @@ def _estimate(asked: Asked, facts: Facts, asking: Asking) -> dict[str, Any]:
         media = probed.media
     quote = quote_checked(facts, filled, media=media, book=asking.book, client_id=asking.client_id)
     answer = render_quote(quote, shows_cost=asking.shows_cost)
+    usual = of_usual_length(facts, filled, quote, book=asking.book, client_id=asking.client_id)
+    if usual is not None:
+        answer |= {"assumed": render_assumed(usual, shows_cost=asking.shows_cost)}
     if probed is not None:
         answer |= {"media": quote.media, "probe_problems": probed.problems}
     return answer

@@ -5,8 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 # USD per second. The highest price of a compute second among recorded rows of each machine type (fal Platform API,
-# GET /models/pricing, 2026-05); an endpoint's own row goes before this table.
+# GET /models/pricing, 2026-05); of those that no recorded row names, fal's list price by the hour (fal.ai/pricing,
+# 2026-09: H200 4.50, B200 6.25), rounded up. An endpoint's own row goes before this table.
 GPU_SECOND_PRICES: dict[str, Decimal] = {
+    "GPU-B200": Decimal("0.00174"),
+    "GPU-H200": Decimal("0.00125"),
     "GPU-H100": Decimal("0.00125"),
     "GPU-A100": Decimal("0.00125"),
     "GPU-A6000": Decimal("0.00125"),

@@ -7,6 +7,7 @@ from typing import Any
 from catalog.validating.problems import Problem
 from genfeed.clients.errors import ApiError
 from genfeed.journal import request_ids
+from pricing.estimates.assumed import LENGTH
 from pricing.estimates.quotes import InputRefusedError, Quote
 from pricing.money import format_usd
 
@@ -31,6 +32,12 @@ def render_quote(quote: Quote, *, shows_cost: bool) -> dict[str, Any]:
     if shows_cost:
         answer |= {"cost": usd(quote.cost), "unit_price": quote.unit_price}
     return answer
+
+
+def render_assumed(quote: Quote, *, shows_cost: bool) -> dict[str, Any]:
+    """What a video of the length that was assumed would cost."""
+    answer: dict[str, Any] = {"output_video_seconds": quote.media[LENGTH], "price": usd(quote.price)}
+    return answer | ({"cost": usd(quote.cost)} if shows_cost else {})
 
 
 def usd(nano: int | None) -> str | None:

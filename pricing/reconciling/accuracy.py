@@ -18,6 +18,9 @@ State = Bill.State
 DRIFT_PPM = 50_000
 DRIFT_JOBS = 20
 WITHIN_PPM = 10_000
+# 999 of 1000 settlements are those of the bill; of fewer jobs than a thousand, one alone would be too many.
+SETTLED_SHARE = Decimal("0.999")
+SETTLED_JOBS = 1000
 BILLED_BY = timedelta(hours=48)
 _NAMED = 20
 
@@ -96,6 +99,30 @@ def drifting(provider: Provider, *, since: datetime) -> list[Accuracy]:
     together = overall(provider, since=since)
     every: Iterable[Accuracy] = [*by_model(provider, since=since), *([together] if together else [])]
     return [one for one in every if one.drifts]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The jobs that were billed, and those of them whose settlement had booked what the bill says before discounts."""
+
+    jobs: int
+    as_billed: int
+
+    @property
+    def share(self) -> Decimal | None:
+        return Decimal(self.as_billed) / self.jobs if self.jobs else None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether too few were settled as billed, over enough jobs to say so."""
+        return self.share is not None and self.jobs >= SETTLED_JOBS and self.share < SETTLED_SHARE
+
+
+def settled_as_billed(provider: Provider, *, since: datetime) -> Settled:
+    """How many of a provider's bills the settlements had met to the nano-dollar, a discount of the account apart."""
+    ours = Bill.objects.filter(provider=provider, at__gte=since, usage__isnull=False)
+    same = Q(subtotal=F("booked_cost")) | Q(total=F("booked_cost"))
+    return Settled(**ours.aggregate(jobs=Count("pk"), as_billed=Count("pk", filter=same)))
 
 
 def _compared(provider: Provider | None, since: datetime) -> QuerySet[Bill]:

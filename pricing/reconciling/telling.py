@@ -17,7 +17,7 @@ from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.models import Bill, UsageRecord
 from pricing.money import format_decimal, format_usd
-from pricing.reconciling.accuracy import Accuracy, drifting, missing_bills
+from pricing.reconciling.accuracy import Accuracy, drifting, missing_bills, settled_as_billed
 
 State = Bill.State
 
@@ -94,7 +94,7 @@ def tell_unreadable(provider: Provider, problems: list[str]) -> None:
 
 
 def tell_daily(provider: Provider, *, now: datetime) -> None:
-    """What is looked at once a day: jobs that were never billed, and estimates that drift away from the bills."""
+    """What is looked at once a day: jobs that were never billed, settlements and estimates that are not the bills'."""
     missing = missing_bills(provider, now=now)
     if missing.count:
         raise_alert(
@@ -107,6 +107,7 @@ def tell_daily(provider: Provider, *, now: datetime) -> None:
         )
     else:
         resolve("jobs_without_bill", provider.slug)
+    _tell_settled(provider, since=now - timedelta(days=30))
     known = set(
         Alert.objects.filter(code="price_drift", resolved_at=None, subject__startswith=f"{provider.slug}:")
         .values_list("subject", flat=True)
@@ -123,6 +124,21 @@ def tell_daily(provider: Provider, *, now: datetime) -> None:
         )
     for subject in known:
         resolve("price_drift", subject)
+
+
+def _tell_settled(provider: Provider, *, since: datetime) -> None:
+    found = settled_as_billed(provider, since=since)
+    if not found.is_short:
+        resolve("settled_not_as_billed", provider.slug)
+        return
+    raise_alert(
+        "settled_not_as_billed",
+        provider.slug,
+        f"{_count(found.jobs - found.as_billed, 'job')} of {found.jobs} were not settled as {provider.name} billed them",
+        "More than one in a thousand of the last 30 days. The books have been brought to the bills; look at the models "
+        "whose bills are corrected, at their price rules and billed units.",
+        url=page_url(),
+    )
 
 
 def _count(n: int, what: str) -> str:

@@ -4,7 +4,9 @@ import pytest
 from django.test import Client as HttpClient
 
 from catalog.models import CatalogState
+from pricing.models import ExistingModel
 from tests.factories import make_model, make_models, publish_now
+from tests.pricing.selling.priced import make_priced, recompute
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +40,27 @@ def test_it_has_exactly_the_legacy_shape(api: HttpClient) -> None:
         ],
         "count": 2,
         "lastUpdated": published_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def test_selling_prices_stand_under_the_names_of_the_legacy_shape(api: HttpClient) -> None:
+    make_priced("a/image", "0.3", "images")
+    make_priced("b/video", "0.3", "seconds", category="text-to-video", media_type="video")
+    make_priced("c/text", "0.0003", "1000 tokens", category="llm", media_type="text")
+    make_priced("d/shape", "0.3", "generations", category="image-to-3d", media_type="3d")
+    kept = make_priced("e/kept", "0.0003", "1000 tokens", category="llm", media_type="text")
+    ExistingModel.objects.create(
+        legacy_id="kept", provider_name="fal", name="Kept", pricing={"input": "5", "output": "15"}, model=kept,
+        keeps_price=True,
+    )  # fmt: skip
+    recompute(kept)
+
+    assert {model["id"]: model["pricing"] for model in api.get(LEGACY).json()["models"]} == {
+        "a/image": {"image": 1.0},
+        "b/video": {"video": 1.0},
+        "c/text": {"input": 1.0, "output": 1.0},
+        "d/shape": {"fixedPrice": 1.0},
+        "e/kept": {"input": 5.0, "output": 15.0},
     }
 
 

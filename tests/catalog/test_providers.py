@@ -9,6 +9,7 @@ from catalog import discovery, published, sync_runs
 from catalog.models import AIModel
 from catalog.providers import base
 from catalog.providers.base import FetchedSchema, KeyCheck, ListedModel, ListingPage
+from tests.factories import make_model
 
 DOCUMENT = {
     "openapi": "3.0.4",
@@ -115,6 +116,14 @@ def test_a_provider_that_needs_a_key_says_so_instead_of_crashing(db, register):
     register("")
     done = run()
     assert (done.status, done.error) == ("failed", "Acme lists its models only with a key, and none is set.")
+
+
+def test_a_sync_of_one_provider_looks_at_no_other(db, register):
+    register("a key")
+    other = make_model("fal-ai/flux/dev")
+    run(), run()
+    other.refresh_from_db()
+    assert (other.status, other.missed_listings, other.enabled) == ("active", 0, True)
 
 
 def test_the_same_id_at_two_providers_is_two_models_and_must_be_named_in_full(db, register, sync, fal):

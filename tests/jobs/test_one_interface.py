@@ -47,3 +47,25 @@ def test_a_video_from_an_image_hands_the_file_on() -> None:
 
     assert provider.sent[-1]["image_url"] == address
     assert (job.status, job.cost) == ("succeeded", 350_000_000)
+
+
+@pytest.mark.parametrize(
+    ("output", "outputs", "told"),
+    [
+        (IMAGE, IMAGES_OUT, ("image", "images.0.url")),
+        ({"image": IMAGE["images"][0]}, [field("image", "object", required=True, media="image")], ("image", "image.url")),
+        (VIDEO, VIDEO_OUT, ("video", "video.url")),
+    ],
+)
+def test_whatever_field_a_file_comes_in_it_is_told_in_one_form(
+    output: Any, outputs: list[Any], told: tuple[str, str]
+) -> None:
+    make_sold("acme/made", outputs=outputs)
+    _, job = run("acme/made", {"prompt": "a fox"}, output | {"seed": 7}, "1")
+
+    shown = render_job(job, shows_cost=False)
+
+    (file,) = shown["assets"]
+    assert (file["kind"], file["path"]) == told
+    assert {"url", "width", "height", "content_type", "size", "seconds", "nsfw"} < set(file)
+    assert shown["output"]["seed"] == 7

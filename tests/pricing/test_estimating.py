@@ -94,6 +94,22 @@ def test_compute_seconds_without_a_row_price_use_the_machines() -> None:
     assert (answer.confidence, answer.high) == ("bounded", Decimal("0.125"))
 
 
+@pytest.mark.parametrize(
+    ("machine", "by_the_hour"), [("H100", "4.50"), ("H200", "4.50"), ("A100", "4.50"), ("B200", "6.25")]
+)
+def test_an_hour_of_a_gpu_is_bounded_by_its_list_price(machine: str, by_the_hour: str) -> None:
+    """A bound may lie a little above the price, never below it."""
+    hour = estimate(unit="compute seconds", unit_price=None, machine_type=f"GPU-{machine}", deadline_seconds=Decimal(3600))
+    assert hour.high is not None
+    assert Decimal(by_the_hour) <= hour.high <= Decimal(by_the_hour) * Decimal("1.01")
+
+
+def test_a_video_of_six_seconds_at_four_and_a_half_cents_costs_twenty_seven() -> None:
+    fields: list[Field] = [{"name": "duration", "type": "integer", "required": True, "nullable": False}]
+    answer = estimate(unit="seconds", unit_price=Decimal("0.045"), inputs=fields, input={"duration": 6})
+    assert (answer.cost, answer.units, answer.confidence) == (Decimal("0.27"), 6, "exact")
+
+
 def test_compute_seconds_on_a_machine_without_a_price_are_unknown() -> None:
     assert estimate(unit="compute seconds", unit_price=None, machine_type="TPU").confidence == "unknown"
 

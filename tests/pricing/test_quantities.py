@@ -52,6 +52,17 @@ def test_sizes_are_read_in_every_notation(size: Any, pixels: int) -> None:
     assert amount("megapixels", [SIZE], {"image_size": size}).low == Decimal(pixels) / 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("resolution", "ratio", "pixels"),
+    [("720p", "16:9", 1280 * 720), ("720p", "9:16", 1280 * 720), ("4k", "16:9", 3840 * 2160), ("2K", "1:1", 2048 * 2048)],
+)
+def test_a_resolution_with_an_aspect_ratio_is_a_size(resolution: str, ratio: str, pixels: int) -> None:
+    takes_time = [] if resolution == "2K" else [field("duration", "5")]
+    fields = [field("resolution"), field("aspect_ratio", "1:1"), *takes_time]
+    given = {"resolution": resolution, "aspect_ratio": ratio}
+    assert amount("megapixels", fields, given).low == Decimal(pixels) / 1_000_000
+
+
 @pytest.mark.parametrize("size", ["auto", None])
 def test_a_size_left_open_names_the_field_that_would_settle_it(size: Any) -> None:
     found = amount("megapixels", [SIZE], {"image_size": size})

@@ -182,6 +182,20 @@ def test_a_model_that_only_lacks_a_price_says_so(asker: HttpClient, address: str
     assert found["missing"] == ["price"]
 
 
+def test_a_video_of_unknown_length_is_told_for_six_seconds_and_has_no_price(asker: HttpClient) -> None:
+    free = field("duration", "integer", required=True)
+    make_sold("fal-ai/kling", "0.045", "seconds", inputs=[PROMPT, VIDEO_URL], media_type="video")
+    make_sold("fal-ai/veo", "0.045", "seconds", inputs=[PROMPT, free], media_type="video")
+
+    found = post(asker, PATH, {"model": "fal-ai/kling", "input": {"prompt": "a", "video_url": "https://example.com/a.mp4"}})
+    told = post(asker, PATH, {"model": "fal-ai/veo", "input": {"prompt": "a", "duration": 7}})
+
+    # 6 s at 0.045 cost 0.27; seven tenths of the price are margin.
+    assert (found["price"], found["confidence"]) == (None, "unknown")
+    assert found["assumed"] == {"output_video_seconds": "6", "price": "0.9"}
+    assert (told["price"], "assumed" in told) == ("1.05", False)
+
+
 def test_what_is_missing_is_named(asker: HttpClient) -> None:
     make_sold("fal-ai/v2v", "0.01", "seconds", inputs=[VIDEO_URL], media_type="video", category="video-to-video")
     asked = {"model": "fal-ai/v2v", "input": {"video_url": "https://example.com/a.mp4"}}

@@ -72,7 +72,7 @@ def test_a_choice_has_exactly_these_fields(asker: HttpClient) -> None:
         "left_out": [],
         "requirements": {
             "task": "text-to-image", "media_type": None, "provider": None, "max_price": None, "max_latency": None,
-            "min_quality": None, "min_resolution": None, "inputs": [], "capabilities": [], "exclude": [],
+            "min_quality": None, "min_resolution": None, "min_duration": None, "inputs": [], "capabilities": [], "exclude": [],
             "strategy": "cheapest",
         },
         "total": 1,
@@ -124,6 +124,27 @@ def test_the_words_of_a_budget_are_settings(asker: HttpClient, four: None, setti
     settings.BUDGET_LOW = settings.BUDGET_HIGH
 
     assert len(chosen(asker, budget="low")) == 4
+
+
+@pytest.mark.parametrize(
+    ("needs", "fitting"),
+    [
+        ({"task": "text-to-image"}, ["m/picture"]),
+        ({"media_type": "image", "capabilities": ["upscale_factor"]}, ["m/upscaler"]),
+        ({"task": "text-to-video", "min_resolution": "1080p", "capabilities": ["audio_output"]}, ["m/sounding"]),
+        ({"task": "text-to-video", "min_duration": 5}, ["m/short", "m/long"]),
+        ({"task": "text-to-video", "min_duration": 10}, ["m/long"]),
+    ],
+)
+def test_a_task_is_named_by_what_must_come_out(asker: HttpClient, needs: dict[str, Any], fitting: list[str]) -> None:
+    film = {"category": "text-to-video", "media_type": "video"}
+    sell("m/picture", "0.01")
+    sell("m/upscaler", "0.02", category="image-to-image", capabilities=["upscale_factor"])
+    sell("m/short", "0.1", limits={"max_duration": 8, "max_resolution": "720p"}, capabilities=["audio_output"], **film)
+    sell("m/long", "0.2", limits={"max_duration": 10, "max_resolution": "1080p"}, **film)
+    sell("m/sounding", "0.3", limits={"max_resolution": "1080p"}, capabilities=["audio_output"], **film)
+
+    assert [item["model"] for item in post(asker, PATH, needs)["items"]] == fitting
 
 
 def test_needed_inputs_resolution_and_capabilities_hold(asker: HttpClient) -> None:
@@ -297,6 +318,7 @@ def test_no_more_than_the_limit_are_returned_and_all_are_counted(asker: HttpClie
         (TASK | {"max_price": [1]}, "max_price"),
         (TASK | {"max_latency": 0}, "max_latency"),
         (TASK | {"max_latency": -5}, "max_latency"),
+        (TASK | {"min_duration": 0}, "min_duration"),
         (TASK | {"budget": "huge"}, "budget"),
         (TASK | {"quality": "best"}, "quality"),
         (TASK | {"urgency": "now"}, "urgency"),

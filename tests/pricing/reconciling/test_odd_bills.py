@@ -1,6 +1,7 @@
 """Bills that can't be right wait for a person; bills of nobody, missing bills and drifting estimates are told."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -15,10 +16,11 @@ from catalog.providers.base import AccountBalance, ProviderUnavailableError
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM, Actor
 from genfeed.journal.models import Alert, AuditEvent
-from pricing.models import Bill
+from pricing.models import Bill, UsageRecord
 from pricing.reconciling.accuracy import by_day, by_model, overall
 from pricing.reconciling.deciding import DecisionError, decide
 from pricing.reconciling.reconcile import reconcile
+from pricing.reconciling.telling import tell_daily
 from tests.pricing.ledger.books import CENT, a_model
 from tests.pricing.reconciling.bills import TERMS, Bills, booked, line, settled
 
@@ -170,6 +172,27 @@ def test_estimates_that_drift_are_told_for_the_model_and_over_all(client: Client
 
     subjects = set(Alert.objects.filter(code="price_drift").values_list("subject", flat=True))
     assert subjects == {"fal:fal-ai/flux/dev", "fal:all models"}
+
+
+@pytest.mark.parametrize(("wrong", "is_told"), [(1, False), (2, True)])
+def test_more_than_one_settlement_in_a_thousand_that_is_not_the_bills_is_told(
+    client: Client, bills: Bills, wrong: int, is_told: bool
+) -> None:
+    first, others = settled(client), []
+    bills.lines.append(line())
+    reconcile("fal")
+    bill, now = Bill.objects.select_related("provider").get(), timezone.now()
+    same = {"model": first.model, "cost": first.cost, "charge": first.charge, "cost_source": "billable_units"}
+    UsageRecord.objects.bulk_create([UsageRecord(job=f"other_{n}", created_at=now, **same) for n in range(999)])
+    for number, usage in enumerate(UsageRecord.objects.exclude(pk=first.pk)):
+        bill.pk, bill.usage, bill.request_id = None, usage, f"other_{number}"
+        bill.booked_cost = bill.subtotal - (number < wrong)
+        others.append(copy(bill))
+    Bill.objects.bulk_create(others)
+
+    tell_daily(bill.provider, now=now)
+
+    assert is_told == bool(open_alert("settled_not_as_billed"))
 
 
 @pytest.mark.parametrize(("jobs", "units"), [(19, "10.6"), (20, "10.5")])

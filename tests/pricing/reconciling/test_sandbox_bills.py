@@ -11,6 +11,7 @@ from catalog.models import AIModel
 from genfeed.clients.models import Client
 from pricing.models import Bill
 from pricing.money import to_nano
+from pricing.reconciling.figures import figures
 from pricing.reconciling.reconcile import reconcile
 from pricing.settling.frozen import Frozen
 from tests.factories import make_model
@@ -72,6 +73,7 @@ def test_jobs_that_were_settled_by_billed_units_match_their_bills(
     run = reconcile("fal")
 
     assert (run.status, run.report["bills"]) == ("succeeded", {"matched": 3})
+    assert (found := figures(since=run.read_from)).as_settled == found.booked == "100.00"
     assert run.report["credit"]["currency"] == "USD"
 
 
