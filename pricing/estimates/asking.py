@@ -12,8 +12,8 @@ from catalog import narrowing, published
 from genfeed.clients.auth import Identity
 from genfeed.clients.errors import ApiError
 from pricing.estimates import own_files
-from pricing.estimates.assumed import of_usual_length
 from pricing.estimates.addressing import find_model
+from pricing.estimates.assumed import of_usual_length
 from pricing.estimates.facts import Facts, facts_of, facts_of_many
 from pricing.estimates.history import look_up
 from pricing.estimates.probing import Budget, Probed, probe

@@ -134,7 +134,7 @@ def _tell_settled(provider: Provider, *, since: datetime) -> None:
     raise_alert(
         "settled_not_as_billed",
         provider.slug,
-        f"{_count(found.jobs - found.as_billed, 'job')} of {found.jobs} were not settled as {provider.name} billed them",
+        f"{found.jobs - found.as_billed} of {found.jobs} jobs were not settled as {provider.name} billed them",
         "More than one in a thousand of the last 30 days. The books have been brought to the bills; look at the models "
         "whose bills are corrected, at their price rules and billed units.",
         url=page_url(),

@@ -53,7 +53,11 @@ def test_a_video_from_an_image_hands_the_file_on() -> None:
     ("output", "outputs", "told"),
     [
         (IMAGE, IMAGES_OUT, ("image", "images.0.url")),
-        ({"image": IMAGE["images"][0]}, [field("image", "object", required=True, media="image")], ("image", "image.url")),
+        (
+            {"image": IMAGE["images"][0]},
+            [field("image", "object", required=True, media="image")],
+            ("image", "image.url"),
+        ),
         (VIDEO, VIDEO_OUT, ("video", "video.url")),
     ],
 )

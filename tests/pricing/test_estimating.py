@@ -99,7 +99,9 @@ def test_compute_seconds_without_a_row_price_use_the_machines() -> None:
 )
 def test_an_hour_of_a_gpu_is_bounded_by_its_list_price(machine: str, by_the_hour: str) -> None:
     """A bound may lie a little above the price, never below it."""
-    hour = estimate(unit="compute seconds", unit_price=None, machine_type=f"GPU-{machine}", deadline_seconds=Decimal(3600))
+    hour = estimate(
+        unit="compute seconds", unit_price=None, machine_type=f"GPU-{machine}", deadline_seconds=Decimal(3600)
+    )
     assert hour.high is not None
     assert Decimal(by_the_hour) <= hour.high <= Decimal(by_the_hour) * Decimal("1.01")
 

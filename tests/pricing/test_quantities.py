@@ -54,7 +54,12 @@ def test_sizes_are_read_in_every_notation(size: Any, pixels: int) -> None:
 
 @pytest.mark.parametrize(
     ("resolution", "ratio", "pixels"),
-    [("720p", "16:9", 1280 * 720), ("720p", "9:16", 1280 * 720), ("4k", "16:9", 3840 * 2160), ("2K", "1:1", 2048 * 2048)],
+    [
+        ("720p", "16:9", 1280 * 720),
+        ("720p", "9:16", 1280 * 720),
+        ("4k", "16:9", 3840 * 2160),
+        ("2K", "1:1", 2048 * 2048),
+    ],
 )
 def test_a_resolution_with_an_aspect_ratio_is_a_size(resolution: str, ratio: str, pixels: int) -> None:
     takes_time = [] if resolution == "2K" else [field("duration", "5")]

@@ -187,7 +187,9 @@ def test_a_video_of_unknown_length_is_told_for_six_seconds_and_has_no_price(aske
     make_sold("fal-ai/kling", "0.045", "seconds", inputs=[PROMPT, VIDEO_URL], media_type="video")
     make_sold("fal-ai/veo", "0.045", "seconds", inputs=[PROMPT, free], media_type="video")
 
-    found = post(asker, PATH, {"model": "fal-ai/kling", "input": {"prompt": "a", "video_url": "https://example.com/a.mp4"}})
+    found = post(
+        asker, PATH, {"model": "fal-ai/kling", "input": {"prompt": "a", "video_url": "https://example.com/a.mp4"}}
+    )
     told = post(asker, PATH, {"model": "fal-ai/veo", "input": {"prompt": "a", "duration": 7}})
 
     # 6 s at 0.045 cost 0.27; seven tenths of the price are margin.

@@ -72,8 +72,8 @@ def test_a_choice_has_exactly_these_fields(asker: HttpClient) -> None:
         "left_out": [],
         "requirements": {
             "task": "text-to-image", "media_type": None, "provider": None, "max_price": None, "max_latency": None,
-            "min_quality": None, "min_resolution": None, "min_duration": None, "inputs": [], "capabilities": [], "exclude": [],
-            "strategy": "cheapest",
+            "min_quality": None, "min_resolution": None, "min_duration": None, "inputs": [], "capabilities": [],
+            "exclude": [], "strategy": "cheapest",
         },
         "total": 1,
     }  # fmt: skip
