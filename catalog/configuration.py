@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 
+from catalog import key_ages
 from catalog.models import DefaultModel, Provider
 from genfeed.clients.models import ProviderKey
 from genfeed.clients.provider_keys import hint_of
 
-# Names behind the provider's own, as in FAL_KEY; those that it does not have are left out.
-_KEYS = (("API_KEY", "Key"), ("KEY", "Key"), ("API_TOKEN", "Key"), ("ADMIN_KEY", "Key that reads bills"))
+# Names behind the provider's own, as in FAL_MAX_RETRIES; those that it does not have are left out.
 _VALUES = (
     ("MAX_CONCURRENT", "Requests at once by one key"),
     ("MAX_RETRIES", "Tries of a read, besides the first"),
@@ -31,13 +30,8 @@ class Row:
 
 
 def configuration_of(slug: str) -> list[Row]:
-    """The provider's settings as they are; of a key only its end."""
-    rows = []
-    for suffix, words in _KEYS:
-        name = f"{slug.upper()}_{suffix}"
-        # The other spelling of a key is read into this one.
-        if hasattr(settings, name):
-            rows.append(Row(words, _key(getattr(settings, name)), name))
+    """The provider's settings as they are; of a key only its end, and since when it has been here."""
+    rows = [Row(words, _key(name, key), name) for name, words, key in key_ages.operator_keys(slug)]
     for suffix, words in _VALUES:
         name = f"{slug.upper()}_{suffix}"
         if (value := getattr(settings, name, None)) is not None:
@@ -57,10 +51,10 @@ def configuration_of(slug: str) -> list[Row]:
     return rows
 
 
-def _key(value: Any) -> str:
-    if not value:
+def _key(name: str, key: str) -> str:
+    if not key:
         return "not set"
     if settings.SANDBOX_ACTIVE:
         return "the sandbox's own"
-    hint = hint_of(str(value))
-    return f"set, ends in {hint}" if hint else "set"
+    hint, since = hint_of(key), key_ages.since(name, key)
+    return "set" + (f", ends in {hint}" if hint else "") + (f", in use since {since:%Y-%m-%d}" if since else "")

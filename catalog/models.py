@@ -56,6 +56,18 @@ class Upstream(models.Model):
         return self.name
 
 
+class KeyAge(models.Model):
+    """Since when a key at a provider is in use here, and whether staff were told that it is old; never the key."""
+
+    name = models.CharField(max_length=80, primary_key=True, help_text="The setting that holds it, or whose it is.")
+    fingerprint = models.CharField(max_length=24, help_text="A keyed digest; another one is another key.")
+    since = models.DateTimeField()
+    reminded_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class AIModel(models.Model):
     """One endpoint of a provider that can be called.
 

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from catalog import discovery
+from catalog import discovery, key_ages
 from catalog.providers import base
 from genfeed.journal import request_ids
 
@@ -17,3 +17,9 @@ def sync_all() -> str:
         run, is_new = discovery.request_sync(entry.slug, trigger="schedule")
         results.append(f"{entry.slug}: {'queued' if is_new else 'already ' + run.status}")
     return ", ".join(results)
+
+
+def remind_of_provider_keys() -> int:
+    """Once a day: tell staff of keys at providers that should be changed; returns of how many."""
+    request_ids.begin()
+    return key_ages.remind_of_provider_keys()

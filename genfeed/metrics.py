@@ -1,8 +1,10 @@
 """Prometheus metrics: requests counted in every process, catalog figures read from the database at the scrape."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Count, Max
@@ -94,16 +96,22 @@ class JobsCollector(Collector):
 
 
 class MachineCollector(Collector):
-    """Load, memory and storage of the machine that is asked."""
+    """Load with the cores that carry it, memory and storage of the machine that is asked."""
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("genfeed_load_average", "Processes that run or want to.", value=os.getloadavg()[0])
-        # Not every system tells.
-        if "SC_AVPHYS_PAGES" in os.sysconf_names:
-            free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-            yield GaugeMetricFamily("genfeed_memory_available_bytes", "Free memory.", value=free)
+        yield GaugeMetricFamily("genfeed_cpus", "Cores of the machine.", value=os.cpu_count() or 1)
+        if (available := _memory_available()) is not None:
+            yield GaugeMetricFamily("genfeed_memory_available_bytes", "Memory left to programs.", value=available)
         left = shutil.disk_usage(settings.VAR_DIR).free
         yield GaugeMetricFamily("genfeed_storage_free_bytes", "Free space in the data folder.", value=left)
+
+
+def _memory_available() -> int | None:
+    """Bytes that programs can still have, what only caches files among them; None where the system does not tell."""
+    source = Path("/proc/meminfo")
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", source.read_text(), re.MULTILINE) if source.exists() else None
+    return int(found[1]) * 1024 if found else None
 
 
 def exposition() -> bytes:

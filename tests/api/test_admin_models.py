@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client as HttpClient
 
+from catalog import availability
 from catalog.models import AIModel, CatalogState
 from genfeed.journal.models import AuditEvent
 from tests.factories import make_model, make_models, publish_now
@@ -231,6 +232,23 @@ def test_one_unknown_id_stops_all_switches_and_is_named(admin_api: HttpClient, t
     assert offered() == {"a/1", "b/2"}
     assert revision() == before
     assert switch_events() == []
+
+
+def test_switches_that_can_not_all_be_written_down_are_none(
+    admin_api: HttpClient, three: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(availability, "record", fail)
+    admin_api.raise_request_exception = False
+    before = revision()
+
+    answer = bulk_toggle(admin_api, ["a/1", "b/2"], False)
+
+    assert answer.status_code == 500
+    assert offered() == {"a/1", "b/2"}
+    assert revision() == before
 
 
 def test_one_ambiguous_id_stops_all_switches(admin_api: HttpClient, three: None) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from catalog import discovery, published, sync_runs
 from catalog.models import AIModel
-from catalog.providers import base
+from catalog.providers import base, queue
 from catalog.providers.base import FetchedSchema, KeyCheck, ListedModel, ListingPage
 from tests.factories import make_model
 
@@ -138,9 +138,12 @@ def test_the_same_id_at_two_providers_is_two_models_and_must_be_named_in_full(db
     assert published.find("acme:acme/paint").provider == "acme"
 
 
-def test_both_ways_of_writing_the_key_are_each_providers_own(fal):
-    provider = base.open_provider("fal")
-    provider.get_model("fal-ai/flux/dev")
-    header = provider._reader._http.headers["Authorization"]
+@pytest.mark.parametrize(("slug", "written"), [("fal", "Key the-id:the-secret"), ("replicate", "Bearer the-token")])
+def test_both_ways_of_writing_the_key_are_each_providers_own(settings, slug, written):
+    settings.FAL_KEY, settings.REPLICATE_API_TOKEN = "the-id:the-secret", "the-token"
+    provider, running = base.open_provider(slug), queue.open_queue(slug)
+    with running._connections.one() as http:
+        headers = [provider._reader._http.headers["Authorization"], http.headers["Authorization"]]
     provider.close()
-    assert header == "Key sandbox-key:sandbox-secret"
+    running.close()
+    assert headers == [written, written]

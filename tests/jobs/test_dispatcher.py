@@ -1,5 +1,6 @@
 """The dispatcher's loop, and news that meet a job which changed meanwhile."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -106,6 +107,21 @@ def test_while_all_places_at_the_provider_are_taken_nothing_is_locked(
         assert claim_queued(5) == []
 
     assert all(query["sql"].startswith("SELECT") for query in seen.captured_queries)
+
+
+def test_no_more_calls_are_made_at_once_than_there_are_threads(loop: Dispatcher, provider: Provider) -> None:
+    answers = threading.Event()
+    provider.on_submit = lambda: answers.wait(10)
+    caller = make_caller()
+    for _ in range(5):
+        make_job(caller)
+    try:
+        for _ in range(3):
+            loop.tick()
+
+        assert Job.objects.filter(status=Status.SUBMITTING).count() == 2
+    finally:
+        answers.set()
 
 
 def test_what_a_provider_said_while_the_database_was_away_is_written_down_later(

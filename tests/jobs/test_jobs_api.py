@@ -231,7 +231,10 @@ def test_a_full_queue_is_told(acme: HttpClient) -> None:
     Client.objects.update(max_in_flight=1, max_queued=0)
     assert post(acme).status_code == 201
 
-    assert error(post(acme)) == (429, "too_many_in_flight")
+    answer = post(acme)
+
+    assert error(answer) == (429, "too_many_in_flight")
+    assert int(answer.headers["Retry-After"]) == answer.json()["retry_after"] > 0
 
 
 def test_m10_an_error_of_the_store_refuses_the_job(acme: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +259,30 @@ def test_caps_of_the_settings_hold_where_the_schema_allows_more(acme: HttpClient
 
     assert error(answer) == (422, "invalid_input")
     assert "2 are allowed" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked", "words"),
+    [
+        ("MAX_MEGAPIXELS", {"image_size": {"width": 3000, "height": 2000}}, "5 are allowed"),
+        ("MAX_SECONDS", {"duration": 6}, "5 are allowed"),
+        ("MAX_FRAMES", {"num_frames": 6}, "5 are allowed"),
+        ("MAX_PROMPT_CHARACTERS", {"prompt": "a fox"}, "the text has 5 characters, and 4 are allowed"),
+    ],
+)
+def test_pixels_seconds_frames_and_prompts_are_capped(
+    client_of: Caller, settings: Any, setting: str, asked: dict[str, Any], words: str
+) -> None:
+    fields = [PROMPT, field("image_size", "object"), field("duration", "integer"), field("num_frames", "integer")]
+    make_sold("fal-ai/any", "0.001", "requests", inputs=fields, outputs=IMAGES_OUT)
+    client, body = client_of(), {"model": "fal-ai/any", "input": {"prompt": "fox"} | asked}
+    assert post(client, body).status_code == 201
+
+    setattr(settings, setting, 4 if setting == "MAX_PROMPT_CHARACTERS" else 5)
+
+    answer = post(client, body)
+    assert error(answer) == (422, "invalid_input")
+    assert words in answer.json()["message"]
 
 
 def test_a_client_may_have_caps_of_its_own(acme: HttpClient) -> None:

@@ -1,11 +1,14 @@
 """What logs and metrics tell of jobs, and what they must not."""
 
 import logging
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 from django.conf import settings as project
 from django.utils import timezone
@@ -17,6 +20,7 @@ from jobs.clean_up import clean_up
 from jobs.dispatching import gate
 from jobs.models import IdempotentAnswer, Job, ProviderAnswer
 from jobs.redaction import keyed_digest
+from jobs.rendering import moment
 from pricing.estimates import observed
 from tests.jobs.conftest import Run
 from tests.jobs.doubles import look, make_caller, make_job, result, set_job, submitted
@@ -67,6 +71,7 @@ def test_an_ended_job_leaves_one_record_with_model_times_units_and_money(records
     assert (record["units"], record["charge"], record["cost"]) == ("1", "0.083333333", "0.025")
     assert (record["attempts"], record["metadata"], record["features"]) == (1, {"order": "7"}, {"num_images": 1})
     assert record["duration"] >= record["provider_seconds"] >= 0
+    assert (record["operation"], record["timeline"]["ended"]) == ("generate", moment(job.finished_at))
 
 
 def test_a_failure_is_logged_with_its_code_and_without_the_providers_words(records: list[logging.LogRecord]) -> None:
@@ -106,7 +111,8 @@ def test_the_prompt_the_key_and_the_token_are_in_no_log_line_of_a_jobs_whole_way
     text = "\n".join(f"{formatter.format(record)} {vars(record)!r}" for record in records)
     assert job.status == "succeeded"
     assert job.pk in text
-    assert [secret for secret in (SECRET, job.token, project.FAL_KEY) if secret in text] == []
+    made = job.output["images"][0]["url"]
+    assert [secret for secret in (SECRET, job.token, project.FAL_KEY, made) if secret in text] == []
 
 
 def test_a_refused_job_does_not_log_its_prompt(client: Any, records: list[logging.LogRecord]) -> None:
@@ -177,6 +183,9 @@ def test_the_scrape_tells_of_queue_gates_and_machine() -> None:
     assert lines['genfeed_provider_gate_shut{provider="fal"}'] == "1.0"
     assert float(lines["genfeed_storage_free_bytes"]) > 0
     assert float(lines["genfeed_load_average"]) >= 0
+    assert float(lines["genfeed_cpus"]) == os.cpu_count()
+    if Path("/proc/meminfo").exists():
+        assert 0 < float(lines["genfeed_memory_available_bytes"]) <= psutil.virtual_memory().total
 
 
 # --- what comes short ---
@@ -192,6 +201,7 @@ def test_fewer_outputs_than_asked_for_are_delivered_and_what_is_missing_is_named
     (warning,) = job.events.get(kind="job_succeeded").data["warnings"]
     assert (warning["code"], warning["missing"]) == ("provider_error", 2)
     assert "2 of 3" in warning["message"]
+    assert "Send the job again for the rest" in warning["hint"]
 
 
 def test_outputs_that_the_provider_flagged_are_named() -> None:

@@ -49,6 +49,7 @@ def waits_of(once: Callable[[], httpx.Response], *, base: float = 1.0) -> list[f
         httpx.Response(500),
         httpx.Response(503),
         httpx.Response(429),
+        httpx.Response(408),
         httpx.ReadTimeout("late"),
         httpx.ConnectError("away"),
     ],

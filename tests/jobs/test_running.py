@@ -24,7 +24,6 @@ from jobs.dispatching import submitting, watching
 from jobs.dispatching.claiming import claim_due, claim_queued, lease, overdue_in_queue
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.dispatching.outgoing import digest_of
-from jobs.dispatching.submitting import webhook_url
 from jobs.ending.finishing import fail
 from jobs.models import Job, ProviderAnswer, ProviderGate, Status
 from jobs.transitions import touch
@@ -334,6 +333,7 @@ def test_a_model_that_is_gone_at_the_provider_says_so() -> None:
         (504, "Request timed out", "request_timeout", "timeout"),
         (504, [{"type": "generation_timeout"}], "", "timeout"),
         (503, "", "runner_scheduling_failure", "provider_unavailable"),
+        (429, "slow down", "", "provider_unavailable"),
         (500, [{"msg": "boom", "type": "internal_server_error"}], "", "provider_error"),
         (502, "", "runner_incomplete_response", "provider_error"),
         (403, "forbidden", "", "provider_unavailable"),
@@ -349,7 +349,8 @@ def test_every_failure_has_a_code_of_ours_and_costs_nothing(
     look(provider, job)
 
     assert (job.status, job.error["code"], job.charge) == (Status.FAILED, code, 0)
-    assert job.error["hint"]
+    assert job.error["message"]
+    assert job.error["hint"].endswith(".")
     assert money(job) == (10 * USD, 0, 0)
     assert UsageRecord.objects.get(job=job.pk).error_code == code
 
@@ -705,6 +706,14 @@ def test_a_request_that_the_provider_does_not_know_is_lost_after_some_looks() ->
 # --- claims ---
 
 
+def test_a_client_of_which_nothing_is_said_has_ten_jobs_in_flight() -> None:
+    caller = make_caller()
+    for _ in range(11):
+        make_job(caller)
+
+    assert len(claim_queued(20)) == 10
+
+
 def test_a_client_has_no_more_in_flight_than_it_may() -> None:
     caller = make_caller(max_in_flight=2)
     for _ in range(4):
@@ -810,8 +819,9 @@ def test_a_webhook_is_asked_for_only_where_we_can_be_reached(settings: object) -
     assert provider.webhooks == [""]
 
     settings.PUBLIC_URL = "https://media.example.com"  # type: ignore[attr-defined]
+    provider, job = submitted()
 
-    assert webhook_url(job) == f"https://media.example.com/webhooks/fal/{job.pk}/{job.token}"
+    assert provider.webhooks == [f"https://media.example.com/webhooks/fal/{job.pk}/{job.token}"]
 
 
 def test_raw_answers_are_kept_for_staff() -> None:

@@ -97,6 +97,17 @@ def test_a_webhook_that_says_ok_without_a_payload_has_the_result_fetched(
     assert job.output is not None
 
 
+def test_a_webhook_that_is_lost_is_made_up_for_by_polling(run: Run, sandbox: RunningSandbox, door: Receiver) -> None:
+    sandbox.faults(jobs=[{"webhook_lost": True}])
+    job = run(at_the_provider)
+    assert job.next_at < timezone.now() + timedelta(seconds=6)
+    Job.objects.filter(pk=job.pk).update(next_at=timezone.now())
+
+    job = run(job=job)
+
+    assert (job.status, ends_of(job), charges_of(job), door.deliveries) == ("succeeded", 1, 1, [])
+
+
 def test_a_webhook_that_comes_after_the_end_changes_nothing(run: Run, sandbox: RunningSandbox, door: Receiver) -> None:
     sandbox.faults(jobs=[{"webhook_after": 1.0}])
     job = run()

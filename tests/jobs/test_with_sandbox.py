@@ -41,6 +41,18 @@ def test_a_job_is_run_and_charged_for_the_units_that_the_result_bills(run: Run, 
     assert check_ledger() == []
 
 
+def test_a_prompt_goes_out_as_a_value_and_is_nowhere_else(run: Run, sandbox: RunningSandbox) -> None:
+    prompt = 'a fox"}\r\nX-Evil: 1\r\n\r\n?evil=1&#</script>\u2028'
+    sandbox.clear_requests()
+
+    job = run(input={"prompt": prompt})
+
+    assert job.status == Status.SUCCEEDED
+    (sent,) = sandbox.queue()["requests"]
+    assert sent["input"]["prompt"] == prompt
+    assert [one for one in sandbox.requests() if "evil" in f"{one['path']}?{one['query']}".lower()] == []
+
+
 def test_a_submit_whose_answer_is_lost_is_found_and_not_sent_again(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(fail=[{**SUBMITS, "accepted": True, "drop": True, "times": 1}])
 

@@ -110,6 +110,8 @@ def test_every_setting_has_its_default(load: Any, tmp_path: Path) -> None:
         "FAL_REST_URL": "https://rest.fal.ai", "FAL_CDN_URL": "https://v3.fal.media",
         "FAL_MAX_RETRIES": 3, "FAL_RETRY_DELAY": 1.0, "METRICS_TOKEN": "", "LOG_FORMAT": "json", "LOG_LEVEL": "INFO",
         "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],
+        "MAX_IN_FLIGHT": 10, "JOBS_PER_MINUTE": 60, "FAL_MAX_CONCURRENT": 40, "MAX_PROMPT_CHARACTERS": 2000,
+        "CATALOG_TIMEOUT_SECONDS": 10, "STATUS_TIMEOUT_SECONDS": 5.0, "KEY_ROTATION_DAYS": 90,
     }  # fmt: skip
     assert {name: settings[name] for name in expected} == expected
     assert settings["DATABASES"]["default"]["NAME"] == str(tmp_path / "db.sqlite3")
@@ -180,6 +182,16 @@ def test_a_secret_itself_wins_over_its_file(load: Any, tmp_path: Path) -> None:
     file.write_text("from the file")
 
     assert load(FAL_KEY="given:itself", FAL_KEY_FILE=str(file))["FAL_KEY"] == "given:itself"
+
+
+def test_files_lie_in_the_storage_that_is_set(load: Any, tmp_path: Path) -> None:
+    assert load()["STORAGES"]["assets"]["OPTIONS"] == {"location": tmp_path / "media" / "assets"}
+
+    set_so = load(ASSET_STORAGE="jobs.assets.s3.S3Storage", ASSET_STORAGE_OPTIONS='{"bucket_name": "media"}')
+
+    assert set_so["STORAGES"]["assets"] == {
+        "BACKEND": "jobs.assets.s3.S3Storage", "OPTIONS": {"bucket_name": "media"},
+    }  # fmt: skip
 
 
 def test_the_secret_key_is_generated_once_for_its_owner_alone(load: Any, tmp_path: Path) -> None:

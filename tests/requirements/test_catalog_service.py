@@ -76,6 +76,10 @@ def test_a_provider_is_asked_whether_it_is_configured_without_a_call(fal: Any, s
     provider = open_provider("fal")
     assert provider.is_configured() is False
     provider.close()
+    settings.FAL_KEY = "an:other"
+    provider = open_provider("fal")
+    assert provider.is_configured() is True
+    provider.close()
     assert fal.requests() == []
 
 

@@ -111,4 +111,6 @@ def test_git_ignores_the_file_that_the_key_stands_in() -> None:
 def test_a_missing_key_is_named_at_the_check_of_a_deployment(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     settings.FAL_KEY = ""
     call_command("check", "--deploy")
-    assert "No key of a provider is set" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "No key of a provider is set" in said
+    assert "Set FAL_KEY" in said

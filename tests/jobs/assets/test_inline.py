@@ -56,6 +56,16 @@ def test_no_row_holds_the_file(sandbox: RunningSandbox) -> None:
     assert (asset.state, asset.origin, asset.width) == ("stored", "upload", 64)
 
 
+def test_a_scanner_sees_them_before_a_job_is_accepted(sandbox: RunningSandbox, settings: Any) -> None:
+    settings.ASSET_SCANNER = "tests.jobs.assets.test_uploads.suspicious"
+
+    with pytest.raises(ApiError) as refused:
+        make_job(make_caller(), **edit_of(data_uri(PICTURE)))
+
+    assert refused.value.code == "content_refused"
+    assert (Asset.objects.count(), Job.objects.count()) == (0, 0)
+
+
 def test_a_request_that_is_refused_leaves_no_file(media: Path, sandbox: RunningSandbox) -> None:
     poor = make_caller(0, name="Poor")
 

@@ -51,6 +51,24 @@ def test_what_was_observed_counts_like_the_models_own_words() -> None:
     assert deadline(observed=Decimal(50)) == 150
 
 
+@pytest.mark.parametrize(
+    ("setting", "columns", "given"),
+    [
+        ("FAL_TIMEOUT_IMAGE", {}, {}),
+        ("FAL_TIMEOUT_UPSCALE", {"capabilities": ["upscale_factor"]}, {}),
+        ("FAL_TIMEOUT_VIDEO_SHORT", VIDEO, {"duration": 4}),
+        ("FAL_TIMEOUT_VIDEO", VIDEO, {"duration": 5}),
+        ("FAL_TIMEOUT_VIDEO_LONG", VIDEO, {"duration": 11}),
+    ],
+)
+def test_deadlines_of_images_and_films_are_settings(
+    settings: Any, setting: str, columns: dict[str, Any], given: dict[str, Any]
+) -> None:
+    setattr(settings, setting, 1234)
+
+    assert deadline(given, **columns) == 1234
+
+
 def test_deadlines_of_other_work_are_settings(settings: Any) -> None:
     settings.DEADLINE_TRAINING_SECONDS = 99_000
     settings.DEADLINE_OTHER_SECONDS = 20
