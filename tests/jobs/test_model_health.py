@@ -41,10 +41,10 @@ def test_vald_04_a_model_that_is_well_is_told_with_its_schema_price_and_jobs(
     for seconds in (2.0, 4.0):
         run_before(flux, minutes=5)(seconds=seconds)
     run_before(flux, minutes=50)("canceled")
-    run_before(flux, hours=2)("failed")
+    run_before(flux, minutes=61)("failed")
     run_before(flux, hours=3)(seconds=9.0)
     run_before(flux, minutes=1)(is_cached=True, seconds=0.0)
-    run_before(flux, hours=25)("failed")
+    run_before(flux, hours=24, minutes=1)("failed")
 
     told = admin_api.get(HEALTH).json()
 
