@@ -57,6 +57,17 @@ def test_progress_is_told_while_schemas_are_waited_for(slow: Any) -> None:
     assert [schema.endpoint_id for schema in found] == ["acme/paint"]
 
 
+def test_schemas_are_fetched_by_as_many_calls_at_once_as_may_be(slow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(8)
+    # None of them is answered before all are asked.
+    monkeypatch.setattr(slow, "_answer", lambda: together.wait(WAIT))
+    ids = [f"acme/{number}" for number in range(8 * fetching.SCHEMA_BATCH)]
+
+    found = fetch_schemas(slow, ids, concurrency=8, progress=slow.progress)
+
+    assert sorted(schema.endpoint_id for schema in found) == sorted(ids)
+
+
 def test_a_lease_lasts_longer_than_a_wait_without_progress() -> None:
     assert sync_runs.LEASE.total_seconds() > fetching.BEAT_SECONDS * 3
 

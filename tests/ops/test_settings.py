@@ -111,7 +111,8 @@ def test_every_setting_has_its_default(load: Any, tmp_path: Path) -> None:
         "FAL_MAX_RETRIES": 3, "FAL_RETRY_DELAY": 1.0, "METRICS_TOKEN": "", "LOG_FORMAT": "json", "LOG_LEVEL": "INFO",
         "ALLOWED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],
         "MAX_IN_FLIGHT": 10, "JOBS_PER_MINUTE": 60, "FAL_MAX_CONCURRENT": 40, "MAX_PROMPT_CHARACTERS": 2000,
-        "CATALOG_TIMEOUT_SECONDS": 10, "STATUS_TIMEOUT_SECONDS": 5.0, "KEY_ROTATION_DAYS": 90,
+        "CATALOG_TIMEOUT_SECONDS": 10, "STATUS_TIMEOUT_SECONDS": 5.0, "CATALOG_SYNC_CONCURRENCY": 8,
+        "KEY_ROTATION_DAYS": 90,
     }  # fmt: skip
     assert {name: settings[name] for name in expected} == expected
     assert settings["DATABASES"]["default"]["NAME"] == str(tmp_path / "db.sqlite3")
