@@ -19,6 +19,7 @@ from django.db import DatabaseError
 
 from catalog.models import SyncRun
 from catalog.providers import base
+from genfeed.checks import a_key_is_set
 from genfeed.clients.models import ProviderKey
 from genfeed.clients.provider_keys import fingerprint_of
 from genfeed.supervisor import Child, ChildFailedError, Supervisor
@@ -123,6 +124,9 @@ def _choose_provider(use_sandbox: bool, sandbox_port: int, say: Callable[[str], 
     file: Path = settings.SANDBOX_FILE
     if not use_sandbox:
         file.unlink(missing_ok=True)
+        if not _has_other_keys():
+            for missing in a_key_is_set():
+                say(f"{missing.msg} {missing.hint}")
         return
     file.write_text(f"http://127.0.0.1:{sandbox_port}")
     say("No FAL_KEY is set: the sandbox stands in for fal.ai. Nothing leaves this machine, nothing costs money.")

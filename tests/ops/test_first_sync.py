@@ -1,5 +1,6 @@
 """Which catalog `manage.py up` takes for its own: that of the address it talks to now."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,37 @@ def test_a_key_that_is_kept_for_a_client_in_core_mode_is_one_for_the_provider_it
 
     keep_key(client, "fal", "alice:alice-secret", state="valid", detail="", actor=SYSTEM)
     assert not up.wants_sandbox()
+
+
+# --- a key that is missing ---
+
+
+@pytest.fixture
+def said(settings: Any, tmp_path: Path) -> list[str]:
+    settings.SANDBOX_FILE, settings.FAL_KEY, settings.REPLICATE_API_TOKEN = tmp_path / "sandbox_url", "", ""
+    return []
+
+
+@pytest.mark.parametrize("use_sandbox", [True, False])
+def test_a_start_without_a_key_names_the_setting(said: list[str], use_sandbox: bool) -> None:
+    up._choose_provider(use_sandbox, 8484, said.append)
+
+    assert "FAL_KEY" in said[0]
+
+
+def test_a_start_with_a_key_names_none(said: list[str], settings: Any) -> None:
+    settings.FAL_KEY = "an:other"
+
+    up._choose_provider(False, 8484, said.append)
+
+    assert said == []
+
+
+def test_a_start_on_keys_of_clients_names_none(said: list[str], settings: Any) -> None:
+    settings.GENFEED_MODE = "core"
+    keep_key(Client.objects.create(name="Alice"), "fal", "alice:secret-of-the-provider", state="valid", detail="",
+             actor=SYSTEM)  # fmt: skip
+
+    up._choose_provider(False, 8484, said.append)
+
+    assert said == []

@@ -11,6 +11,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, OutboxEvent
 from pricing.budgets.periods import BEGINNING, period_at
 from pricing.budgets.reserving import standing_of
+from pricing.ledger.afterwards import correct, refund
 from pricing.ledger.checking import check_ledger
 from pricing.models import Budget, BudgetPeriod
 from tests.factories import make_model
@@ -45,6 +46,18 @@ def test_a_hold_reserves_in_the_budget_and_its_end_spends() -> None:
 
     end(charge=20 * CENT)
     assert standing(one) == (0, 20 * CENT)
+
+
+def test_what_a_bill_or_a_refund_changes_later_counts_in_the_budget_of_its_job() -> None:
+    client = make_client()
+    one = budget(client, limit=10 * USD)
+    hold(client, amount=4 * USD, now=NOON)
+    end(charge=2 * USD, cost=USD)
+
+    correct("job_1", charge=3 * USD, cost=USD, reference="event 1", reason="bill")
+    assert standing(one) == (0, 3 * USD)
+    refund("job_1", USD, actor=SYSTEM, reason="blurred", reference="ticket 7")
+    assert standing(one) == (0, 2 * USD)
 
 
 def test_a_release_gives_the_budget_back() -> None:
