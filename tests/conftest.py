@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -144,13 +144,37 @@ def fal(_builtin_sandbox: RunningSandbox, settings: Any) -> RunningSandbox:
     return _point_to(_builtin_sandbox, settings)
 
 
+_FOUR = ("fal-ai/flux/dev", "fal-ai/flux/schnell", "fal-ai/veo3.1", "fal-ai/aura-sr")
+
+
+@pytest.fixture(scope="session")
+def _some_models(_builtin_sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog file with every twelfth of the built-in models, and those of `small_fal`."""
+    _builtin_sandbox.reset()
+    listed: list[str] = []
+    page: dict[str, Any] = {"next_cursor": ""}
+    while (cursor := page["next_cursor"]) is not None:
+        page = _builtin_sandbox.client.get("/v1/models", params={"cursor": cursor} if cursor else {}).json()
+        listed += [model["endpoint_id"] for model in page["models"]]
+    return _write_models(_builtin_sandbox, {*listed[::12], *_FOUR}, tmp_path_factory.mktemp("some") / "some.jsonl")
+
+
+def _write_models(sandbox: RunningSandbox, names: Iterable[str], file: Path) -> Path:
+    file.write_bytes(b"\n".join(orjson.dumps(sandbox.model(name)) for name in sorted(names)))
+    return file
+
+
+@pytest.fixture
+def some_fal(fal: RunningSandbox, _some_models: Path) -> RunningSandbox:
+    """`fal` with some sixty of its models, of all kinds: for what needs a catalog, but not the whole."""
+    fal.load_catalog(_some_models)
+    return fal
+
+
 @pytest.fixture
 def small_fal(fal: RunningSandbox, tmp_path: Path) -> RunningSandbox:
     """`fal` with four of its models, the last of which has no price: for what does not depend on how many there are."""
-    four = ("fal-ai/flux/dev", "fal-ai/flux/schnell", "fal-ai/veo3.1", "fal-ai/aura-sr")
-    file = tmp_path / "small.jsonl"
-    file.write_bytes(b"\n".join(orjson.dumps(fal.model(one)) for one in four))
-    fal.load_catalog(file)
+    fal.load_catalog(_write_models(fal, _FOUR, tmp_path / "small.jsonl"))
     return fal
 
 
@@ -186,6 +210,12 @@ def sync(db: None) -> Callable[..., SyncRun]:
 def synced(fal: RunningSandbox, sync: Callable[..., SyncRun]) -> SyncRun:
     """The built-in catalog as a first sync brings it, and that sync's row: run once, its rows kept from then on."""
     return _first_sync("built-in", fal, sync)
+
+
+@pytest.fixture
+def some_synced(some_fal: RunningSandbox, sync: Callable[..., SyncRun]) -> SyncRun:
+    """The catalog of `some_fal` as a first sync brings it, and that sync's row; kept as that of `synced`."""
+    return _first_sync("some", some_fal, sync)
 
 
 @pytest.fixture

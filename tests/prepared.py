@@ -7,12 +7,14 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 from django.db import connection
 
@@ -64,6 +66,25 @@ def put_migrated_in_place(factory: pytest.TempPathFactory) -> bool:
     with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute(f'CREATE DATABASE "{tests}" TEMPLATE {_TEMPLATE}')
     return True
+
+
+@contextmanager
+def own_postgres(factory: pytest.TempPathFactory, name: str) -> Iterator[str]:
+    """The URL of one more database at the PostgreSQL that the tests run on; it is gone afterwards.
+
+    Migrated where the server is the tests' own, else empty.
+    """
+    url = os.environ["DATABASE_URL"]
+    template = ""
+    if OWN_SERVER in os.environ:
+        _made_once(factory, "template", _migrate_template)
+        template = f" TEMPLATE {_TEMPLATE}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}{template}")
+        try:
+            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _migrate_template(var: Path) -> None:

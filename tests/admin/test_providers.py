@@ -190,13 +190,13 @@ def test_progress_is_for_staff_only(client: HttpClient, provider: Provider) -> N
     assert client.get(url(provider, "progress")).headers["Location"].startswith("/admin/login/")
 
 
-def test_after_a_pressed_sync_has_run_the_count_appears(fal: Any, manager: HttpClient, provider: Provider) -> None:
+def test_after_a_pressed_sync_has_run_the_count_appears(some_fal: Any, manager: HttpClient, provider: Provider) -> None:
     manager.post(url(provider, "sync"))
 
     run_queued_sync(SyncRun.objects.get().pk)
 
     page = show(manager, provider)
-    assert int(page.one(data_testid="models-count").text) == AIModel.objects.count() > 600
+    assert int(page.one(data_testid="models-count").text) == AIModel.objects.count() > 50
     assert progress(manager, provider)["status"] == "succeeded"
     assert "disabled" not in page.one("button", data_testid="sync-fal-models").attributes
 

@@ -77,7 +77,7 @@ def test_a_queued_run_that_no_worker_takes_is_closed_in_words(provider):
     assert (run.status, "worker" in run.error) == ("failed", True)
 
 
-def test_a_sync_that_lost_its_lease_before_writing_writes_nothing(provider, fal, monkeypatch):
+def test_a_sync_that_lost_its_lease_before_writing_writes_nothing(provider, some_fal, monkeypatch):
     """Another process takes over after everything was read, before the first row is written."""
     run, _ = sync_runs.request_run(provider, trigger="command")
     apply_sync = discovery.apply_sync
@@ -99,7 +99,7 @@ def test_the_task_of_a_run_that_somebody_else_took_does_nothing(provider, fal):
     assert AIModel.objects.count() == 0
 
 
-def test_progress_is_written_for_those_who_watch(provider, fal):
+def test_progress_is_written_for_those_who_watch(provider, some_fal):
     run, _ = sync_runs.request_run(provider, trigger="admin")
     seen = []
     discovery.run_sync(run, on_progress=lambda phase, done, total: seen.append(phase))
@@ -128,9 +128,9 @@ def test_the_scheduled_task_queues_one_sync_a_provider():
 
 
 @real_commits
-def test_the_worker_runs_what_was_queued(fal):
+def test_the_worker_runs_what_was_queued(some_fal):
     from genfeed.sync import run_queued_sync
 
     run, _ = discovery.request_sync("fal", trigger="admin", requested_by="root")
     assert run_queued_sync(run.pk) == "succeeded"
-    assert AIModel.objects.filter(enabled=True).count() >= 650
+    assert AIModel.objects.filter(enabled=True).count() > 50

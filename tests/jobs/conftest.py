@@ -4,9 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from django.db import connection
 
@@ -15,6 +13,7 @@ from catalog.providers.fal_queue import open_fal_queue
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job
 from tests.jobs.doubles import make_caller, make_job
+from tests.prepared import own_postgres
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 from tests.sandbox_server import API_KEY, RunningSandbox
 
@@ -38,16 +37,13 @@ def sandbox(fal: RunningSandbox, settings: Any, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def own_database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """A database for the processes that a test starts: a file, or one more at the PostgreSQL that the tests run on."""
+def own_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A migrated database for the processes of a test: a file, or one more at the PostgreSQL that the tests run on."""
     if connection.vendor == "sqlite":
         yield {"DATABASE_URL": f"sqlite:///{request.getfixturevalue('migrated_sqlite')}"}
         return
-    url, name = os.environ["DATABASE_URL"], f"own_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield {"DATABASE_URL": urlsplit(url)._replace(path=f"/{name}").geturl()}
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with own_postgres(tmp_path_factory, f"own_{os.getpid()}") as url:
+        yield {"DATABASE_URL": url}
 
 
 @pytest.fixture

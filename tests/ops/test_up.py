@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,13 @@ from tests.sandbox_server import ROOT
 def prepared(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an installation that has been started before."""
     return copy_of_prepared(tmp_path_factory, tmp_path / "var")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """One that was started before, started again: for all tests that leave it running."""
+    with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("up") / "var")) as running:
+        yield running
 
 
 def children(app: RunningApp) -> list[psutil.Process]:
@@ -45,51 +53,6 @@ def answers(app: RunningApp) -> bool:
         return False
 
 
-def test_the_first_start_makes_everything_and_the_second_keeps_it(
-    prepared: Path, tmp_path_factory: pytest.TempPathFactory
-):
-    first = first_start(tmp_path_factory)
-    assert first.ready == 200
-    assert "the sandbox stands in" in first.output
-    enabled = re.search(r"(\d+) enabled", first.output)
-    assert enabled
-    # Those whose price is known: the first sync reads prices too.
-    assert int(enabled[1]) >= 600
-    assert re.search(r"password \S+", first.output)
-    assert (prepared / "secret_key").stat().st_mode & 0o777 == 0o600
-    secret = (prepared / "secret_key").read_text()
-    with running_app(prepared) as again:
-        assert "password" not in again.output
-        assert "Discovering" not in again.output
-        assert (prepared / "secret_key").read_text() == secret
-        answer = httpx.get(f"{again.base_url}/api/v1/models", headers={"X-API-Key": first.key})
-        assert answer.status_code == 200
-        assert len(answer.json()["items"]) == 50
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_no_process_behind(prepared: Path, number: int):
-    with running_app(prepared) as app:
-        running = children(app)
-        assert {"qcluster", "sandbox"} <= {word for process in running for word in process.cmdline()}
-        assert app.stop(number) == 0
-        _, alive = psutil.wait_procs(running, timeout=5)
-        assert alive == []
-        assert "did not stop in time" not in app.output
-
-
-def test_a_child_that_dies_is_started_again(prepared: Path):
-    with running_app(prepared) as app:
-        web = child(app, "genfeed.front.server")
-        its_own = web.children(recursive=True)
-        web.send_signal(signal.SIGKILL)
-        wait_for(lambda: not web.is_running() or web.status() == psutil.STATUS_ZOMBIE)
-        wait_for(lambda: "web ended (exit code -9)" in app.output)
-        # They would go on beside those of the new one, and nobody would stop them any more.
-        assert its_own
-        wait_for(lambda: not any(one.is_running() for one in its_own) and answers(app))
-
-
 def test_a_port_in_use_is_told_in_one_sentence_and_nothing_is_started(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -109,12 +72,6 @@ def test_a_port_in_use_is_told_in_one_sentence_and_nothing_is_started(tmp_path: 
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Preparing" not in done.stdout
-
-
-def test_other_commands_of_the_installation_find_the_running_sandbox(prepared: Path):
-    with running_app(prepared) as app:
-        said = app.manage("sync_models")
-    assert "759 models listed, 0 added" in said
 
 
 def test_with_a_key_no_sandbox_is_used(tmp_path: Path):
@@ -140,3 +97,49 @@ def test_with_a_key_no_sandbox_is_used(tmp_path: Path):
     assert asked() == "True http://127.0.0.1:8484/v1"
     assert asked(FAL_KEY="real:key") == "False https://api.fal.ai/v1"
     assert asked(FAL_API_KEY="real:key") == "False https://api.fal.ai/v1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_no_process_behind(prepared: Path, number: int):
+    with running_app(prepared) as app:
+        running = children(app)
+        assert {"qcluster", "sandbox"} <= {word for process in running for word in process.cmdline()}
+        assert app.stop(number) == 0
+        _, alive = psutil.wait_procs(running, timeout=5)
+        assert alive == []
+        assert "did not stop in time" not in app.output
+
+
+def test_the_first_start_makes_everything_and_the_second_keeps_it(
+    app: RunningApp, prepared: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    first = first_start(tmp_path_factory)
+    assert first.ready == 200
+    assert "the sandbox stands in" in first.output
+    enabled = re.search(r"(\d+) enabled", first.output)
+    assert enabled
+    # Those whose price is known: the first sync reads prices too.
+    assert int(enabled[1]) >= 600
+    assert re.search(r"password \S+", first.output)
+    assert (prepared / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert "password" not in app.output
+    assert "Discovering" not in app.output
+    assert (app.var / "secret_key").read_text() == (prepared / "secret_key").read_text()
+    answer = httpx.get(f"{app.base_url}/api/v1/models", headers={"X-API-Key": first.key})
+    assert answer.status_code == 200
+    assert len(answer.json()["items"]) == 50
+
+
+def test_other_commands_of_the_installation_find_the_running_sandbox(app: RunningApp):
+    assert "759 models listed, 0 added" in app.manage("sync_models")
+
+
+def test_a_child_that_dies_is_started_again(app: RunningApp):
+    web = child(app, "genfeed.front.server")
+    its_own = web.children(recursive=True)
+    web.send_signal(signal.SIGKILL)
+    wait_for(lambda: not web.is_running() or web.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: "web ended (exit code -9)" in app.output)
+    # They would go on beside those of the new one, and nobody would stop them any more.
+    assert its_own
+    wait_for(lambda: not any(one.is_running() for one in its_own) and answers(app))

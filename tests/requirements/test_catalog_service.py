@@ -27,7 +27,7 @@ def three(db: None) -> None:
     publish_now()
 
 
-def test_refresh_model_catalog_is_a_sync_of_one_provider(fal: Any, sync: Callable[..., Any]) -> None:
+def test_refresh_model_catalog_is_a_sync_of_one_provider(some_fal: Any, sync: Callable[..., Any]) -> None:
     run = sync()
     assert (run.provider.slug, run.status) == ("fal", "succeeded")
     assert published.current().revision == run.revision
@@ -46,8 +46,8 @@ def test_get_model_finds_one_by_its_id(three: None) -> None:
     assert published.find("a/film").category == "text-to-video"
 
 
-def test_validate_new_models_is_part_of_every_sync_and_its_report(fal: Any, sync: Callable[..., Any]) -> None:
-    fal.patch_model(FLUX, openapi={"openapi": "3.0.4", "paths": {}})
+def test_validate_new_models_is_part_of_every_sync_and_its_report(some_fal: Any, sync: Callable[..., Any]) -> None:
+    some_fal.patch_model(FLUX, openapi={"openapi": "3.0.4", "paths": {}})
     report = sync().report
     assert report["not_understood"][FLUX]
     assert report["held"]["schema_not_understood"] == [FLUX]
@@ -55,7 +55,9 @@ def test_validate_new_models_is_part_of_every_sync_and_its_report(fal: Any, sync
     assert totals["enabled"] + totals["held"] == totals["models"]
 
 
-def test_every_enabled_model_has_a_schema_and_an_explicit_price_state(fal: Any, synced: Any, api: HttpClient) -> None:
+def test_every_enabled_model_has_a_schema_and_an_explicit_price_state(
+    some_fal: Any, some_synced: Any, api: HttpClient
+) -> None:
     assert not AIModel.objects.filter(enabled=True, schema_version=0).exists()
     listed = api.get("/api/v1/models?limit=200").json()["items"]
     assert all(model["schema_version"] >= 1 for model in listed)
@@ -65,7 +67,9 @@ def test_every_enabled_model_has_a_schema_and_an_explicit_price_state(fal: Any, 
 
 
 @pytest.mark.parametrize("category", ["text-to-image", "image-to-image", "text-to-video", "image-to-video"])
-def test_the_four_visual_categories_can_be_asked_for(fal: Any, synced: Any, api: HttpClient, category: str) -> None:
+def test_the_four_visual_categories_can_be_asked_for(
+    some_fal: Any, some_synced: Any, api: HttpClient, category: str
+) -> None:
     found = api.get(f"/api/v1/models?category={category}&limit=200").json()["items"]
     assert found
     assert {model["category"] for model in found} == {category}
@@ -91,19 +95,19 @@ def test_a_model_is_converted_to_the_shape_of_existing_collections(three: None) 
 
 
 def test_a_newest_document_that_is_not_understood_leaves_the_last_good_version_in_force(
-    fal: Any, synced: Any, sync: Callable[..., Any], api: HttpClient
+    some_fal: Any, some_synced: Any, sync: Callable[..., Any], api: HttpClient
 ) -> None:
     before = api.get(f"/api/v1/models/{FLUX}").json()
-    fal.patch_model(FLUX, touch=True, openapi={"openapi": "4.0", "nothing": "known"})
+    some_fal.patch_model(FLUX, touch=True, openapi={"openapi": "4.0", "nothing": "known"})
     assert FLUX in sync().report["not_understood"]
     after = api.get(f"/api/v1/models/{FLUX}").json()
     assert after["enabled"] is True
     assert (after["schema_version"], after["input_schema"]) == (1, before["input_schema"])
 
 
-def test_old_versions_stay_as_they_were(fal: Any, synced: Any, sync: Callable[..., Any]) -> None:
+def test_old_versions_stay_as_they_were(some_fal: Any, some_synced: Any, sync: Callable[..., Any]) -> None:
     first = AIModel.objects.get(endpoint_id=FLUX).schema_versions.get(number=1)
-    fal.patch_model(FLUX, touch=True, openapi_patch={"components": {"schemas": {"Image": {"title": "Picture"}}}})
+    some_fal.patch_model(FLUX, touch=True, openapi_patch={"components": {"schemas": {"Image": {"title": "Picture"}}}})
     sync()
     again = AIModel.objects.get(endpoint_id=FLUX).schema_versions.get(number=1)
     assert (again.fingerprint, bytes(again.content)) == (first.fingerprint, bytes(first.content))

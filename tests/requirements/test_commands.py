@@ -31,7 +31,7 @@ def test_an_empty_database_is_seeded_by_one_command(fal: Any, api: HttpClient) -
     assert len(api.get("/api/v1/models?limit=200").json()["items"]) == 200
 
 
-def test_the_summary_tells_what_was_found(fal: Any) -> None:
+def test_the_summary_tells_what_was_found(some_fal: Any) -> None:
     words = said("sync_models", "--provider", "fal")
     run = SyncRun.objects.get()
     assert f"{run.listed} models listed, {run.added} added" in words

@@ -4,21 +4,19 @@ A real browser follows them in tests/browser/test_events.py.
 """
 
 import json
-import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 from django.db import connection
 
 from tests.event_source import EventSource
 from tests.fleet import Fleet, fleet
+from tests.prepared import own_postgres
 
 pytestmark = pytest.mark.django_db
 
@@ -36,13 +34,13 @@ def one(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path | None
         with fleet(var, settings=settings, worker=False, migrated=migrated_database) as running:
             yield _started(running)
         return
-    url = os.environ["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute("CREATE DATABASE live")
-        settings["DATABASE_URL"] = urlsplit(url)._replace(path="/live").geturl()
-        with fleet(tmp_path_factory.mktemp("live") / "var", settings=settings, worker=False) as running:
-            yield _started(running)
-        server.execute("DROP DATABASE live WITH (FORCE)")
+    with (
+        own_postgres(tmp_path_factory, "live") as url,
+        fleet(
+            tmp_path_factory.mktemp("live") / "var", settings=settings | {"DATABASE_URL": url}, worker=False
+        ) as running,
+    ):
+        yield _started(running)
 
 
 def _started(running: Fleet) -> Fleet:

@@ -19,7 +19,6 @@ import faulthandler, json, os, signal, sys
 from datetime import timedelta
 import django
 django.setup()
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client as HttpClient
 from django.utils import timezone
@@ -39,7 +38,6 @@ from tests.jobs.workflows.flows import FILM, PICTURE, make_models, lose, succeed
 EVERY_WRITE = os.environ.get("EVERY_WRITE")
 # A child that is forked while a thread of ours writes would find SQLite locked for ever.
 uses._start_timer = refusals._start_timer = lambda: None
-call_command("migrate", verbosity=0)
 make_models()
 make_caller(usd=100_000, max_queued=1_000_000)
 _, text = create_key(Client.objects.get(), actor=SYSTEM, scopes=["jobs:write", "jobs:read"])
@@ -127,10 +125,10 @@ print(json.dumps(report))
 """
 
 
-def test_whatever_is_killed_wherever_each_step_runs_once(tmp_path: Path) -> None:
+def test_whatever_is_killed_wherever_each_step_runs_once(migrated_sqlite: Path) -> None:
     settings = {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{migrated_sqlite}",
         "PYTHONPATH": str(ROOT),
     }
 

@@ -132,7 +132,7 @@ def give_price_again(row: AIModel) -> None:
     recompute([row.pk], reason="test")
 
 
-def test_a_model_that_is_discovered_later_is_matched(fal: Any, sync: Any) -> None:
+def test_a_model_that_is_discovered_later_is_matched(some_fal: Any, sync: Any) -> None:
     imported(legacy("fal-ai/flux/dev"))
     assert counts(offline()) == {"skipped": 1}
     sync()
@@ -143,11 +143,11 @@ def test_a_model_that_is_discovered_later_is_matched(fal: Any, sync: Any) -> Non
 # --- with the provider ---
 
 
-def test_new_models_come_in_beside_the_existing_ones(fal: Any) -> None:
+def test_new_models_come_in_beside_the_existing_ones(some_fal: Any) -> None:
     rows, _ = checked(*[legacy(f"acme/m{n}", name=f"M {n}", provider="acme") for n in range(50)])
     result = enhance(actor=TESTER, rows=rows)
     assert result.errors == 0
-    assert result.added == AIModel.objects.count() >= 650
+    assert result.added == AIModel.objects.count() > 100
     assert AIModel.objects.filter(origin="existing").count() == 50
 
 
@@ -187,13 +187,13 @@ def test_a_provider_that_does_not_answer_is_an_error_and_the_rest_is_done(settin
     assert "failed" in next(entry["why"] for entry in result.details if entry["action"] == "error")
 
 
-def test_a_sync_that_is_running_already_is_followed(fal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_that_is_running_already_is_followed(some_fal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = sync_runs.ensure_providers()["fal"]
     run, _ = sync_runs.request_run(provider, trigger="schedule")
     monkeypatch.setattr("pricing.existing.newcomers.time.sleep", lambda _seconds: discovery.run_sync(run))
     result = enhance(actor=TESTER)
     assert (result.errors, SyncRun.objects.count()) == (0, 1)
-    assert result.added == AIModel.objects.count() >= 600
+    assert result.added == AIModel.objects.count() > 50
 
 
 # --- the command ---

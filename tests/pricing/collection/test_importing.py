@@ -72,7 +72,7 @@ def test_a_discovered_model_keeps_its_row_and_takes_the_price_and_the_switch_of_
     assert ExistingModel.objects.get().match == "same"
 
 
-def test_a_sync_leaves_name_category_price_and_switch_of_an_existing_model(fal: Any, sync: Any) -> None:
+def test_a_sync_leaves_name_category_price_and_switch_of_an_existing_model(some_fal: Any, sync: Any) -> None:
     wanted = legacy("fal-ai/flux/dev", name="My own flux", category="Pictures", enabled=False)
     imported(wanted)
     sync()

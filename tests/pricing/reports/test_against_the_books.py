@@ -25,6 +25,7 @@ from pricing.reports.answers import groups_of, total_of
 from pricing.reports.counting import counts_of, units_of
 from pricing.reports.questions import Question
 from pricing.reports.rollups import rebuild, roll_up
+from tests import kept_rows
 from tests.factories import make_model, publish_now
 from tests.pricing.ledger.books import make_client
 from tests.pricing.reports.past import ended, later
@@ -163,12 +164,16 @@ PERIODS = {
 
 
 @pytest.fixture
-def lines() -> list[Line]:
-    """Rolled up bit by bit, as it happened."""
-    records = make_books(1)
-    roll_up(now=NOW - timedelta(hours=3))
-    change_books(records, 2)
-    roll_up(now=NOW)
+def lines(db: None) -> list[Line]:
+    """Rolled up bit by bit, as it happened: once, the rows kept for the tests that follow."""
+
+    def happen() -> None:
+        records = make_books(1)
+        roll_up(now=NOW - timedelta(hours=3))
+        change_books(records, 2)
+        roll_up(now=NOW)
+
+    kept_rows.once(("books of reports",), happen)
     return reckon()
 
 

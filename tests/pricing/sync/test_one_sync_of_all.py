@@ -58,12 +58,12 @@ def test_the_run_stays_open_until_the_prices_are_written(small_fal, monkeypatch)
     assert seen == [("running", True)]
 
 
-def test_trouble_with_prices_leaves_the_catalog_published_and_is_told(fal):
-    fal.faults(fail=[{"match": PRICING, "status": 500}])
+def test_trouble_with_prices_leaves_the_catalog_published_and_is_told(some_fal):
+    some_fal.faults(fail=[{"match": PRICING, "status": 500}])
     done = run()
-    assert (done.status, done.listed) == ("succeeded", 759)
+    assert done.status == "succeeded"
     assert "500" in done.report["prices"]["error"]
-    assert AIModel.objects.count() == 755
+    assert AIModel.objects.count() == done.added > 50
     assert Alert.objects.filter(code="price_sync_failed").exists()
 
 
@@ -73,7 +73,7 @@ def test_trouble_with_the_listing_asks_for_no_prices(fal):
     assert not any("pricing" in call["path"] for call in fal.requests())
 
 
-def test_a_sync_that_lost_its_lease_before_the_prices_writes_none(fal, monkeypatch):
+def test_a_sync_that_lost_its_lease_before_the_prices_writes_none(some_fal, monkeypatch):
     """Another process takes the run over exactly between the catalog and the prices."""
     sync_prices = whole.sync_prices
 
@@ -84,11 +84,11 @@ def test_a_sync_that_lost_its_lease_before_the_prices_writes_none(fal, monkeypat
     monkeypatch.setattr(whole, "sync_prices", after_takeover)
     done = run()
     assert (done.status, done.error) == ("failed", "taken over")
-    assert AIModel.objects.count() == 755
+    assert AIModel.objects.count() > 50
     assert not PricePoint.objects.exists()
 
 
-def test_a_crash_with_the_prices_fails_the_run_in_words(fal, monkeypatch):
+def test_a_crash_with_the_prices_fails_the_run_in_words(some_fal, monkeypatch):
     def crash(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no")
 
@@ -131,8 +131,8 @@ def test_sync_models_tells_of_models_and_prices(fal, capsys):
     assert re.search(r"6\d\d prices, 1\d\d models without one", said)
 
 
-def test_sync_models_fails_where_the_prices_failed(fal, capsys):
-    fal.faults(fail=[{"match": PRICING, "status": 500}])
+def test_sync_models_fails_where_the_prices_failed(some_fal, capsys):
+    some_fal.faults(fail=[{"match": PRICING, "status": 500}])
     with pytest.raises(CommandError, match="What was known before still stands"):
         call_command("sync_models")
     assert "prices failed" in capsys.readouterr().out
