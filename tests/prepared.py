@@ -89,10 +89,11 @@ def own_postgres(factory: pytest.TempPathFactory, name: str) -> Iterator[str]:
 
 def _migrate_template(var: Path) -> None:
     var.mkdir()
-    with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
-        cursor.execute(f"CREATE DATABASE {_TEMPLATE}")
-    url = urlsplit(os.environ["DATABASE_URL"])
-    done = manage(var, "migrate", "-v", "0", DATABASE_URL=url._replace(path=f"/{_TEMPLATE}").geturl())
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {_TEMPLATE}")
+    there = urlsplit(url)._replace(path=f"/{_TEMPLATE}").geturl()
+    done = manage(var, "migrate", "-v", "0", DATABASE_URL=there)
     assert done.returncode == 0, done.stderr
 
 

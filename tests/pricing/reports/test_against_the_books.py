@@ -261,7 +261,7 @@ def test_a_model_in_another_category_takes_its_past_along() -> None:
 @pytest.mark.parametrize("by", ["model", "client", "category", "provider", "day"])
 @pytest.mark.parametrize("narrowed", ["", "category=text-to-image", "provider=fal", "model=fal/m0"])
 def test_the_csv_and_the_api_say_what_the_books_say(
-    staff: Callable[[str], HttpClient], admin_api: HttpClient, lines: list[Line], by: str, narrowed: str
+    lines: list[Line], staff: Callable[[str], HttpClient], admin_api: HttpClient, by: str, narrowed: str
 ) -> None:
     first, last = PERIODS["parts of months"]
     name, _, value = narrowed.partition("=")
