@@ -16,6 +16,8 @@ from typing import BinaryIO
 LARGEST_MOOV = 8 * 1024 * 1024
 MOST_BOXES = 5_000
 _CONTAINERS = (b"trak", b"mdia", b"minf", b"stbl")
+# One in another is all that any file has of these.
+_DEEPEST = len(_CONTAINERS)
 _UNKNOWN = (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 File = io.RawIOBase | BinaryIO
@@ -109,11 +111,12 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += size
 
 
-def _read_track(data: bytes, track: _Track | None = None) -> _Track:
+def _read_track(data: bytes, track: _Track | None = None, depth: int = 1) -> _Track:
     track = track or _Track()
     for kind, body in _boxes(data):
         if kind in _CONTAINERS:
-            track = _read_track(body, track)
+            if depth < _DEEPEST:
+                track = _read_track(body, track, depth + 1)
         elif kind == b"hdlr" and len(body) >= 12 and not track.handler:
             track = replace(track, handler=body[8:12])
         elif kind == b"mdhd":

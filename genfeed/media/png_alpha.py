@@ -14,6 +14,8 @@ _START = b"\x89PNG\r\n\x1a\n"
 # Of the kinds of PNG that have an alpha: how many channels a point has.
 _CHANNELS = {4: 2, 6: 4}
 MOST_PIXELS = 16_777_216
+# Each line takes some memory by itself, however short it is.
+LONGEST_SIDE = 16_384
 # Fully transparent becomes white, whatever else black; the alpha stays as it marked.
 _TO_GREY = bytes([255, *([0] * 255)])
 _TO_ALPHA = bytes([0, *([255] * 255)])
@@ -34,8 +36,11 @@ def marked_by_brightness(data: bytes) -> bytes:
     Raises UnreadableMaskError for a file that is broken, or one of the kinds that hardly anybody writes.
     """
     width, height, depth, colours, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
-    if depth != 8 or interlace or not 0 < width * height <= MOST_PIXELS:
-        raise UnreadableMaskError("it must have 8 bits a channel, no interlacing, and 16 megapixels at most")
+    is_small = 0 < width * height <= MOST_PIXELS and max(width, height) <= LONGEST_SIDE
+    if depth != 8 or interlace or not is_small:
+        raise UnreadableMaskError(
+            f"it must have 8 bits a channel, no interlacing, 16 megapixels and sides of {LONGEST_SIDE} pixels at most"
+        )
     channels = _CHANNELS[colours]
     stride = width * channels + 1
     unpacker = zlib.decompressobj()

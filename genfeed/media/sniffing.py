@@ -37,6 +37,10 @@ _BRANDS = {
 # What a name may say where the bytes leave it open: of texts and of archives.
 _TEXTS = {"obj": "model/obj", "mtl": "model/mtl", "stl": "model/stl", "csv": "text/csv", "srt": "application/x-subrip"}
 _ARCHIVES = {"usdz": "model/vnd.usdz+zip", "npz": "application/zip"}
+# What may stand before the root of an SVG, each with its end. One expression for all of it would try every way to read
+# many of them, which are more than there are atoms.
+_BEFORE_ROOT = ((b"<?xml", b">"), (b"<!--", b"-->"), (b"<!doctype svg", b">"))
+_SVG = re.compile(rb"<svg\b")
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body|script|iframe|meta|title)\b", re.IGNORECASE)
 _EXTENSIONS = {
     "image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp", "image/bmp": "bmp",
@@ -97,10 +101,20 @@ def _of_text(head: bytes, ending: str) -> str:
         return UNKNOWN
     if _HTML.search(text[:1_024]) and not re.search(rb"<svg\b", text[:64], re.IGNORECASE):
         return "text/html"
-    if re.match(rb"(<\?xml.*?>|<!--.*?-->|<!doctype svg.*?>|\s)*<svg\b", text, re.IGNORECASE | re.DOTALL):
+    if _is_svg(text):
         return "image/svg+xml"
     if text.startswith(b"<"):
         return "application/xml"
     if ending in _TEXTS:
         return _TEXTS[ending]
     return "application/json" if text[:1] in (b"{", b"[") else "text/plain"
+
+
+def _is_svg(text: bytes) -> bool:
+    rest = text.lower()
+    while True:
+        rest = rest.lstrip()
+        end = next((end for start, end in _BEFORE_ROOT if rest.startswith(start)), None)
+        if end is None:
+            return bool(_SVG.match(rest))
+        rest = rest.partition(end)[2]

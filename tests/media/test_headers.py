@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genfeed.media.headers import UnreadableMediaError, read_audio, read_image, read_video
+from tests.media.bombs import avif
 from tests.media.files import gif, mp4, png, wav
 
 
@@ -87,7 +88,10 @@ def test_a_damaged_video_is_read_or_refused_and_nothing_else(data: st.DataObject
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"ID3", b"OggS", b"fLaC", b"RIFF", b"GIF89a"])
+    st.binary(max_size=300),
+    st.sampled_from(
+        [b"", b"\xff\xd8\xff\xe0", b"ID3", b"OggS", b"fLaC", b"RIFF", b"GIF89a", avif(9, 9), avif(9, 9)[:90]]
+    ),
 )
 def test_any_bytes_are_read_or_refused_and_nothing_else(body: bytes, start: bytes) -> None:
     for read in (read_image, read_audio, read_video):
