@@ -17,7 +17,7 @@ from catalog import published
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import ReadOnlyAdmin, badge, posted_text
 from pricing.existing.adopting import AdoptionResult, adopt_prices, keep_prices, why_not_adoptable
-from pricing.existing.profitability import WORDS, analyze_existing_profitability, as_csv
+from pricing.existing.profitability import WORDS, analyze_existing_profitability, profitability_csv
 from pricing.margins.book import load_book
 from pricing.models import Equivalence, ExistingModel
 from pricing.selling.offers import load_sellables
@@ -132,7 +132,9 @@ class ExistingModelAdmin(ReadOnlyAdmin):
     def profitability_csv(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        answer = HttpResponse(as_csv(analyze_existing_profitability()), content_type="text/csv; charset=utf-8")
+        answer = HttpResponse(
+            profitability_csv(analyze_existing_profitability()), content_type="text/csv; charset=utf-8"
+        )
         answer.headers["Content-Disposition"] = 'attachment; filename="profitability.csv"'
         return answer
 

@@ -22,7 +22,7 @@ from pricing.ledger.afterwards import charged_for, cost_of
 from pricing.models import Bill, BillingEvent
 from pricing.money import format_usd
 from pricing.reconciling.deciding import DECISIONS, DecisionError, decide
-from pricing.reconciling.figures import as_csv, figures
+from pricing.reconciling.figures import figures, figures_csv
 
 State = Bill.State
 LOOKS = {
@@ -107,7 +107,7 @@ class BillAdmin(ReadOnlyAdmin):
     def days_csv(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        text = as_csv(figures(since=timezone.now() - timedelta(days=_days(request))))
+        text = figures_csv(figures(since=timezone.now() - timedelta(days=_days(request))))
         answer = HttpResponse(text, content_type="text/csv; charset=utf-8")
         answer.headers["Content-Disposition"] = 'attachment; filename="reconciliation.csv"'
         return answer

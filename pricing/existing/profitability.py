@@ -1,7 +1,5 @@
 """Profitability of the existing collection: its own prices against the provider's cost, loss makers first."""
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,7 +8,7 @@ from pricing.margins.terms import true_margin
 from pricing.models import Equivalence, ExistingModel
 from pricing.money import format_decimal, to_nano, to_usd
 from pricing.selling.prices import LEGACY_NAMES
-from pricing.usage.tables import safe_cell
+from pricing.usage.tables import as_csv
 
 WORDS = {"input": "million input tokens", "output": "million output tokens", "image": "image", "video": "second",
          "fixedPrice": "request"}  # fmt: skip
@@ -125,21 +123,14 @@ def _suggested() -> dict[int, str]:
     return found
 
 
-def as_csv(found: Iterable[Profitability]) -> str:
-    """The analysis as CSV, one line a price; cells that a spreadsheet would run as a formula are escaped.
-
-    No amount is negative (there is a column for losses), so that no number needs the escape.
-    """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\r\n")
-    writer.writerow(_HEAD)
+def profitability_csv(found: Iterable[Profitability]) -> str:
+    """The analysis as CSV, one line a price; no amount is negative, for there is a column for losses."""
+    rows = []
     for one in found:
-        row = one.row
-        head = [row.provider_name, row.legacy_id, row.name, one.state]
+        head = [one.row.provider_name, one.row.legacy_id, one.row.name, one.state]
         lines = [_numbers(line) for line in one.compared] or [[""] * 6]
-        for numbers in lines:
-            writer.writerow([safe_cell(cell) for cell in (*head, *numbers, one.confidence, one.words)])
-    return table.getvalue()
+        rows += [(*head, *numbers, one.confidence, one.words) for numbers in lines]
+    return as_csv(_HEAD, rows)
 
 
 def _numbers(line: Compared) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,12 +13,12 @@ from django.utils import timezone
 from catalog.models import Provider
 from catalog.providers import base
 from catalog.sync_runs import ensure_providers
-from pricing.existing.profitability import safe_cell
 from pricing.models import Bill, ReconciliationRun
 from pricing.money import format_usd
 from pricing.reconciling.accuracy import Accuracy, Day, Missing, by_day, by_model, missing_bills, overall
 from pricing.reconciling.reconcile import is_configured
 from pricing.reconciling.runs import watermark
+from pricing.usage.tables import as_csv
 
 LATE = timedelta(hours=3)
 
@@ -73,17 +71,14 @@ def figures(*, since: datetime) -> Figures:
     )
 
 
-def as_csv(found: Figures) -> str:
+def figures_csv(found: Figures) -> str:
     """Billed against booked by day; amounts in USD."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\r\n")
-    writer.writerow(["day", "jobs", "billed_usd", "booked_at_settlement_usd", "difference_usd", "without_job_usd",
-                     "waiting_usd", "percent_as_settled"])  # fmt: skip
-    for day, shown in found.days:
-        # A difference may be negative: it is a number of our own, so a spreadsheet may take it for one.
-        texts = [shown["billed"], shown["booked"], shown["difference"], shown["unmatched"], shown["waiting"]]
-        writer.writerow([safe_cell(str(day.day)), day.bills, *texts, day.share_as_settled])
-    return table.getvalue()
+    head = ("day", "jobs", "billed_usd", "booked_at_settlement_usd", "difference_usd", "without_job_usd", "waiting_usd",
+            "percent_as_settled")  # fmt: skip
+    names = ("billed", "booked", "difference", "unmatched", "waiting")
+    return as_csv(
+        head, ((day.day, day.bills, *map(shown.get, names), day.share_as_settled) for day, shown in found.days)
+    )
 
 
 def _shown(day: Day) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from pricing.money import NotMoney, parse_decimal
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The wide ones are the same to a spreadsheet that is set to Chinese or Japanese.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -36,4 +37,4 @@ def _is_number(text: str) -> bool:
         parse_decimal(text)
     except NotMoney:
         return False
-    return not text.startswith("+")
+    return not text.startswith("+") and text == text.strip()
