@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,19 @@ def follow(epoch: float, *, asked: float, answered: float) -> None:
         off = ahead + answered - time.time()
     if abs(off - before) > _TOLD_FROM_SECONDS:
         logger.warning("this machine's clock is %.0f s off the database's, which is the one that counts", -off)
+
+
+def ask() -> None:
+    """Asks for the database's time, for a process that judges by it before it needs the database otherwise.
+
+    A database that is away leaves the machine's own.
+    """
+    try:
+        connection.ensure_connection()
+    except (DatabaseError, InterfaceError):
+        logger.warning("the database could not be asked for the time yet")
+    finally:
+        connection.close()
 
 
 def told_by(moment: Callable[[], datetime]) -> type[datetime]:

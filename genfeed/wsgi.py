@@ -14,9 +14,12 @@ def _be_ready() -> None:
     from django.conf import settings
 
     from catalog.providers import queue
+    from genfeed import clock
     from genfeed.front import stopping
 
     stopping.listen()
+    # A webhook, or a signed address, may be the first that comes, and is good or not by the time it is.
+    clock.ask()
     if settings.PUBLIC_URL:
         queue.get_ready()
 

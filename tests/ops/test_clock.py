@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from genfeed import clock
 from genfeed.demo.clock import moved_clock
+from tests.sandbox_server import ROOT
 
 TEN_MINUTES = 600.0
 
@@ -95,6 +96,29 @@ def test_a_new_connection_brings_the_time_and_lets_no_transaction_sleep(monkeypa
 
     assert clock._ahead is not None
     assert abs(timezone.now() - said) < timedelta(seconds=2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_web_process_asks_for_the_time_before_anything_is_judged_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has one machine")
+    monkeypatch.setattr(clock, "_ahead", None)
+    connection.close()
+
+    clock.ask()
+
+    assert clock._ahead is not None
+    assert "clock.ask()" in (ROOT / "genfeed" / "wsgi.py").read_text()
+
+
+def test_a_database_that_is_away_leaves_the_machines_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr(connection, "ensure_connection", away)
+    monkeypatch.setattr(connection, "close", lambda: None)
+
+    clock.ask()
 
 
 @pytest.mark.django_db(transaction=True)
