@@ -73,7 +73,7 @@ wrk:
 
 kills: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
 	$(BIN)/python -m tests.kills
-	EVERY_WRITE=1 $(BIN)/python -m pytest -n 0 -q tests/jobs/workflows/test_killed.py
+	EVERY_WRITE=1 $(BIN)/python -m pytest -n 0 -q tests/jobs/workflows/test_killed.py tests/ops/test_migrating_killed.py
 
 faults: setup-dev ## Kill, pause and starve two of each process, crash their database, and prove what is left
 	$(BIN)/python -m tests.nodes
@@ -81,8 +81,8 @@ faults: setup-dev ## Kill, pause and starve two of each process, crash their dat
 soak: setup-dev ## Work for an hour under mixed traffic, and prove that nothing grows or is left behind
 	$(BIN)/python -m tests.soak
 
-fuzz: setup-dev ## Send each operation of the API and each foreign protocol many requests that nobody foresaw
-	GENFEED_FUZZ=$${GENFEED_FUZZ:-200} $(BIN)/python -m pytest -n 0 tests/security/test_contract.py tests/security/test_foreign_bodies.py
+fuzz: setup-dev ## Send each operation of the API, each foreign protocol and the agents' tools many requests that nobody foresaw
+	GENFEED_FUZZ=$${GENFEED_FUZZ:-200} $(BIN)/python -m pytest -n 0 tests/security/test_contract.py tests/security/test_foreign_bodies.py tests/security/test_agent_bodies.py
 
 # Of what runs in production, by the hashes that are installed; it asks a database of known vulnerabilities, by the internet.
 audit: setup-dev ## Ask whether anything that is installed is known to be vulnerable

@@ -29,6 +29,22 @@ class TokenFilter(logging.Filter):
         return True
 
 
+class OneLineFormatter(logging.Formatter):
+    """Lines for people: what others have sent begins no line of its own, and tells a terminal nothing."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return super().formatMessage(record).translate(_SHOWN)
+
+    def formatException(self, ei: Any) -> str:
+        return super().formatException(ei).translate(_SHOWN_IN_TRACES)
+
+
+# Controls of both sets, and what ends a line in Unicode's eyes.
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
+_SHOWN = {number: repr(chr(number))[1:-1] for number in _CONTROLS}
+_SHOWN_IN_TRACES = {number: text for number, text in _SHOWN.items() if chr(number) not in "\n\t"}
+
+
 def logging_of(format: str, level: str) -> dict[str, Any]:
     """Django's LOGGING: everything to standard error; `format` is "json" or "text", `level` the least that is told."""
     return {
@@ -46,7 +62,11 @@ def logging_of(format: str, level: str) -> dict[str, Any]:
                 # Django hangs the request on its own lines, and its text shows the query string.
                 "reserved_attrs": [*RESERVED_ATTRS, "request"],
             },
-            "text": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+            "text": {
+                "()": "genfeed.logs.OneLineFormatter",
+                "fmt": "{asctime} {levelname} {name} [{request_id}] {message}",
+                "style": "{",
+            },
         },
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": format, "filters": ["request_id", "tokens"]}

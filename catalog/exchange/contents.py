@@ -11,6 +11,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.exchange.file_format import BadExportError, Export
+from genfeed.net.bounded_json import is_too_deep
 
 Slug = Annotated[str, Field(min_length=1, max_length=50)]
 EndpointId = Annotated[str, Field(min_length=1, max_length=255)]
@@ -117,6 +118,8 @@ def read_contents(export: Export, *, had: str = "") -> dict[str, Contents]:
         count = 0
         for line in lines:
             document = line.pop("document", None)
+            if is_too_deep(line):
+                raise KeyError(line["provider"])
             found[line["provider"]].take(line, document)
             count += 1
     except ValidationError as error:

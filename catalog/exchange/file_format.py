@@ -20,7 +20,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from catalog.exchange.signing import is_signed
-from catalog.providers.reading import without_nul
+from genfeed.net.bounded_json import storable
 
 MAGIC = b"GENFEED-CATALOG\n"
 FORMAT = 1
@@ -71,8 +71,7 @@ class Export:
         raw = _unpack(self.packed, self.header.unpacked)
         try:
             for line in raw.splitlines():
-                value = orjson.loads(line)
-                yield without_nul(value) if rb"\u0000" in line else value
+                yield storable(orjson.loads(line), line)
         except (orjson.JSONDecodeError, RecursionError):
             raise BadExportError("damaged", "The export holds a line that is no JSON, or nested too deeply.") from None
 

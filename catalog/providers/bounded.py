@@ -46,3 +46,6 @@ def _read(response: httpx.Response, request: httpx.Request) -> None:
         pieces.append(piece)
     # Where httpx itself keeps what it has read.
     response._content = b"".join(pieces)
+    # Not what the answer calls its encoding, which may be any codec of Python's: some unpack, some crash, and some make
+    # halves of characters, which no database stores.
+    response.encoding = "utf-8"

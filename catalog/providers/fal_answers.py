@@ -10,8 +10,7 @@ import httpx
 import orjson
 
 from catalog.providers.queue import Answer
-from catalog.providers.reading import without_nul
-from genfeed.net.bounded_json import read_json
+from genfeed.net.bounded_json import read_told
 
 _KEPT_HEADERS = (
     "x-fal-request-id",
@@ -38,7 +37,7 @@ def answer_of(call: str, response: httpx.Response) -> Answer:
 def body_of(response: httpx.Response) -> Any:
     """The JSON of an answer, None where it is none."""
     try:
-        return without_nul(read_json(response.content))
+        return read_told(response.content, any_number=True)
     except (orjson.JSONDecodeError, RecursionError):
         return None
 

@@ -24,7 +24,7 @@ from catalog.providers.base import (
     ProviderUnavailableError,
 )
 from catalog.providers.bounded import BoundedClient
-from genfeed.net.bounded_json import read_json
+from genfeed.net.bounded_json import read_told, storable
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class JsonReader:
 
     def _object(self, path: str, answer: httpx.Response, *, exact: bool) -> dict[str, Any]:
         try:
-            body = _read_exactly(answer.content) if exact else _read_json(answer.content)
+            body = _read_exactly(answer.content) if exact else read_told(answer.content)
         except (ValueError, ArithmeticError, RecursionError):
             seen = answer.headers.get("content-type", "no content type")
             raise _Retry(
@@ -178,35 +178,18 @@ class _Retry(Exception):
         self.after = after
 
 
-def _read_json(content: bytes) -> Any:
-    """The JSON value without NUL characters, which PostgreSQL stores in no text."""
-    body = read_json(content)
-    return without_nul(body) if rb"\u0000" in content else body
-
-
 def _read_exactly(content: bytes) -> Any:
     """The JSON value with its numbers as Decimal, never through a float.
 
     NaN and infinities are no JSON, but they are written; they stay words, which whoever reads an amount refuses.
     """
-    return without_nul(json.loads(content, parse_float=Decimal, parse_constant=str))
-
-
-def without_nul(value: Any) -> Any:
-    """The value without NUL characters, which PostgreSQL stores in no text."""
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, list):
-        return [without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {without_nul(key): without_nul(item) for key, item in value.items()}
-    return value
+    return storable(json.loads(content, parse_float=Decimal, parse_constant=str), content)
 
 
 def _said(answer: httpx.Response) -> str:
     """The provider's own message, shortened; "" where there is none."""
     try:
-        body = _read_json(answer.content)
+        body = read_told(answer.content)
     except (orjson.JSONDecodeError, RecursionError):
         return ""
     error = body.get("error") if isinstance(body, dict) else None

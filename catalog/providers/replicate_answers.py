@@ -12,8 +12,7 @@ import httpx
 import orjson
 
 from catalog.providers.queue import Answer
-from catalog.providers.reading import without_nul
-from genfeed.net.bounded_json import read_json
+from genfeed.net.bounded_json import read_told
 
 _KEPT_HEADERS = ("ratelimit-remaining", "ratelimit-reset", "retry-after", "content-type")
 _LONGEST = 20_000
@@ -70,7 +69,7 @@ def answer_of(call: str, response: httpx.Response) -> Answer:
 def body_of(response: httpx.Response) -> dict[str, Any]:
     """The JSON object of an answer, empty where it is none."""
     try:
-        body = without_nul(read_json(response.content))
+        body = read_told(response.content, any_number=True)
     except (orjson.JSONDecodeError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

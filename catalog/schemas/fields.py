@@ -127,6 +127,10 @@ class _Reader:
         self.steps_left -= 1
         self.total_left -= 1
         for above, part in [*_referred(self.defs, schema, seen), *((seen, part) for part in schema.get("allOf", ()))]:
+            if self.steps_left <= 0:
+                # What is left would be copied into what is there, one after another.
+                self.was_cut = True
+                break
             below, below_variants = self._open(part, above, depth + 1)
             flat = _over(flat, below)
             variants = below_variants if variants is None else variants
@@ -135,6 +139,9 @@ class _Reader:
                 continue
             variants = []
             for member in schema[union]:
+                if self.steps_left <= 0:
+                    self.was_cut = True
+                    break
                 member_flat, inner = self._open(member, seen, depth + 1)
                 variants += [member_flat] if inner is None else [_over(member_flat, one) for one in inner]
             variants = variants[:MAX_VARIANTS]

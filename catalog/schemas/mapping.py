@@ -13,6 +13,12 @@ import orjson
 
 from catalog.schemas.fields import Field, fields_of
 from catalog.schemas.refs import resolve, self_contained
+from catalog.schemas.repetition import TooManyLooksError, bounded
+
+# Levels of lists and objects that any input may have.
+DEEPEST_INPUT = 64
+# The largest recorded document has a tenth of it.
+MOST_BYTES = 4_000_000
 
 
 class SchemaNotUnderstood(Exception):
@@ -59,6 +65,12 @@ def map_openapi(document: Any, endpoint_id: str) -> MappedSchema:
 
 def _map(document: dict[str, Any], body: Any, result: Any) -> MappedSchema:
     input_schema, input_flags = self_contained(document, body)
+    try:
+        input_schema, was_cut = bounded(input_schema, levels=DEEPEST_INPUT)
+    except TooManyLooksError:
+        raise SchemaNotUnderstood(
+            "its schemas refer to each other in so many ways that no input could be checked"
+        ) from None
     output_schema, output_flags = self_contained(document, result)
     inputs, inputs_whole = fields_of(input_schema)
     outputs, outputs_whole = fields_of(output_schema)
@@ -67,7 +79,7 @@ def _map(document: dict[str, Any], body: Any, result: Any) -> MappedSchema:
         flags.add("no_input_fields")
     if not outputs:
         flags.add("no_output_schema")
-    if not (inputs_whole and outputs_whole):
+    if was_cut or not (inputs_whole and outputs_whole):
         flags.add("fields_cut")
     orjson.dumps([inputs, outputs, input_schema, output_schema])  # raises when it is too deep to be stored
     return MappedSchema(inputs, outputs, input_schema, output_schema, sorted(flags))
@@ -95,7 +107,10 @@ def canonical(value: Any) -> Any:
 def _plain_copy(document: Any) -> dict[str, Any]:
     """A copy of plain JSON: NaN becomes null, and what is deeper than 254 levels is refused, so that recursion ends."""
     try:
-        copy = orjson.loads(orjson.dumps(document))
+        written = orjson.dumps(document)
+        if len(written) > MOST_BYTES:
+            raise SchemaNotUnderstood(f"the document is larger than {MOST_BYTES:,} bytes")
+        copy = orjson.loads(written)
     except (orjson.JSONEncodeError, orjson.JSONDecodeError, RecursionError) as error:
         raise SchemaNotUnderstood(f"the document is not plain JSON: {error}") from error
     if not isinstance(copy, dict):

@@ -99,7 +99,7 @@ class _Rewriter:
         self.flags: set[str] = set()
         self.waiting: list[tuple[str, Any]] = []
         self.names: dict[str, str] = {}
-        self.taken: set[str] = set()
+        self.taken: dict[str, int] = {}
 
     def schema(self, schema: Any) -> dict[str, Any] | bool:
         if isinstance(schema, bool):
@@ -171,10 +171,12 @@ class _Rewriter:
 
     def _free_name(self, pointer: str) -> str:
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", _last_part(pointer)) or "_"
-        free, number = name, 2
+        free = name
         while free in self.taken:
-            free, number = f"{name}_{number}", number + 1
-        self.taken.add(free)
+            # Where many are named alike, each begins where the one before has ended.
+            self.taken[name] += 1
+            free = f"{name}_{self.taken[name]}"
+        self.taken[free] = 1
         return free
 
 
@@ -255,7 +257,7 @@ def _is_pattern(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        jsonschema_rs.Draft202012Validator({"pattern": value})
+        jsonschema_rs.Draft202012Validator({"pattern": value}, offline=True)
     except (jsonschema_rs.ValidationError, ValueError):
         return False
     return True

@@ -10,9 +10,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from catalog.schemas.mapping import DEEPEST_INPUT
 from catalog.validating.problems import MAX_PROBLEMS, Explainer, Problem, field_path, parts_of, shown
-
-MAX_DEPTH = 64  # levels of lists and objects in an input
 
 _INSIDE = frozenset({"items", "additionalProperties", "unevaluatedItems"})
 _INSIDE_BY_NAME = frozenset({"properties", "patternProperties"})
@@ -39,7 +38,13 @@ def compile_validator(input_schema: dict[str, Any]) -> Validator:
     """Compile a self-contained JSON Schema (MappedSchema.input_schema). Raises ValueError when it is none."""
     schema = _closed(input_schema, input_schema.get("$defs", {}), is_value=True)
     try:
-        compiled = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"uri": _is_uri})
+        compiled = jsonschema_rs.Draft202012Validator(
+            schema,
+            validate_formats=True,
+            formats={"uri": _is_uri},
+            # Whatever a schema refers to elsewhere is fetched by nobody.
+            offline=True,
+        )
     except jsonschema_rs.ValidationError as error:
         raise ValueError(f"no valid JSON Schema: {error.message[:200]}") from error
     defaults, unusable = _defaults(schema, compiled)
@@ -127,8 +132,8 @@ def _not_json(value: Any) -> list[Problem]:
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
     while waiting and len(problems) < MAX_PROBLEMS:
         path, item = waiting.pop()
-        if len(path) > MAX_DEPTH:
-            words = f"nested deeper than {MAX_DEPTH} levels"
+        if len(path) > DEEPEST_INPUT:
+            words = f"nested deeper than {DEEPEST_INPUT} levels"
             return [Problem(field_path(path[:3]), "too_deep", words, "send a flatter value")]
         if isinstance(item, dict):
             waiting += [((*path, str(key)), inner) for key, inner in item.items()]

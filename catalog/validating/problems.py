@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -174,9 +175,9 @@ def _without_quotes(value: Any, wanted: Iterable[str]) -> str:
 def parts_of(schema: Any, defs: dict[str, Any], *, unions: bool = True) -> list[dict[str, Any]]:
     """`schema` and all that holds of the same value: what it refers to and, with `unions`, what may hold. Each once."""
     found: dict[int, dict[str, Any]] = {}
-    waiting = [schema]
+    waiting = deque([schema])
     while waiting:
-        part = waiting.pop(0)
+        part = waiting.popleft()
         if not isinstance(part, dict) or id(part) in found:
             continue
         found[id(part)] = part

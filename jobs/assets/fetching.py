@@ -162,6 +162,12 @@ def apply_all(came: Sequence[tuple[Asset, Stored]]) -> None:
         trouble_is_over()
 
 
+def give_up(asset: Asset, stored: Stored) -> None:
+    """Fails a file that lies here and of which something can't be written down."""
+    delete(stored.storage_name)
+    apply(asset, CannotFetchError("what it says of itself can't be kept", State.FAILED))
+
+
 def facts_columns(facts: MediaFacts) -> dict[str, Any]:
     """What a header says, as columns of an asset."""
     return {

@@ -112,7 +112,8 @@ class FetchPool:
             self._running += 1
             self._done.put((work, item, outcome))
             raise
-        except DatabaseError:
-            raise
         except Exception:
             logger.exception("file work on %s could not be written down", item.pk)
+            if isinstance(outcome, fetching.Stored):
+                # Tried again it would be the same, and be brought here for ever.
+                fetching.give_up(item, outcome)

@@ -256,6 +256,7 @@ class Dispatcher:
         if isinstance(outcome, Exception) and not isinstance(outcome, queue.QueueError):
             # The lease ends by itself: the job is looked at again, and other jobs go on.
             logger.error("job %s: %s", job.pk, type(outcome).__name__, exc_info=outcome)
+            self._end_if_old(job)
             return
         try:
             if came.again:
@@ -271,3 +272,14 @@ class Dispatcher:
             raise
         except Exception:
             logger.exception("job %s could not be brought forward", job.pk)
+            self._end_if_old(job)
+
+    def _end_if_old(self, job: Job) -> None:
+        """What nobody foresaw may happen with every look at a job: it is not looked at for ever."""
+        try:
+            job.refresh_from_db()
+            watching.give_up_if_old(job)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("job %s could not be given up", job.pk)

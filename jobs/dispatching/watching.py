@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, transaction
 from django.utils import timezone
 
 from catalog.providers.queue import (
@@ -27,6 +28,8 @@ from jobs.ending.answers import kept
 from jobs.ending.finishing import canceled, fail, finish, insist
 from jobs.models import Job, Status
 from jobs.transitions import Earlier, move, touch
+
+logger = logging.getLogger(__name__)
 
 # Whatever a provider does, a job and its hold end by then.
 LONGEST = timedelta(hours=24)
@@ -60,10 +63,27 @@ def apply(job: Job, outcome: Watched | QueueError) -> None:
     if isinstance(outcome, QueueError):
         _in_vain(job, outcome, now)
     elif outcome.result is not None:
-        result, logs = outcome.result, outcome.progress.logs if outcome.progress else []
-        insist(job, lambda job: finish(job, result, after=_new_lines(job, logs)))
+        _finish(job, outcome.result, outcome.progress.logs if outcome.progress else [])
     elif outcome.progress is not None and not _give_up(job, now):
         _follow(job, outcome.progress, now)
+
+
+def give_up_if_old(job: Job) -> None:
+    """Ends a job that nothing can be made of, again and again, once a day has passed."""
+    begun = job.submitted_at or job.sent_at or job.created_at
+    if not job.has_ended and timezone.now() - begun > LONGEST:
+        insist(job, lambda job: fail(job, failures.NEVER_ENDED))
+
+
+def _finish(job: Job, result: Result, logs: list[dict[str, Any]]) -> None:
+    try:
+        insist(job, lambda job: finish(job, result, after=_new_lines(job, logs)))
+    except (DataError, UnicodeError, OverflowError):
+        # Another look would bring the same.
+        logger.exception("the result of job %s can't be kept", job.pk)
+        job.refresh_from_db()
+        if not job.has_ended:
+            insist(job, lambda job: fail(job, failures.NO_PAYLOAD))
 
 
 def _follow(job: Job, progress: Progress, now: datetime) -> None:

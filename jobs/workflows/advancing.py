@@ -10,7 +10,7 @@ import logging
 import time
 from datetime import timedelta
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from jobs.models import ENDED, Job
@@ -42,10 +42,11 @@ def advance_due(*, now: bool = False) -> int:
             break
         try:
             count += advance(workflow_id, until=until)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
             raise
         except Exception:
-            # The lease ends by itself, and it is tried again; others go on.
+            # The lease ends by itself, and it is tried again; others go on. So too where the database itself refuses
+            # something of it for good.
             logger.exception("workflow %s could not be brought forward", workflow_id)
     return count
 

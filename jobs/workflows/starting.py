@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DataError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from catalog import narrowing, published
@@ -40,6 +40,11 @@ _OF_THE_CLIENT = frozenset(
 )
 _PASSING = _OF_THE_CLIENT | {"offline", "provider_unavailable", "internal_error"}
 _RETRY_SECONDS = 15.0
+_UNWRITABLE = ApiError(
+    "invalid_request",
+    "Its input holds a value that can't be kept: a number beyond all bounds, or characters that are none.",
+    "See what the steps before it have made, and start the rest with other values.",
+)
 _REASONLESS = ApiError("internal_error", "It could not be started.", "It is tried again; if it stays, report it.")
 
 
@@ -62,8 +67,12 @@ class Starter:
             return False
         except ApiError as error:
             return self._refused(row, error)
-        except (OvertakenError, DatabaseError):
+        except (OvertakenError, OperationalError, InterfaceError):
             raise
+        except (DataError, UnicodeError, OverflowError):
+            # What can't be written now never can.
+            logger.exception("run %s of step %s of workflow %s can't be kept", row.index, row.name, self._run.pk)
+            return self._refused(row, _UNWRITABLE)
         except Exception:
             logger.exception("run %s of step %s of workflow %s could not be started", row.index, row.name, self._run.pk)
             return self._refused(row, _REASONLESS)

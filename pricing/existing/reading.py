@@ -6,7 +6,8 @@ Numbers of a JSON file stay the text that stands in the file: a price is never a
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,9 +117,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) == len(pairs):
         return value
     marked = _TwiceNamed(value)
-    names = [name for name, _ in pairs]
-    marked.twice = next(name for name in names if names.count(name) > 1)
+    marked.twice = _twice(name for name, _ in pairs)[0]
     return marked
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    """The names that stand there more than once, in their order."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _problem_of_object(value: dict[str, Any]) -> str:
@@ -154,9 +159,8 @@ def _csv_rows(text: str) -> Iterator[RawRow]:
 
 def _header(cells: list[str]) -> list[str]:
     header = [cell.strip() for cell in cells]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise BadFileError(f"The first line names a column twice: {', '.join(map(repr, twice))}.")
+    if twice := sorted(_twice(header)):
+        raise BadFileError(f"The first line names a column twice: {', '.join(map(repr, twice[:20]))}.")
     if "" in header:
         raise BadFileError("The first line must name every column; one has no name.")
     return header

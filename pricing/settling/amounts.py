@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pricing.models import UsageRecord
-from pricing.money import to_nano
+from pricing.money import NotMoney, to_nano
 from pricing.settling.charging import Billed, charge_of, judge_bill
 from pricing.settling.frozen import Frozen
 
@@ -30,8 +30,20 @@ def amounts_at_end(
     """What an ended job is charged and costs. `units`: billed units of the result, None where it says nothing.
 
     Without a word about units a success costs what was estimated, and anything else is taken not to be billed; a later
-    billing event corrects both. A bill that makes no sense beside the quote is set aside: the client pays the quote.
+    billing event corrects both. A bill that makes no sense beside the quote, or that no account could hold, is set
+    aside: the client pays the quote.
     """
+    succeeded = outcome == Outcome.SUCCEEDED
+    try:
+        return _amounts(frozen, outcome=outcome, quoted_cost=quoted_cost, quoted_price=quoted_price, units=units)
+    except NotMoney as error:
+        charge = _quoted(frozen, quoted_price) if succeeded else 0
+        return Amounts(charge, quoted_cost or 0, Source.BILLABLE_UNITS, f"it bills {units} units: {error}")
+
+
+def _amounts(
+    frozen: Frozen, *, outcome: str, quoted_cost: int | None, quoted_price: int | None, units: Decimal | None
+) -> Amounts:
     succeeded = outcome == Outcome.SUCCEEDED
     if units is None or (units != 0 and not frozen.unit_prices):
         # Where rule and row speak of different units, billed units say nothing about the price.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.validating.checking import MAX_DEPTH
+from catalog.schemas.mapping import DEEPEST_INPUT
 from catalog.validating.problems import Problem, field_path
 from pricing.counting.requests import Field, media_kind
 
@@ -62,7 +62,7 @@ def find_references(input: Any) -> tuple[list[Reference], list[Problem]]:
 
 
 def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    if len(place) > MAX_DEPTH:
+    if len(place) > DEEPEST_INPUT:
         return
     if isinstance(value, dict):
         if "$ref" in value:

@@ -201,3 +201,11 @@ def test_a_page_like_an_earlier_one_is_a_repetition(answering: Answering) -> Non
         listing = provider.list_models()
         with pytest.raises(ProviderBadAnswerError, match="page 3 holds the models of an earlier one"):
             list(listing)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_half_a_character_is_replaced_and_the_rest_is_read(answering: Answering, exact: bool) -> None:
+    url = answering(http(b'{"prices": [{"unit": "im\\ud800ages", "unit_price": 0.1}]}'))
+    with closing(reader(url)) as asked:
+        (row,) = asked.get("/models/pricing", {}, exact=exact)["prices"]
+    assert row["unit"] == "im\ufffdages"

@@ -126,3 +126,10 @@ def test_an_increment_holds_some_of_the_models():
     export = file_format.read(written(table, RECORDS[:1], since=3), public_key=PUBLIC)
     contents = read_contents(export, had="a state")
     assert list(contents["fal"].records) == ["a/one"]
+
+
+def test_a_record_that_is_nested_deeper_than_any_database_writes_is_refused():
+    deep = 1
+    for _ in range(200):
+        deep = {"a": deep}
+    assert reason(written(records=[{**RECORDS[0], "metadata": deep}, *RECORDS[1:]])) == "damaged"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection, models
+from django.db import OperationalError, connection, connections, models
 from django.db.migrations import Migration, RunSQL, operations
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
@@ -138,3 +138,52 @@ def test_an_index_is_built_beside_all_writes_and_again_after_an_interruption() -
     finally:
         with connection.schema_editor(atomic=False) as editor:
             operation.database_backwards("jobs", editor, after, state)
+
+
+def is_whole(name: str) -> bool | None:
+    """Whether PostgreSQL uses an index; None where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = %s", [name]
+        )
+        row = cursor.fetchone()
+    return row and row[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_whose_building_was_broken_off_is_built_anew() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite builds an index in one transaction")
+    state = ProjectState.from_apps(apps)
+    operation = AddIndexLive("job", models.Index(fields=["endpoint_id"], name="a_broken_index_of_jobs"))
+    after = state.clone()
+    operation.state_forwards("jobs", after)
+    other = connections.create_connection("default")
+
+    def build() -> None:
+        with connection.schema_editor(atomic=False) as editor:
+            operation.database_forwards("jobs", editor, state, after)
+
+    try:
+        with other.cursor() as cursor:
+            # Whoever writes is waited for.
+            cursor.execute("BEGIN")
+            cursor.execute("LOCK TABLE jobs_job IN ROW EXCLUSIVE MODE")
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = '300ms'")
+        with pytest.raises(OperationalError, match="timeout"):
+            build()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET statement_timeout")
+        assert is_whole(operation.index.name) is False
+        with other.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+
+        build()
+
+        assert is_whole(operation.index.name) is True
+    finally:
+        other.close()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET statement_timeout")
+            cursor.execute(f"DROP INDEX IF EXISTS {operation.index.name}")

@@ -1,6 +1,11 @@
 """Machines that start at once bring the database up to date once, one after another."""
 
+import os
+import select
+import signal
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +75,43 @@ def test_the_lock_is_given_back_where_a_migration_fails() -> None:
     other.thread.start()
     assert other.has_it.wait(WAIT_SECONDS)
     other.end()
+
+
+def hold_until_killed(told: int) -> None:
+    """In a child: takes the lock, says so, and works on."""
+    own = connections.create_connection("default")
+    own.settings_dict = connection.settings_dict
+    with one_at_a_time(own, print):
+        os.write(told, b"has it")
+        time.sleep(WAIT_SECONDS)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("on_disk")
+def test_a_process_that_is_killed_while_it_migrates_holds_nobody_up() -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            hold_until_killed(write)
+        finally:
+            os._exit(0)
+    try:
+        assert select.select([read], [], [], WAIT_SECONDS)[0], "the child did not get the lock"
+        said: list[str] = []
+        killer = threading.Timer(0.2, os.kill, (child, signal.SIGKILL))
+        killer.start()
+
+        with one_at_a_time(connection, said.append):
+            assert len(said) == 1
+        killer.join(WAIT_SECONDS)
+    finally:
+        os.close(read)
+        os.close(write)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 @pytest.mark.django_db(transaction=True)

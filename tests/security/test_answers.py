@@ -1,7 +1,9 @@
 """What every answer carries, whoever asks: no page in a frame, nothing private in a cache, nothing of our insides."""
 
+import io
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,7 @@ from django.conf import settings as django_settings
 from django.test import Client as HttpClient
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from genfeed.logs import logging_of
+from genfeed.logs import OneLineFormatter, logging_of
 from tests.security.world import FOX, World, make_world
 
 pytestmark = pytest.mark.django_db
@@ -160,6 +162,29 @@ def test_every_line_of_the_log_is_one_line_of_json(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     assert len(lines) >= 4
     assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+@pytest.mark.parametrize("forged", [*FORGED, "a\u2028b", "a\x85b", "a\x9b31mb", "a\x7fb"])
+def test_what_others_have_sent_begins_no_line_of_a_log_for_people_and_moves_no_cursor(
+    world: World, forged: str
+) -> None:
+    told = logging_of("text", "DEBUG")["formatters"]["text"]
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(OneLineFormatter(told["fmt"], style=told["style"], defaults={"request_id": "-"}))
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        keyed(world, **{"User-Agent": forged}).get(f"/nothing/{forged}")
+        logging.getLogger("genfeed").warning("a provider says: %s", forged)
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    lines = stream.getvalue().split("\n")
+    assert [line for line in lines if line and not line[:4].isdigit()] == []
+    assert any("a provider says" in line for line in lines)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", stream.getvalue())
 
 
 @pytest.mark.parametrize("key", ["a\x00b", "\u00e9" * 8, "a" * 5000, " ", "a\tb"])

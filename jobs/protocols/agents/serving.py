@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -43,6 +44,7 @@ _REPEATED = {
     "note": "The same call came before, and this is its job: nothing was run again. To run it once more, send an "
     "idempotency_key of its own.",
 }
+_MOST_PROBLEMS, _LONGEST_PROBLEM = 5, 500
 _VALIDATORS = {name: jsonschema_rs.validator_for(tool.input_schema) for name, tool in TOOLS.items()}
 _SHAPES = [
     ToolShape(
@@ -89,9 +91,9 @@ class AgentAnswer:
         if missing := [scope for scope in tool.scopes if not self._caller.may(scope)]:
             words = f"This key lacks {', '.join(missing)}, so nothing was run."
             return self._refused("forbidden_scope", words, "Use a key that has it.")
-        if problems := [problem.message for problem in _VALIDATORS[params.name].iter_errors(given)]:
+        if problems := _problems(params.name, given):
             hint = "Correct it, and call again; nothing was run."
-            return self._refused("invalid_request", "; ".join(problems[:5]), hint)
+            return self._refused("invalid_request", "; ".join(problems), hint)
         call = tool.call(given)
         if params.name == "run_job":
 
@@ -153,6 +155,17 @@ class AgentAnswer:
             await connection.begin(*self._head)
         if body:
             await connection.write(body)
+
+
+def _problems(tool: str, given: dict[str, Any]) -> list[str]:
+    """What is wrong with the arguments of a call, at most five things of it, and none of it at length."""
+    try:
+        orjson.dumps(given)
+    except TypeError as error:
+        # A number beyond 64 bits, half a character, or deeper than anything we write.
+        return [f"The arguments can't be passed on: {error}"]
+    found = islice(_VALIDATORS[tool].iter_errors(given), _MOST_PROBLEMS)
+    return [problem.message[:_LONGEST_PROBLEM] for problem in found]
 
 
 async def _list_tools(_ctx: ServerRequestContext[Any], _params: PaginatedRequestParams | None) -> ListToolsResult:

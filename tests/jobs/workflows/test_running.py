@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError
 from django.utils import timezone
 
 from genfeed.clients.keys import Caller
@@ -332,3 +333,51 @@ def test_a_step_that_waits_for_money_is_looked_at_again_by_itself(caller: Caller
     assert advance_due(now=True) == 1
 
     assert steps_of(run)["film"] == ["running"]
+
+
+# --- what can't be written down ---
+
+
+@pytest.mark.parametrize("error", [DataError("no such value"), OverflowError("too large"),
+                                   UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")])  # fmt: skip
+def test_a_step_whose_job_can_not_be_written_has_failed_and_is_not_tried_for_ever(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from jobs.workflows import starting
+
+    tries: list[str] = []
+
+    def refuse(wanted: Any, *_: Any) -> Any:
+        tries.append(wanted.model)
+        raise error
+
+    run = make_flow(caller)
+    monkeypatch.setattr(starting, "_accept", refuse)
+    forward(run)
+    forward(run)
+
+    assert (run.status, steps_of(run)) == ("failed", {"picture": ["failed"], "film": ["skipped"]})
+    assert tries == ["fal:fal-ai/flux/dev"]
+    assert run.steps.get(name="picture").error["code"] == "invalid_request"
+    assert told(run) == ["workflow.created", "workflow.failed"]
+
+
+def test_a_workflow_that_the_database_refuses_keeps_no_other_from_going_on(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.workflows import advancing
+
+    first, second = make_flow(caller), make_flow(caller)
+    write_down = advancing._write_down
+
+    def refuse(run: WorkflowRun, board: Any) -> None:
+        if run.pk == first.pk:
+            raise DataError("no such value")
+        write_down(run, board)
+
+    monkeypatch.setattr(advancing, "_write_down", refuse)
+
+    assert advance_due(now=True) == 1
+    assert steps_of(second)["picture"] == ["running"]
+    # Its lease ends by itself.
+    assert due() == []

@@ -6,6 +6,7 @@ import pytest
 
 from pricing.existing.reading import BadFileError, read_file
 from pricing.existing.rows import Adapter, check_rows
+from tests.cpu_bound import bounded_cpu
 from tests.pricing.collection.rows import COLUMNS, checked, legacy, reasons
 
 
@@ -233,3 +234,22 @@ def test_a_mapping_of_a_field_that_does_not_exist_is_refused() -> None:
 def test_a_mapping_to_a_column_that_no_row_has_is_refused_by_name() -> None:
     with pytest.raises(BadFileError, match="No row has 'model_id'"):
         checked(legacy(), adapter=Adapter({"id": "model_id"}))
+
+
+def test_a_file_of_very_many_names_is_refused_in_the_time_of_reading_it() -> None:
+    names = [f"n{number}" for number in range(60_000)]
+    twice = "[{" + ", ".join(f'"{name}": 1' for name in [*names, "z", "z"]) + "}]"
+
+    with bounded_cpu():
+        with pytest.raises(BadFileError, match="names a column twice: 'n0'"):
+            read_file(",".join([*names, "n0"]).encode(), name="a.csv")
+        assert read_file(twice.encode())[0].problem == "names the field 'z' twice"
+
+
+def test_a_file_that_is_nested_without_end_is_refused() -> None:
+    for deep in (b"[" * 100_000, b'[{"id": ' + b"[" * 900 + b"]" * 900 + b"}]"):
+        try:
+            good, _ = check_rows(read_file(deep))
+        except BadFileError:
+            continue
+        assert good == []
