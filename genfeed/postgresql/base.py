@@ -1,4 +1,5 @@
 """Django's PostgreSQL backend for many machines: connections bring the server's time, and hold no locks while asleep.
+And JSON comes back as it was written.
 
 A process that is paused, or whose machine is cut off, in the middle of a transaction holds its locks: nobody else could
 accept or dispatch jobs until it goes on. The server ends such a transaction; the process finds its connection closed.
@@ -6,6 +7,8 @@ accept or dispatch jobs until it goes on. The server ends such a transaction; th
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +17,7 @@ from django.db.backends.postgresql import base
 from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.types.string import TextLoader
 
 from genfeed import clock
 
@@ -23,6 +27,24 @@ _BEGIN = """
 SELECT set_config('idle_in_transaction_session_timeout', %s, false),
     CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)
 """
+
+
+_LONG_NUMBER = re.compile(r"\d{19}")
+
+
+class _Json(TextLoader):
+    """JSON as text, its numbers as they were written: the server spells 1e25 with 26 digits, which a reader takes for
+    an integer, and no writer writes as one."""
+
+    def load(self, data: Any) -> Any:
+        text = super().load(data)
+        if not isinstance(text, str) or not _LONG_NUMBER.search(text):
+            return text
+        return json.dumps(json.loads(text, parse_int=_number))
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64 else float(digits)
 
 
 class _Errors(DatabaseErrorWrapper):
@@ -47,6 +69,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def init_connection_state(self) -> None:
         super().init_connection_state()
         connection: Any = self.connection
+        connection.adapters.register_loader("jsonb", _Json)
         asked = clock.elapsed()
         with connection.cursor() as cursor:
             cursor.execute(_BEGIN, [f"{settings.TRANSACTION_IDLE_SECONDS}s"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from django.db import DataError, connection
+from django.test import Client as HttpClient
 from django.utils import timezone
 
 from catalog.providers import fal_answers, replicate_answers
@@ -55,6 +56,33 @@ def test_what_no_database_stores_is_taken_out_of_a_result_and_the_rest_is_delive
     assert found == expected
     assert (job.status, job.output["images"]) == (Status.SUCCEEDED, OUTPUT["images"])
     assert {name: job.output[name] for name in expected} == expected
+
+
+NUMBERS = [
+    10**25 + 0.0,
+    -1e300,
+    1e19,
+    2**63 - 1,
+    2**64 - 1,
+    -(2**63),
+    1e-300,
+    0.1234567890123456789,
+    12345678901234567890,
+]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_is_told_again_as_it_came(make_key: Callable[..., str], number: float) -> None:
+    provider, job = submitted(metadata={"n": [number], "text": "12345678901234567890123"})
+    provider.on_result = result({**OUTPUT, "n": number})
+    look(provider, job)
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('admin', client='Acme')}"})
+
+    told = http.get(f"/api/v1/jobs/{job.pk}").json()
+
+    assert (told["output"]["n"], told["metadata"]["n"]) == (number, [number])
+    assert told["metadata"]["text"] == "12345678901234567890123"
+    assert http.get("/api/v1/jobs").status_code == 200
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"{", b"[" * 100_000, b'{"a": ' + b"9" * 5_000 + b"NaN}"])
