@@ -13,6 +13,8 @@ import yaml
 from django.core.management import call_command, load_command_class
 from django.core.management.base import BaseCommand
 from django.test import Client as HttpClient
+from django.urls import resolve
+from prometheus_client import REGISTRY
 
 from genfeed import metrics
 from genfeed.backup import making
@@ -114,7 +116,8 @@ def test_commands_of_the_machine_name_what_is_there(line: str) -> None:
 
 @pytest.mark.django_db
 def test_rules_ask_for_metrics_that_there_are_and_name_a_heading() -> None:
-    told = metrics.exposition().decode()
+    # Those of rows, and those that are counted, of which nothing may have happened yet.
+    told = {*re.findall(r"# TYPE (\w+)", metrics.exposition().decode()), *(one.name for one in REGISTRY.collect())}
     headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "incidents.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
@@ -123,7 +126,35 @@ def test_rules_ask_for_metrics_that_there_are_and_name_a_heading() -> None:
     for rule in rules:
         assert rule["annotations"]["runbook"] in anchors, rule["alert"]
         for name in re.findall(r"genfeed_\w+", rule["expr"]):
-            assert f"# TYPE {name.removesuffix('_bucket').removesuffix('_total')}" in told.replace("_total", ""), name
+            assert {name, name.removesuffix("_total"), name.removesuffix("_bucket")} & told, name
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/api/v1/models", "/api/v1/models/fal", "/api/v1/models/fal-ai/flux/dev"])
+def test_the_rule_of_the_catalogs_promise_counts_its_answers(api: HttpClient, address: str) -> None:
+    (pattern,) = set(re.findall(r'route=~"(.*?)"', RULES.read_text()))
+
+    api.get(address)
+
+    asked = [line for line in metrics.exposition().decode().splitlines() if "genfeed_http_requests_total{" in line]
+    routes = {found[1] for line in asked if (found := re.search(r'route="(.*?)"', line))}
+    route = resolve(address).route
+    assert route in routes
+    assert re.fullmatch(pattern, route)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "counts"),
+    [
+        ("failed", "timeout", True), ("failed", "submit_unknown", True),
+        ("failed", "content_refused", False), ("failed", "provider_rejected_input", False),
+        ("succeeded", "", False), ("canceled", "", False),
+    ],
+)  # fmt: skip
+def test_the_rule_of_failing_jobs_counts_what_is_not_the_clients(status: str, code: str, counts: bool) -> None:
+    (wanted, unwanted) = re.findall(r'status="(\w+)",code!~"(.*?)"', RULES.read_text())[0]
+
+    assert (status == wanted and not re.fullmatch(unwanted, code)) is counts
 
 
 def test_promtool_takes_the_rules() -> None:
