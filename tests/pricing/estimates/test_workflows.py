@@ -92,7 +92,8 @@ def test_a_fan_out_runs_for_every_run_before(asker: HttpClient) -> None:
         "video_url": {"$ref": "steps.film.output.video.url"}, "audio_url": "https://example.com/a.mp3"}}  # fmt: skip
     found = workflow(asker, {**PICTURE, "quantity": 3}, {**FILM, "fan_out": 2}, third)
 
-    assert [step["runs"] for step in found["steps"]] == [3, 6, 6]
+    assert [(step["runs"], step["price"]) for step in found["steps"]] == [(3, "0.09"), (6, "3"), (6, "0.6")]
+    assert found["total"]["price"] == "3.69"
 
 
 def test_a_reference_makes_a_dependency(asker: HttpClient) -> None:
