@@ -62,12 +62,14 @@ def cut(run: Run, wire: Wire, sandbox: RunningSandbox) -> Job:
 def test_offline_nothing_is_accepted_or_held_and_the_error_says_what_still_works(cut: Job) -> None:
     caller = make_caller(0, name="Late")
 
-    with pytest.raises(ApiError) as refused:
-        make_job(caller)
+    # Also a request that a stored result would do for, where there is none.
+    for cache in ("", "any_seed"):
+        with pytest.raises(ApiError) as refused:
+            make_job(caller, cache=cache)
 
-    error = refused.value
-    assert (error.code, error.status, error.retry_after) == ("offline", 503, 30)
-    assert "local copy" in error.hint
+        error = refused.value
+        assert (error.code, error.status, error.retry_after) == ("offline", 503, 30)
+        assert "local copy" in error.hint
     assert list(Job.objects.all()) == [cut]
     assert not Hold.objects.exclude(job=cut.pk).exists()
 

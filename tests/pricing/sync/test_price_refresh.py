@@ -22,6 +22,13 @@ def test_a_price_asked_for_now_sells_the_model_now(fal, models):
     assert [call["path"] for call in fal.requests()] == ["/v1/models/pricing"]
 
 
+def test_a_price_that_changed_is_sold_at_once(fal, models):
+    refresh_price(models[SCHNELL])
+    fal.patch_model(SCHNELL, price={"unit_price": 0.0033})
+    assert refresh_price(models[SCHNELL]).kind == "changed"
+    assert AIModel.objects.get(endpoint_id=SCHNELL).price["amount"] == "0.011"
+
+
 def test_the_guards_are_the_same(fal, models):
     refresh_price(models[SCHNELL])
     fal.patch_model(SCHNELL, price={"unit_price": 5})
