@@ -1,5 +1,6 @@
 """What many tests share: no network but loopback, a running sandbox, clients and keys."""
 
+import gc
 import os
 import shutil
 import socket
@@ -27,6 +28,17 @@ from tests import kept_rows, prepared, quicker, spreading
 from tests.sandbox_server import RunningSandbox, recorded_catalog, running_sandbox
 
 _connect = socket.socket.connect
+
+
+# All that is collected stays to the end: looking through it again and again finds nothing to free.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -234,13 +246,13 @@ def _first_sync(catalog: str, sandbox: RunningSandbox, sync: Callable[..., SyncR
 
 
 @pytest.fixture
-def seeded(fal: RunningSandbox, db: None) -> None:
-    """The built-in catalog with its prices, as a first `manage.py sync_models` brings it; kept as that of `synced`."""
+def seeded(some_fal: RunningSandbox, db: None) -> None:
+    """`some_fal` with its prices, as a first `manage.py sync_models` brings it; kept as that of `synced`."""
     kept_rows.once(
         ("sync_models", django_settings.GENFEED_MODE), lambda: call_command("sync_models", stdout=StringIO())
     )
     published.forget()
-    fal.clear_requests()
+    some_fal.clear_requests()
 
 
 @pytest.fixture

@@ -5,33 +5,73 @@ from typing import Any
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-# Its files share one browser and one installation that the demo has filled.
-_TOGETHER = "tests/browser/"
-# What starts whole installations, or kills processes again and again: begun last, it would keep everybody waiting.
+# Files whose tests go to one process: they share what takes long to make.
+_TOGETHER = {
+    # One browser, and one installation that the demo has filled.
+    "tests/browser/": "tests/browser/",
+    # The recorded catalogs, read and mapped in seconds.
+    **dict.fromkeys(
+        (
+            "tests/catalog/test_changes_both_ways.py",
+            "tests/catalog/test_changes_recorded.py",
+            "tests/catalog/test_mapping_media.py",
+            "tests/catalog/test_mapping_recorded.py",
+            "tests/catalog/test_media_types.py",
+            "tests/catalog/test_validation_recorded.py",
+            "tests/jobs/assets/test_media_tools.py",
+            "tests/pricing/estimates/test_properties.py",
+            "tests/pricing/test_recorded_prices.py",
+            "tests/pricing/test_units.py",
+        ),
+        "recorded documents",
+    ),
+    # A sandbox that offers the newer of them, and what a first sync of it leaves.
+    **dict.fromkeys(
+        (
+            "tests/admin/test_model_list.py",
+            "tests/admin/test_model_page.py",
+            "tests/admin/test_sync_runs.py",
+            "tests/catalog/test_discovery.py",
+            "tests/pricing/sync/test_price_sync.py",
+        ),
+        "recorded catalog",
+    ),
+}
+# What starts whole installations, kills processes again and again, or takes long by itself: begun last, it would keep
+# everybody waiting.
 _FIRST = (
-    _TOGETHER,
-    "tests/exchange/",
+    "tests/browser/",
+    "tests/exchange/test_two_installations.py",
+    "tests/backup/",
+    "tests/ops/test_up.py",
     "tests/ops/",
     "tests/protocols/test_openai_client.py",
     "tests/protocols/test_fal_clients.py",
     "tests/jobs/test_kills.py",
     "tests/jobs/test_nodes.py",
+    "tests/jobs/test_soak.py",
     "tests/jobs/webhooks/test_killed_senders.py",
     "tests/jobs/batches/test_killed.py",
     "tests/jobs/workflows/test_killed.py",
+    "tests/pricing/ledger/test_killed.py",
     "tests/jobs/assets/test_resumable_client.py",
     "tests/jobs/events/",
+    *(one for one, group in _TOGETHER.items() if group.startswith("recorded")),
+    "tests/pricing/reports/test_against_the_books.py",
+    "tests/pricing/sync/",
+    "tests/security/",
 )
 
 
 class ByFile(LoadScopeScheduling):
-    """One file, or all files of `_TOGETHER`, to one process, in the order in which they were collected.
+    """One file, or all files of a group of `_TOGETHER`, to one process, in the order in which they were collected.
 
     The marks of xdist's own `loadgroup` have no effect with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return _TOGETHER if nodeid.startswith(_TOGETHER) else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return next((group for start, group in _TOGETHER.items() if file.startswith(start)), file)
 
 
 def long_ones_first(items: list[pytest.Item]) -> None:

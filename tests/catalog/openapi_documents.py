@@ -121,5 +121,5 @@ def schemas_of(deeper: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 SCHEMAS = st.recursive(REFERENCES | st.booleans() | st.dictionaries(VALUED, GOOD_VALUES), schemas_of, max_leaves=12)
 THOROUGHLY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

@@ -18,7 +18,7 @@ OPPOSITES = {
 }
 BOTH_WAYS = OPPOSITES | {narrow: wide for wide, narrow in OPPOSITES.items()}
 SOMETIMES = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

@@ -304,7 +304,7 @@ def test_a_default_behind_a_reference_is_found() -> None:
 VALUES = st.dictionaries(st.sampled_from(["a", "b", "image_url", "c"]), JUNK)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.dictionaries(st.sampled_from(["a", "b", "image_url"]), SCHEMAS, min_size=1), SCHEMAS, VALUES)
 def test_whatever_is_sent_to_whatever_schema_the_answer_is_problems(
     properties: dict[str, Any], other: Any, value: dict[str, Any]

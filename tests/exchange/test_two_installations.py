@@ -115,6 +115,14 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, migrated: Path, sandbox: Run
 
 
 @pytest.fixture(scope="module")
+def exported(cloud: Installation, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The cloud's catalog as a file."""
+    file = tmp_path_factory.mktemp("exported") / "export"
+    cloud.done("export_catalog", str(file))
+    return file.read_bytes()
+
+
+@pytest.fixture(scope="module")
 def key(cloud: Installation) -> str:
     return str(json.loads(cloud.done("create_client", "Core", "--json"))["api_key"])
 
@@ -198,18 +206,18 @@ def test_a_slow_network_is_waited_for(core, cloud, network):
 
 
 @pytest.mark.parametrize("lie", ["forged", "truncated", "another key", "a web page"])
-def test_an_export_that_is_not_the_clouds_is_refused_and_the_catalog_stays(synced_core, cloud, network, tmp_path, lie):
+def test_an_export_that_is_not_the_clouds_is_refused_and_the_catalog_stays(
+    synced_core, exported, network, tmp_path, lie
+):
     before = synced_core.picture()
-    file = tmp_path / "export"
-    cloud.done("export_catalog", str(file))
-    body = file.read_bytes()
     words = {"forged": "not what its signed header says", "truncated": "cut off", "another key": "another key",
              "a web page": "no export"}[lie]  # fmt: skip
     if lie == "truncated":
         network.shortened = 20_000
     elif lie == "forged":
-        network.instead = body[:-5000] + bytes([body[-5000] ^ 1]) + body[-4999:]
+        network.instead = exported[:-5000] + bytes([exported[-5000] ^ 1]) + exported[-4999:]
     elif lie == "another key":
+        file = tmp_path / "export"
         stranger = Installation(tmp_path / "stranger", synced_core.database)
         stranger.done("export_catalog", str(file))
         network.instead = file.read_bytes()

@@ -180,6 +180,8 @@ def test_what_waits_goes_to_the_one_group_and_the_rest_to_the_other(site: Site) 
     with site.client() as client:
         for path in [*waiting, *short]:
             client.get(path, headers=site.headers)
+    # The line of a request is written after its answer.
+    wait_for(lambda: bool(site.ports_that_answered(short[-1])))
 
     for path in waiting:
         assert site.ports_that_answered(path) == {str(site.waiting.port)}, path
@@ -234,7 +236,7 @@ class Load:
                 self.made += 1
                 if answer.status_code >= 400:
                     self.failed.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
-                time.sleep(0.01)
+                time.sleep(0.03)
 
 
 def test_web_processes_are_restarted_and_reloaded_without_a_failed_request(site: Site) -> None:

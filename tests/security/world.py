@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as HttpClient
 from django.utils import timezone
 from django_q.models import OrmQ, Task
 from django_q.signing import SignedPackage
 
+from catalog import published
 from catalog.models import AIModel, SyncRun
 from genfeed.clients.keys import create_key
 from genfeed.clients.models import Client, ProviderKey
 from genfeed.clients.sealing import seal
 from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import Alert, NoticeChannel
+from jobs.assets.models import Asset
+from jobs.assets.storage import storage
 from jobs.models import Job
+from pricing.estimates import facts
 from pricing.ledger.accounts import top_up
 from pricing.models import Bill, Budget, Calibration, ExistingModel, Recommendation
 from pricing.money import NANO_PER_USD
+from tests import kept_rows
 from tests.factories import make_model, make_provider, publish_now
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, make_sold
 
@@ -40,8 +47,26 @@ class World:
     ids: dict[str, Any] = field(default_factory=dict)
 
 
+_made: list[World] = []
+
+
 def make_world() -> World:
-    """A model that is sold, a client with money, and through its own key one of everything that a client has."""
+    """A model that is sold, a client with money, and through its own key one of everything that a client has.
+
+    Really made once; after that its rows are put back.
+    """
+    kept_rows.once(("world",), lambda: _made.append(_make()))
+    published.forget()
+    facts.forget()
+    made = deepcopy(_made[-1])
+    name = Asset.objects.get(pk=made.ids["asset_id"]).storage_name
+    if not storage().exists(name):
+        # A request to delete it was undone, but for this.
+        storage().save(name, ContentFile(PNG))
+    return made
+
+
+def _make() -> World:
     provider = make_provider()
     model: AIModel = make_sold(MODEL, inputs=[PROMPT], outputs=IMAGES_OUT)
     publish_now()
