@@ -47,7 +47,7 @@ def test_jobs_that_were_under_way_end_once_where_they_are_put_back(
     caller = make_caller()
     run(job=make_job(caller, input={"prompt": "done before"}))
     under_way = make_job(caller, input={"prompt": "at the provider"})
-    sandbox.faults(processing_ms=60_000)
+    sandbox.faults(processing_ms=20_000)
     run(lambda job: job.status == Status.SUBMITTED, job=under_way)
     waiting = make_job(caller, input={"prompt": "sent after the backup"})
     make_job(caller, input={"prompt": "never sent"})

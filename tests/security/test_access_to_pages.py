@@ -102,6 +102,7 @@ def test_the_other_roles_may_all_that_viewers_may() -> None:
         assert "V" not in rule or rule.startswith("VCFS")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("who", ["nobody", "a user who is no staff", "whoever has an API key"])
 def test_strangers_are_led_to_the_login(world: World, log_in: Any, who: str) -> None:
     headers = {"Authorization": f"Bearer {world.key}"} if "key" in who else {}
@@ -111,6 +112,7 @@ def test_strangers_are_led_to_the_login(world: World, log_in: Any, who: str) -> 
     assert answers.keys() - led == {"logout/"}
 
 
+@pytest.mark.once
 def test_no_page_acts_for_another_sites_form(world: World, log_in: Any) -> None:
     http = log_in("S")
     http.handler.enforce_csrf_checks = True
@@ -122,6 +124,7 @@ def test_no_page_acts_for_another_sites_form(world: World, log_in: Any) -> None:
     assert acted == {}
 
 
+@pytest.mark.once
 def test_every_action_has_a_rule_and_every_role_the_actions_that_it_may_take(log_in: Any) -> None:
     users = {}
     for letter in (*ROLES, "N"):
