@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.prepared import migrated
 from tests.running_app import RunningApp, manage, running_app
 from tests.sandbox_server import free_port
 
@@ -55,6 +56,8 @@ def sandbox_port() -> int:
 def demo_var(tmp_path_factory: pytest.TempPathFactory, sandbox_port: int) -> Path:
     """The folder of an installation that has seen a few days of the demo."""
     var = tmp_path_factory.mktemp("demo") / "var"
+    var.mkdir()
+    shutil.copy(migrated(tmp_path_factory), var / "db.sqlite3")
     days = ("--days", "2", "--quiet-days", "1", "--sandbox-port", str(sandbox_port))
     # In two days nothing is refused as often as in a month; one recommendation should be there to look at.
     done = manage(var, "demo", *days, RECOMMEND_MIN_THROTTLED="3")

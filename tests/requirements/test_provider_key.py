@@ -21,7 +21,7 @@ Staff = Callable[[str], HttpClient]
 
 
 @pytest.fixture
-def browsed(synced: SyncRun, staff: Staff) -> HttpClient:
+def browsed(some_synced: SyncRun, staff: Staff) -> HttpClient:
     """A superuser's browser beside a catalog that was synced with the key."""
     return staff("superuser")
 
@@ -50,10 +50,10 @@ def test_no_page_carries_the_key(browsed: HttpClient) -> None:
 
 
 @pytest.mark.parametrize("scope", ["models:read", "admin"])
-def test_no_answer_of_the_api_carries_the_key(synced: SyncRun, make_key: Any, scope: str) -> None:
+def test_no_answer_of_the_api_carries_the_key(some_synced: SyncRun, make_key: Any, scope: str) -> None:
     client = HttpClient(headers={"Authorization": f"Bearer {make_key(scope)}"})
     addresses = ["models", "models/fal", "models/fal-ai/flux/dev", "providers", "nothing"]
-    addresses += ["admin/models", "admin/sync", f"admin/sync/{synced.pk}"]
+    addresses += ["admin/models", "admin/sync", f"admin/sync/{some_synced.pk}"]
     for address in addresses:
         assert SECRET not in client.get(f"/api/v1/{address}").content.decode(), address
 
