@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 from typing import Any
 
 from django.conf import settings
@@ -59,8 +60,50 @@ class _Errors(DatabaseErrorWrapper):
         super().__exit__(kind, error, traceback)
 
 
+# A statement that came so often is kept by the server.
+_KEPT_FROM = 5
+# How long a connection that answered is taken to be there as long as nothing came by it.
+_TRUSTED_SECONDS = 10.0
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Named by settings as `genfeed.postgresql`."""
+
+    _answered = 0.0
+
+    def is_usable(self) -> bool:
+        """Whether the connection is there still: Django asks before the first statement of each request.
+
+        A server that ends says so, or closes: what has nothing to read needs no way there and back.
+        """
+        trusted = not self.errors_occurred and clock.elapsed() - self._answered < _TRUSTED_SECONDS
+        if trusted and not self._has_come():
+            return True
+        usable = super().is_usable()
+        if usable:
+            self._answered = clock.elapsed()
+        return usable
+
+    def _has_come(self) -> bool:
+        connection: Any = self.connection
+        if connection is None or connection.closed:
+            return True
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def kept_cursor(self) -> Any:
+        """A cursor whose statements are parsed and planned once a connection, for those that run all the time.
+
+        It passes values beside the statement, which many statements of the ORM can't take.
+        """
+        if not settings.DATABASE_KEEPS_STATEMENTS:
+            return self.cursor()
+        # As Django does before each of its own.
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            return self._prepare_cursor(base.ServerBindingCursor(self.connection))  # type: ignore[call-arg,attr-defined]
 
     @cached_property
     def wrap_database_errors(self) -> _Errors:
@@ -70,7 +113,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().init_connection_state()
         connection: Any = self.connection
         connection.adapters.register_loader("jsonb", _Json)
-        asked = clock.elapsed()
+        if settings.DATABASE_KEEPS_STATEMENTS:
+            connection.prepare_threshold = _KEPT_FROM
+        asked = self._answered = clock.elapsed()
         with connection.cursor() as cursor:
             cursor.execute(_BEGIN, [f"{settings.TRANSACTION_IDLE_SECONDS}s"])
             _, epoch = cursor.fetchone()

@@ -78,6 +78,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 DATABASES["default"].update(CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True)
 # Longer than any transaction computes between two statements.
 TRANSACTION_IDLE_SECONDS = env.integer("TRANSACTION_IDLE_SECONDS", 30, minimum=1, maximum=3_600)
+# On PostgreSQL: statements that run for every job are parsed and planned once a connection.
+DATABASE_KEEPS_STATEMENTS = env.boolean("DATABASE_KEEPS_STATEMENTS", True)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["ENGINE"] = "genfeed.postgresql"
     # A server that is gone without a word is no reason to wait for two minutes.

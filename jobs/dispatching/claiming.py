@@ -6,24 +6,18 @@ Claims are leases: what a claim says is undone by time, so a dispatcher that die
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict, deque
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from catalog.providers import queue
-from genfeed.clients.models import Client
 from jobs.accepting.own_keys import gate_name
 from jobs.dispatching import gate
 from jobs.models import IN_FLIGHT, Job, Status
 from pricing import sql
-
-# Of one client: single jobs before those of its batches, and older batches before newer ones.
-_OWN_ORDER = [F("priority").desc(), F("batch_id").asc(nulls_first=True), F("id").asc()]
 
 
 def lease() -> timedelta:
@@ -35,6 +29,25 @@ _ACCOUNTS = "SELECT DISTINCT provider, account FROM jobs_job WHERE status = 'que
 _DUE = """
 SELECT id FROM jobs_job
 WHERE next_at <= %s AND status IN ('submitting', 'submitted', 'running', 'canceling') ORDER BY next_at LIMIT %s
+"""
+# Of one client: single jobs before those of its batches, and older batches before newer ones. Nothing of a batch is
+# sent any more from its cancel on, whatever puts a job back into the queue.
+_NEXT = """
+SELECT id FROM (
+    SELECT j.id, j.client_id, c.max_in_flight, COALESCE(busy.jobs, 0) AS busy, ROW_NUMBER() OVER (
+        PARTITION BY j.client_id ORDER BY j.priority DESC, j.batch_id ASC NULLS FIRST, j.id
+    ) AS place
+    FROM jobs_job j JOIN clients_client c ON c.id = j.client_id
+    LEFT JOIN jobs_batch b ON b.id = j.batch_id
+    LEFT JOIN (
+        SELECT client_id, COUNT(*) AS jobs FROM jobs_job
+        WHERE provider = %s AND status IN ('submitting', 'submitted', 'running', 'canceling') GROUP BY client_id
+    ) busy ON busy.client_id = j.client_id
+    WHERE j.provider = %s AND j.account = %s AND j.status = 'queued' AND j.next_at <= %s
+        AND b.cancel_requested_at IS NULL
+) ranked
+WHERE busy + place <= COALESCE(max_in_flight, %s)
+ORDER BY place, busy, id LIMIT %s
 """
 # Whoever changes the moment first has claimed it.
 _CLAIM = """
@@ -70,18 +83,10 @@ def _claim_of(provider: str, account: str, limit: int) -> list[Job]:
         gated = gate.gate_of(gate_name(provider, account))
         allowed = gate.room(gated, now)
         # Places are counted by key at the provider, and by client whatever its keys are.
-        busy: Counter[int] = Counter()
-        taken = 0
-        in_flight = Job.objects.filter(provider=provider, status__in=IN_FLIGHT).order_by()
-        for client_id, of, n in in_flight.values_list("client_id", "account").annotate(n=Count("pk")):
-            busy[client_id] += n
-            taken += n if of == account else 0
-        free = min(limit, queue.most_at_once(provider) - taken)
+        free = min(limit, queue.most_at_once(provider) - _in_flight(provider, account).count())
         if allowed is not None:
             free = min(free, allowed)
-        if free <= 0:
-            return []
-        chosen = _choose(provider, account, free, busy, now)
+        chosen = _choose(provider, account, free, now) if free > 0 else []
         if not chosen:
             return []
         # As it was chosen: one that another model is to run now, by another key or with other files, has its own turn.
@@ -112,35 +117,10 @@ def _in_flight(provider: str, account: str) -> QuerySet[Job]:
     return Job.objects.filter(provider=provider, account=account, status__in=IN_FLIGHT).order_by()
 
 
-def _choose(provider: str, account: str, free: int, busy: Counter[int], now: datetime) -> list[str]:
+def _choose(provider: str, account: str, free: int, now: datetime) -> list[str]:
     """Ids of the jobs to send next: round and round the clients, those with the fewest in flight first."""
-    ranked = (
-        Job.objects.filter(provider=provider, account=account, status=Status.QUEUED, next_at__lte=now)
-        # Nothing of a batch is sent any more from its cancel on, whatever puts a job back into the queue.
-        .filter(batch__cancel_requested_at=None)
-        .annotate(place=Window(RowNumber(), partition_by=[F("client_id")], order_by=_OWN_ORDER))
-        .filter(place__lte=free)
-        .order_by("place", "id")
-        .values_list("client_id", "id")
-    )
-    waiting: dict[int, deque[str]] = defaultdict(deque)
-    for client_id, job_id in ranked:
-        waiting[client_id].append(job_id)
-    places = dict(Client.objects.filter(pk__in=waiting).values_list("pk", "max_in_flight"))
-    chosen: list[str] = []
-    turns = sorted(waiting, key=lambda client_id: busy[client_id])
-    while turns and len(chosen) < free:
-        for client_id in list(turns):
-            own = places.get(client_id)
-            most = settings.MAX_IN_FLIGHT if own is None else own
-            if not waiting[client_id] or busy[client_id] >= most:
-                turns.remove(client_id)
-                continue
-            if len(chosen) == free:
-                break
-            chosen.append(waiting[client_id].popleft())
-            busy[client_id] += 1
-    return chosen
+    found = sql.rows(_NEXT, provider, provider, account, now, settings.MAX_IN_FLIGHT, free)
+    return [key for (key,) in found]
 
 
 def claim_due(limit: int, *, now: datetime | None = None) -> list[Job]:

@@ -29,8 +29,11 @@ OWN_KEY_WAIT = timedelta(seconds=5)
 
 def gate_of(provider: str) -> ProviderGate:
     """The gate's row, locked until the caller's transaction ends: dispatchers choose work one after the other."""
+    rows = ProviderGate.objects.select_for_update()
+    if gate := rows.filter(name=provider).first():
+        return gate
     ProviderGate.objects.get_or_create(name=provider)
-    return ProviderGate.objects.select_for_update().get(name=provider)
+    return rows.get(name=provider)
 
 
 def room(gate: ProviderGate, now: datetime) -> int | None:

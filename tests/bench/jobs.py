@@ -3,21 +3,21 @@
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from tests.bench import load
+from tests.bench import asking, load
 from tests.bench.ledger import postgres
 from tests.bench.rows import Row, above, below
 from tests.fleet import Fleet, fleet
+from tests.sandbox_server import ROOT
 
 CONNECTIONS = 16
 SUSTAINED_JOBS = 1_200
@@ -27,16 +27,19 @@ MANY = 1_000
 MANY_AT_ONCE = 950
 PATIENCE_SECONDS = 180
 _BODY = {"model": "fal-ai/flux/dev", "input": {"prompt": "a lighthouse at dusk", "num_images": 1}}
-# Waits until no job is open; what there is then: moments in seconds, statuses, ends, records, what is wrong.
+# Waits until it is told to, then until no job is open; what there is then: moments in seconds, statuses, ends, records,
+# what is wrong.
 _ENDS = """
-import json, time
+import json, sys, time
 from collections import Counter
 from jobs.models import OPEN, Job, JobEvent
 from pricing.ledger.checking import check_ledger
 from pricing.models import UsageRecord
+print("ready", flush=True)
+sys.stdin.readline()
 until = time.monotonic() + {patience}
 while Job.objects.filter(status__in=OPEN).exists() and time.monotonic() < until:
-    time.sleep(0.1)
+    time.sleep(0.5)
 names = ["request_id", "created_at", "submitted_at", "finished_at"]
 print(json.dumps(dict(
     jobs=[[row[0], *(one and one.timestamp() for one in row[1:])] for row in Job.objects.values_list(*names)],
@@ -96,11 +99,11 @@ def _accepting(name: str, settings: dict[str, str]) -> Iterator[Row]:
 
 def _sustained(name: str, settings: dict[str, str]) -> Iterator[Row]:
     """As many jobs as clients are answered; the time from the first POST until the last job is settled."""
-    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=100) as (one, headers):
+    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=100) as (one, headers), _watching(one) as ends:
         before = one.cpu_seconds()
         started = time.time()
         sent = _send(one, headers, jobs=SUSTAINED_JOBS, connections=CONNECTIONS)
-        found = _ends(one)
+        found = ends()
         ended = max(job[3] for job in found["jobs"])
         note = f", all accepted after {sent:.0f} s, {_words(found)}{_load()}"
         used = {who: 1000 * (now - before[who]) / SUSTAINED_JOBS for who, now in one.cpu_seconds().items()}
@@ -111,9 +114,9 @@ def _sustained(name: str, settings: dict[str, str]) -> Iterator[Row]:
 
 def _steady(name: str, settings: dict[str, str]) -> Iterator[Row]:
     """A few jobs a second: how long each waits for its submit, and its end for its webhook."""
-    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=300) as (one, headers):
+    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=300) as (one, headers), _watching(one) as ends:
         _send(one, headers, jobs=STEADY_JOBS, connections=4, every=1 / STEADY_RATE)
-        found = _ends(one)
+        found = ends()
         webhooks = one.sandbox.webhooks()
         told = {attempt["request_id"]: attempt["at"] for attempt in webhooks if attempt["number"] == 0}
         submits = [1000 * (job[2] - job[1]) for job in found["jobs"]]
@@ -128,7 +131,7 @@ def _steady(name: str, settings: dict[str, str]) -> Iterator[Row]:
 
 def _many(name: str, settings: dict[str, str]) -> Iterator[Row]:
     """A thousand jobs at the provider at once, the list of models asked for meanwhile."""
-    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=40_000) as (one, headers):
+    with _running(settings | {"PUBLIC_URL": "here"}, processing_ms=40_000) as (one, headers), _watching(one) as ends:
         _send(one, headers, jobs=MANY, connections=CONNECTIONS)
         until = time.monotonic() + PATIENCE_SECONDS
         while one.sandbox.queue()["accepted"] < MANY and time.monotonic() < until:
@@ -145,7 +148,7 @@ def _many(name: str, settings: dict[str, str]) -> Iterator[Row]:
         while asking.is_alive():
             memory = max(memory, one.memory_mb())
             time.sleep(0.5)
-        found = _ends(one)
+        found = ends()
         ended = found["by"].get("succeeded") == found["ends"] == found["records"] == MANY and not found["wrong"]
         what, bar = f"{MANY} jobs, {at_once} at the provider at once, {name}", f"all, {MANY_AT_ONCE} of them at once"
         yield Row(what, f"{_words(found)}{_load()}", bar, ended and at_once >= MANY_AT_ONCE)
@@ -155,31 +158,27 @@ def _many(name: str, settings: dict[str, str]) -> Iterator[Row]:
 
 def _send(one: Fleet, headers: dict[str, str], *, jobs: int, connections: int, every: float = 0) -> float:
     """Sends jobs, each accepted at its first try; the seconds that it took."""
-    left = iter(range(jobs))
-    lock = threading.Lock()
+    sent = headers | {"Content-Type": "application/json"}
     started = time.monotonic()
-
-    def work() -> None:
-        with httpx.Client(headers=headers, timeout=60, trust_env=False) as http:
-            while True:
-                with lock:
-                    number = next(left, None)
-                if number is None:
-                    return
-                time.sleep(max(0.0, started + number * every - time.monotonic()))
-                answer = http.post(f"{one.base_url}/api/v1/jobs", json=_BODY)
-                assert answer.status_code == 201, answer.text
-
-    threads = [threading.Thread(target=work) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    body = json.dumps(_BODY).encode()
+    found = asking.run_count(f"{one.base_url}/api/v1/jobs", sent, connections, jobs, body, 201, every=every)
+    assert (len(found.latencies), found.failures) == (jobs, 0), f"{found.failures} of {jobs} were not accepted"
     return time.monotonic() - started
 
 
-def _ends(one: Fleet) -> dict[str, Any]:
-    return json.loads(one.shell(_ENDS.format(patience=PATIENCE_SECONDS)).splitlines()[-1])
+@contextmanager
+def _watching(one: Fleet) -> Iterator[Callable[[], dict[str, Any]]]:
+    """What waits for the end of all jobs and tells of them; it starts here, before anything is measured."""
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", _ENDS.format(patience=PATIENCE_SECONDS)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=one.settings, text=True, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield lambda: json.loads(process.communicate("\n", timeout=PATIENCE_SECONDS + 60)[0].splitlines()[-1])
+        finally:
+            process.kill()
 
 
 def _words(found: dict[str, Any]) -> str:

@@ -70,6 +70,13 @@ def measure(var: Path) -> Iterator[Row]:
             yield below("  its p99", result.p99, 50, "ms")
 
 
+def _answers(base: str) -> bool:
+    try:
+        return httpx.get(f"{base}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @contextmanager
 def web(settings: dict[str, str], serving: str = "") -> Iterator[str]:
     """The web process of an installation, as `up` starts it; its address. `serving`: another module than ours."""
@@ -77,18 +84,19 @@ def web(settings: dict[str, str], serving: str = "") -> Iterator[str]:
     code = f"from genfeed.up import web_command; print(chr(10).join(web_command('127.0.0.1', {port})))"
     command = manage(settings, "shell", "--no-imports", "-c", code).output.strip().splitlines()
     if serving:
-        command = [f"{serving}:application" if part.startswith("genfeed.") else part for part in command]
+        command = [
+            f"{serving}:application" if part.startswith("genfeed.") and ":" in part else part for part in command
+        ]
     log_of = Path(settings["GENFEED_VAR_DIR"]) / f"web-{port}.log"
     with log_of.open("wb") as log:
         process = subprocess.Popen([sys.executable, *command[1:]], cwd=ROOT, env=settings, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
-            try:
-                if httpx.get(f"{base}/healthz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.05)
+        until = time.monotonic() + 30
+        while not _answers(base):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"the web process did not start:\n{log_of.read_text()[-3000:]}")
+            time.sleep(0.05)
         yield base
     finally:
         process.terminate()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from tests.bench.jobs import _BODY, _ends, _load, _postgres, _running, _sqlite, _words
+from tests.bench.jobs import _BODY, _load, _postgres, _running, _sqlite, _watching, _words
 from tests.bench.rows import Row, below
 from tests.fleet import Fleet
 from tests.sandbox_server import ROOT
@@ -53,7 +53,7 @@ def measure(only: Sequence[str] = ()) -> Iterator[Row]:
 
 
 def _followed(name: str, settings: dict[str, str]) -> Iterator[Row]:
-    with _running(settings, processing_ms=PROCESSING_MS) as (one, headers):
+    with _running(settings, processing_ms=PROCESSING_MS) as (one, headers), _watching(one) as ends:
         keys = json.loads(one.shell(_CLIENTS.format(clients=CLIENTS)).splitlines()[-1])
         quiet = web_mb(one)
         followers = subprocess.Popen(
@@ -70,7 +70,7 @@ def _followed(name: str, settings: dict[str, str]) -> Iterator[Row]:
         asking.start()
         owners, posts, peak = _post_all(one, keys, followers.stdin)
         asking.join()
-        found = _ends(one)
+        found = ends()
         peak = max(peak, web_mb(one))
         used = one.cpu_seconds()["web"] - before["web"]
         followers.stdin.close()

@@ -60,9 +60,10 @@ def _settle(times: int, url: str) -> tuple[float, dict[str, float]]:
         one.sandbox.faults(billing_lag=0, concurrency=5_000, processing_ms=100)
         one.start_all()
         server = _server(url)
-        before, database = one.cpu_seconds(), _used(server)
-        jobs._send(one, headers, jobs=JOBS, connections=jobs.CONNECTIONS)
-        found = jobs._ends(one)
+        with jobs._watching(one) as ends:
+            before, database = one.cpu_seconds(), _used(server)
+            jobs._send(one, headers, jobs=JOBS, connections=jobs.CONNECTIONS)
+            found = ends()
         after = one.cpu_seconds()
         ms = {"database": 1000 * (_used(server) - database) / JOBS}
         for who, now in after.items():
