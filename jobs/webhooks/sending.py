@@ -33,7 +33,10 @@ FIRST_WAIT, GROWTH, LONGEST_WAIT = timedelta(seconds=5), 3, timedelta(hours=4)
 # Attempts at one address at once, by one sender: a slow one must not keep all others waiting.
 MOST_A_LANE = 4
 _KEPT_OF_ANSWER = 500
-_ANY_DUE = "SELECT 1 FROM jobs_webhookdelivery WHERE status = 'pending' AND place IS NULL AND next_at <= %s LIMIT 1"
+_ANY = """
+SELECT EXISTS (SELECT 1 FROM jobs_webhookdelivery WHERE status = 'pending' AND place IS NOT NULL),
+    EXISTS (SELECT 1 FROM jobs_webhookdelivery WHERE status = 'pending' AND place IS NULL AND next_at <= %s)
+"""
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,10 @@ def claim(limit: int, busy: Counter[str]) -> list[Attempt]:
 
 def _due(now: datetime, full: Iterable[str], limit: int) -> list[WebhookDelivery]:
     """What was due first, of lanes that are not full: deliveries without order, and the first of each line."""
-    found: list[WebhookDelivery] = []
-    ways = [Q(pk__in=ordering.firsts())]
     # Looked at first: most rounds find nothing.
-    if sql.rows(_ANY_DUE, now):
-        ways.append(Q(place=None))
+    ((in_line, any_due),) = sql.rows(_ANY, now)
+    ways = [Q(pk__in=ordering.firsts())] * bool(in_line) + [Q(place=None)] * bool(any_due)
+    found: list[WebhookDelivery] = []
     for some in ways:
         due = WebhookDelivery.objects.filter(some, status=Status.PENDING, next_at__lte=now).exclude(lane__in=full)
         found += due.select_related("message", "endpoint").order_by("next_at")[:limit]

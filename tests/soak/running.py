@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
+
 from tests.fleet import Fleet, fleet
 from tests.soak.sampling import Held, Sampler, bytes_of, waiting
 from tests.soak.traffic import Traffic
 from tests.soak.verdict import Bounds, Grown, grown, problems_of
 
 PATIENCE_SECONDS = 120
+# Two processes take turns, more or less.
+_FIRST_SYNCS = 6
 _PASSWORD = "a soak of an hour"
 # Somebody in the admin, a key of staff, and a whole sync, so that no first one falls into what is measured.
 _PREPARE = """
@@ -71,6 +75,8 @@ def soak(
             key, admin_key = one.shell(_PREPARE.format(password=_PASSWORD)).splitlines()[-2:]
             one.sandbox.faults(billing_lag=0, processing_ms=400, concurrency=1_000)
             one.start_all()
+            if syncs:
+                _sync_everywhere(one, admin_key)
             traffic = Traffic(one.base_url, key, admin_key, _PASSWORD, hook, rate, clients=clients)
             sampler = Sampler(one, min(10.0, seconds / 30))
             begun = time.monotonic()
@@ -96,6 +102,17 @@ def soak(
                 folder_bytes=bytes_of(one),
                 problems=problems,
             )
+
+
+def _sync_everywhere(one: Fleet, admin_key: str) -> None:
+    """Syncs often enough for each process of the worker to have had one: it keeps the memory of its first for good."""
+    with httpx.Client(base_url=one.base_url, headers={"Authorization": f"Bearer {admin_key}"}, trust_env=False) as http:
+        for _ in range(_FIRST_SYNCS):
+            run = http.post("/api/v1/admin/sync", json={}, timeout=60).raise_for_status().json()["id"]
+            until = time.monotonic() + PATIENCE_SECONDS
+            while http.get(f"/api/v1/admin/sync/{run}").raise_for_status().json()["finished_at"] is None:
+                assert time.monotonic() < until, f"sync {run} did not end"
+                time.sleep(0.5)
 
 
 def _at_rest(one: Fleet) -> dict[str, int]:
