@@ -20,8 +20,8 @@ def measure(folder: Path) -> Iterator[Row]:
         return
     with litellm_proxy.stub() as provider, litellm_proxy.litellm(folder.parent / "peer", provider) as peer:
         calls = yield from _calls(f"{peer}/v1/images/generations", version)
-    yield from _whole(calls)
-    yield from _at_the_sandbox(folder.parent / "peer")
+    at_the_sandbox = yield from _at_the_sandbox(folder.parent / "peer")
+    yield from _whole(calls, at_the_sandbox)
 
 
 def _calls(theirs: str, version: str) -> Generator[Row, None, float]:
@@ -43,20 +43,8 @@ def _calls(theirs: str, version: str) -> Generator[Row, None, float]:
     return rate(theirs_all)
 
 
-def _whole(calls: float) -> Iterator[Row]:
-    """From the first POST to the last settlement, as `jobs` measures it, the sandbox and its files included."""
-    for name, database in (("SQLite", jobs._sqlite), ("PostgreSQL", jobs._postgres)):
-        with database() as settings:
-            row = next(jobs._sustained(name, settings))
-        ours = row.values["jobs/s"]
-        yield ratio(
-            f"accepted to settled against LiteLLM’s image call, {name}", ours, calls, 1, "a second", jobs._load()
-        )
-        yield Row("  in full", row.measured)
-
-
-def _at_the_sandbox(folder: Path) -> Iterator[Row]:
-    """For comparison: the peer's call where the provider is the sandbox, which takes as long as in our figure."""
+def _at_the_sandbox(folder: Path) -> Generator[Row, None, float]:
+    """The peer's call where the provider is the sandbox, which takes as long as for ours; the better of two rates."""
     with running_sandbox() as sandbox:
         sandbox.faults(processing_ms=100, billing_lag=0, concurrency=5_000)
         with litellm_proxy.litellm(folder, sandbox.run_url) as peer:
@@ -64,3 +52,16 @@ def _at_the_sandbox(folder: Path) -> Iterator[Row]:
             found = [load.run(address, headers=PEER, seconds=SECONDS, body=CALL, connections=n) for n in (16, 64)]
     for connections, one in zip((16, 64), found, strict=True):
         yield Row(f"LiteLLM’s image call at the sandbox (100 ms), {connections} connections", told([one]))
+    return max(one.per_second for one in found)
+
+
+def _whole(calls: float, at_the_sandbox: float) -> Iterator[Row]:
+    """From the first POST to the last settlement, as `jobs` measures it, the sandbox and its files included."""
+    for name, database in (("SQLite", jobs._sqlite), ("PostgreSQL", jobs._postgres)):
+        with database() as settings:
+            row = next(jobs._sustained(name, settings))
+        ours = row.values["jobs/s"]
+        for where, theirs in (("at a provider that answers at once", calls), ("at the same sandbox", at_the_sandbox)):
+            what = f"accepted to settled against LiteLLM’s image call {where}, {name}"
+            yield ratio(what, ours, theirs, 1, "a second", jobs._load())
+        yield Row("  in full", row.measured)
