@@ -2,6 +2,7 @@
 """Django's command-line utility for GenFeed."""
 
 import os
+import signal
 import sys
 
 if sys.version_info < (3, 12):  # noqa: UP036 - the sentence is for whoever starts it with an older Python
@@ -9,6 +10,9 @@ if sys.version_info < (3, 12):  # noqa: UP036 - the sentence is for whoever star
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["web"]:
+        # Until the server listens for it: told to reload while it starts, it would end, and it is new anyway.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genfeed.settings")
     from django.core.management import execute_from_command_line
     from django.db.utils import OperationalError, ProgrammingError

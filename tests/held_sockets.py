@@ -37,13 +37,17 @@ class HeldWeb:
 
     def start(self) -> None:
         """Starts one, and waits until it answers."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Starts one."""
         number = self._socket.fileno()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _TAKE_OVER, str(number)],
                 cwd=ROOT, env=self.settings, pass_fds=[number], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        self.wait()
 
     def wait(self) -> None:
         """Until it answers; fails with what it printed."""

@@ -20,7 +20,10 @@ from django.db import connection
 from tests.running_app import environment, manage
 from tests.sandbox_server import ROOT
 
-pytestmark = pytest.mark.skipif("EVERY_WRITE" not in os.environ, reason="part of `make kills`")
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif("EVERY_WRITE" not in os.environ, reason="part of `make kills`"),
+]
 PATIENCE_SECONDS = 180
 
 

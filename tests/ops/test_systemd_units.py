@@ -134,7 +134,22 @@ def test_the_web_process_takes_over_the_socket_and_is_ready(web: HeldWeb) -> Non
     assert command_of("web")[1:] == ["manage.py", "web"]
     assert lines_of(UNITS / "genfeed-web.socket")["ListenStream"] == ["127.0.0.1:8000"]
 
-    web.start()
+    web.begin()
+    assert web.process is not None
+    # A reload that comes while it starts must not end it: nobody may be told to wait before reloading.
+    deadline = time.monotonic() + 20
+    while not ignores(web.process.pid, signal.SIGHUP):
+        assert time.monotonic() < deadline, "it does not ignore a reload while it starts"
+        time.sleep(0.005)
+    web.process.send_signal(signal.SIGHUP)
+    web.wait()
+
+
+def ignores(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores a signal just now; False where that can't be read yet."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^SigIgn:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(found and int(found[1], 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("name", ["dispatcher", "worker"])

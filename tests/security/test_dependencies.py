@@ -1,6 +1,7 @@
 """What is installed: every package pinned by hash, from the index alone, once, and under a licence that may be used."""
 
 import re
+import subprocess
 import tomllib
 from importlib import import_module
 from importlib.metadata import Distribution, distributions, packages_distributions
@@ -113,3 +114,19 @@ def test_every_direct_dependency_can_be_imported() -> None:
 def test_the_licence_test_would_see_a_licence_that_does_not_allow_it() -> None:
     assert not ALLOWED.search("GNU Affero General Public License v3")
     assert not ALLOWED.search("Proprietary")
+
+
+def test_an_audit_that_could_not_ask_is_no_success(tmp_path: Path) -> None:
+    # In the place of uv: an auditor that found a package which nobody could be asked about, as it says so when strict.
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text('#!/bin/sh\necho "$@" >> asked\ncase "$*" in *--strict*) exit 1;; *) exit 0;; esac\n')
+    uv.chmod(0o755)
+    done = subprocess.run(
+        ["make", "-f", str(ROOT / "Makefile"), "-o", "setup-dev", f"BIN={uv.parent}", "audit"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert "This is no proof" in done.stderr
+    assert "requirements.txt" in (tmp_path / "asked").read_text()
