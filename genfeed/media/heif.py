@@ -7,12 +7,11 @@ follows them. None are followed here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
+from genfeed.media.boxes import BadBoxError, boxes_in, find_box
 from genfeed.media.frugal import File
 
 LARGEST_META = 1024 * 1024
-MOST_BOXES = 5_000
 
 
 class BadHeifError(ValueError):
@@ -22,11 +21,10 @@ class BadHeifError(ValueError):
 def read_size(file: File) -> tuple[int, int]:
     """Width and height as shown, turned as the file says. Raises BadHeifError."""
     meta = _find_meta(file)
-    # A full box: version and flags come first.
-    boxes = dict(reversed(list(_boxes(meta[4:]))))
+    boxes = dict(reversed(list(boxes_in(meta))))
     primary = _primary(boxes.get(b"pitm", b""))
-    parts = dict(reversed(list(_boxes(boxes.get(b"iprp", b"")))))
-    properties = list(_boxes(parts.get(b"ipco", b"")))
+    parts = dict(reversed(list(boxes_in(boxes.get(b"iprp", b"")))))
+    properties = list(boxes_in(parts.get(b"ipco", b"")))
     numbers = _of_item(parts.get(b"ipma", b""), primary)
     mine = [properties[number - 1] for number in numbers if 0 < number <= len(properties)] if numbers else properties
     sizes = [body for kind, body in mine if kind == b"ispe" and len(body) >= 12]
@@ -38,39 +36,14 @@ def read_size(file: File) -> tuple[int, int]:
 
 
 def _find_meta(file: File) -> bytes:
-    """Walks over the boxes of the file without reading them, until the one with what describes it comes."""
-    position = 0
-    for _ in range(MOST_BOXES):
-        file.seek(position)
-        head = file.read(16) or b""
-        if len(head) < 8:
-            break
-        size, kind, skip = int.from_bytes(head[:4]), head[4:8], 8
-        if size == 1 and len(head) == 16:
-            size, skip = int.from_bytes(head[8:16]), 16
-        if kind == b"meta":
-            if not skip + 4 <= size <= LARGEST_META:
-                raise BadHeifError("what describes the image is too large")
-            file.seek(position + skip)
-            body = file.read(size - skip) or b""
-            if len(body) < size - skip:
-                raise BadHeifError("the image is cut off")
-            return body
-        if size < skip:
-            break
-        position += size
-    raise BadHeifError("the image has no header")
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes in a box: kind and content. Ends where they stop making sense."""
-    position = 0
-    for _ in range(MOST_BOXES):
-        size, kind = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8]
-        if size < 8 or position + size > len(data):
-            return
-        yield kind, data[position + 8 : position + size]
-        position += size
+    """What describes the image: a full box, whose version and flags come first."""
+    try:
+        body = find_box(file, b"meta", largest=LARGEST_META)
+    except BadBoxError as error:
+        raise BadHeifError(f"what describes the image {error}") from None
+    if body is None:
+        raise BadHeifError("the image has no header")
+    return body[4:]
 
 
 def _primary(body: bytes) -> int:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import BinaryIO
 
+from genfeed.media.boxes import BadBoxError, boxes_in, find_box
+
 LARGEST_MOOV = 8 * 1024 * 1024
-MOST_BOXES = 5_000
 _CONTAINERS = (b"trak", b"mdia", b"minf", b"stbl")
 # One in another is all that any file has of these.
 _DEEPEST = len(_CONTAINERS)
@@ -59,7 +59,7 @@ def read_movie(file: File) -> Movie:
     """Read the header, wherever in the file it stands. Raises BadMovieError."""
     moov = _find_moov(file)
     movie, tracks = Movie(), []
-    for kind, body in _boxes(moov):
+    for kind, body in boxes_in(moov):
         if kind == b"mvhd":
             movie = replace(movie, seconds=_length(body))
         elif kind == b"trak":
@@ -72,48 +72,19 @@ def read_movie(file: File) -> Movie:
 
 
 def _find_moov(file: File) -> bytes:
-    """Walks over the boxes of the file without reading them, until the header comes."""
-    position = 0
-    for _ in range(MOST_BOXES):
-        file.seek(position)
-        head = file.read(16) or b""
-        if len(head) < 8:
-            break
-        size, kind, skip = int.from_bytes(head[:4]), head[4:8], 8
-        if size == 1 and len(head) == 16:
-            size, skip = int.from_bytes(head[8:16]), 16
-        if kind == b"moov":
-            if not skip < size <= LARGEST_MOOV:
-                raise BadMovieError("the header of the video is too large")
-            file.seek(position + skip)
-            body = file.read(size - skip) or b""
-            if len(body) < size - skip:
-                raise BadMovieError("the header of the video is cut off")
-            return body
-        if size < skip:
-            break
-        position += size
-    raise BadMovieError("the video has no header")
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes in a box: kind and content. Ends where they stop making sense."""
-    position = 0
-    for _ in range(MOST_BOXES):
-        if position + 8 > len(data):
-            return
-        size, kind, skip = int.from_bytes(data[position : position + 4]), data[position + 4 : position + 8], 8
-        if size == 1:
-            size, skip = int.from_bytes(data[position + 8 : position + 16]), 16
-        if size < skip or position + size > len(data):
-            return
-        yield kind, data[position + skip : position + size]
-        position += size
+    """The header of the video, wherever in the file it is."""
+    try:
+        body = find_box(file, b"moov", largest=LARGEST_MOOV)
+    except BadBoxError as error:
+        raise BadMovieError(f"the header of the video {error}") from None
+    if body is None:
+        raise BadMovieError("the video has no header")
+    return body
 
 
 def _read_track(data: bytes, track: _Track | None = None, depth: int = 1) -> _Track:
     track = track or _Track()
-    for kind, body in _boxes(data):
+    for kind, body in boxes_in(data):
         if kind in _CONTAINERS:
             if depth < _DEEPEST:
                 track = _read_track(body, track, depth + 1)
