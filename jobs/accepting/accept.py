@@ -53,7 +53,7 @@ from pricing.estimates.observed import observed_p99
 from pricing.estimates.quotes import InputRefusedError, Quote, check_request, quote_checked
 from pricing.estimates.rendering import input_error, problems_error
 from pricing.ledger.accounts import terms_account_of
-from pricing.ledger.holds import Reservation, place_hold
+from pricing.ledger.holds import Begun, Reservation, begin_hold, place_hold
 from pricing.models import Account
 from pricing.money import format_usd
 from pricing.settling.frozen import freeze
@@ -127,9 +127,10 @@ def accept_prepared(
         job = write(prepared, caller, now=now or timezone.now())
         if beside:
             beside(job)
+        begun = begin_hold(reservation(job, prepared, caller), now=job.created_at)
         # Last: other requests of the client wait for the rows that these two change until this transaction ends.
         limit_jobs(caller)
-        hold(job, prepared, caller)
+        hold(job, prepared, caller, begun=begun)
     observe_accepted(job)
     return job
 
@@ -219,13 +220,17 @@ def refuse_offline(provider: str, caller: Caller) -> None:
     )
 
 
-def hold(job: Job, prepared: Prepared, caller: Caller) -> None:
-    """Reserves the job's money in the caller's transaction. Raises ApiError, which must undo it, job and all."""
+def hold(job: Job, prepared: Prepared, caller: Caller, *, begun: Begun | None = None) -> None:
+    """Reserves the job's money in the caller's transaction. Raises ApiError, which must undo it, job and all.
+
+    `begun`: what was done of it before.
+    """
     place_hold(
         reservation(job, prepared, caller),
         max_in_flight=caller.max_in_flight,
         max_queued=caller.max_queued,
         now=job.created_at,
+        begun=begun,
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from genfeed.clients.errors import ApiError
 from pricing import sql
@@ -57,11 +58,25 @@ class Covering:
 
 def budgets_of(wanted: Reservation, *, timezone: str, now: datetime) -> list[Covering]:
     """The active budgets that a job falls under, in the order in which everybody takes them; opens their periods."""
+    return [
+        Covering(period_id or _open_period(budget_id, *span), most)
+        for budget_id, span, period_id, most in _covering(wanted, timezone, now)
+    ]
+
+
+def budgets_begun(wanted: Reservation, *, timezone: str, now: datetime) -> list[Covering] | None:
+    """As `budgets_of`, but writes nothing: None where a period is to be opened, which others may have to wait for."""
+    found = [(period_id, most) for _, _, period_id, most in _covering(wanted, timezone, now)]
+    return None if any(period_id is None for period_id, _ in found) else [Covering(*one) for one in found]
+
+
+def _covering(wanted: Reservation, timezone: str, now: datetime) -> list[tuple[int, Any, Any, int]]:
+    """Each budget with the span of its period of now, the period's id if it is there, and `Covering.most`."""
     spans = {period: period_at(period, now, timezone) for period in Budget.Period.values}
     starts = [spans[period][0] for period in (Budget.Period.DAY, Budget.Period.MONTH, Budget.Period.TOTAL)]
     scope = (wanted.client_id, wanted.key_id, wanted.model_id, wanted.category)
     return [
-        Covering(period_id or _open_period(budget_id, *spans[period]), limit - wanted.amount if is_hard else _NO_LIMIT)
+        (budget_id, spans[period], period_id, limit - wanted.amount if is_hard else _NO_LIMIT)
         for budget_id, limit, is_hard, period, period_id in sql.rows(_COVERING, *starts, *scope)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -12,7 +12,7 @@ from django.utils import timezone
 from genfeed.clients.errors import ApiError
 from genfeed.journal.audit import SYSTEM
 from pricing import sql
-from pricing.budgets.reserving import Reservation, budgets_of, reserve
+from pricing.budgets.reserving import Covering, Reservation, budgets_begun, budgets_of, reserve
 from pricing.ledger.accounts import account_of
 from pricing.ledger.posting import Movement, OnlyIf, post
 from pricing.models import Account, Hold, LedgerTransaction
@@ -27,10 +27,36 @@ VALUES (%s, %s, %s, %s, FALSE, %s) RETURNING id
 """
 
 
-def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now: datetime | None = None) -> Hold:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A hold that is written, and the budgets that it is to be reserved in: no money has moved yet."""
+
+    hold: Hold
+    covering: list[Covering]
+
+
+def begin_hold(wanted: Reservation, *, now: datetime) -> Begun | None:
+    """The part of `place_hold` that keeps nobody waiting, to be done before other locks are taken.
+
+    None, and nothing is written, where a budget's period is to be opened: others may wait for that.
+    """
+    _check(wanted)
+    account_id, timezone_name = account_and_timezone(wanted.client_id)
+    covering = budgets_begun(wanted, timezone=timezone_name, now=now)
+    return None if covering is None else _write(wanted, account_id, covering, now)
+
+
+def place_hold(
+    wanted: Reservation,
+    *,
+    max_in_flight: int,
+    max_queued: int,
+    now: datetime | None = None,
+    begun: Begun | None = None,
+) -> Hold:
     """Reserves money and budgets for a job, in the caller's transaction, which an ApiError must undo.
 
-    1. Write the hold, by which the job's end finds amount and budgets again.
+    1. Write the hold, by which the job's end finds amount and budgets again; `begun`: where that is done.
     2. Move the amount from `available` to `held`, if it is there and the client has a place in flight or in the queue.
     3. Reserve in every budget that covers the job; a hard one that would be passed refuses it.
 
@@ -39,23 +65,32 @@ def place_hold(wanted: Reservation, *, max_in_flight: int, max_queued: int, now:
     Raises ApiError `budget_exceeded`, `insufficient_funds`, `queue_full` or `too_many_in_flight`. In core mode there is
     no balance to look at: the user pays the provider; budgets and places count all the same.
     """
-    now = now or timezone.now()
-    if wanted.amount < 0:
-        raise ValueError(f"A hold can't be negative: {wanted.amount}")
-    account_id, timezone_name = account_and_timezone(wanted.client_id)
-    covering = budgets_of(wanted, timezone=timezone_name, now=now)
-    periods = [one.period_id for one in covering]
-    hold = Hold(job=wanted.job, account_id=account_id, amount=wanted.amount, budget_periods=periods, opened_at=now)
-    ((hold.pk,),) = sql.rows(_OPEN, hold.job, account_id, hold.amount, json.dumps(periods), now)
-    hold._state.adding = False
+    if begun is None:
+        _check(wanted)
+        now = now or timezone.now()
+        account_id, timezone_name = account_and_timezone(wanted.client_id)
+        begun = _write(wanted, account_id, budgets_of(wanted, timezone=timezone_name, now=now), now)
     enough = OnlyIf(open_holds=max_in_flight + max_queued)
     if settings.GENFEED_MODE == "cloud":
         enough = replace(enough, usable=wanted.amount)
     movement = Movement(LedgerTransaction.Kind.HOLD, available=-wanted.amount, held=wanted.amount, job=wanted.job)
-    if post(account_id, movement, actor=SYSTEM, only_if=enough, open_holds=1) is None:
+    if post(begun.hold.account_id, movement, actor=SYSTEM, only_if=enough, open_holds=1) is None:
         raise _refusal(wanted, max_in_flight=max_in_flight, max_queued=max_queued)
-    reserve(covering, wanted.amount)
-    return hold
+    reserve(begun.covering, wanted.amount)
+    return begun.hold
+
+
+def _check(wanted: Reservation) -> None:
+    if wanted.amount < 0:
+        raise ValueError(f"A hold can't be negative: {wanted.amount}")
+
+
+def _write(wanted: Reservation, account_id: int, covering: list[Covering], now: datetime) -> Begun:
+    periods = [one.period_id for one in covering]
+    hold = Hold(job=wanted.job, account_id=account_id, amount=wanted.amount, budget_periods=periods, opened_at=now)
+    ((hold.pk,),) = sql.rows(_OPEN, hold.job, account_id, hold.amount, json.dumps(periods), now)
+    hold._state.adding = False
+    return Begun(hold, covering)
 
 
 def account_and_timezone(client_id: int) -> tuple[int, str]:

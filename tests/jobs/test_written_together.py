@@ -16,6 +16,7 @@ from jobs.dispatching.dispatcher import SUBMIT, Dispatcher, _Came
 from jobs.models import Job, JobEvent, ProviderAnswer, ProviderGate, Status
 from pricing import sql
 from pricing.ledger.checking import check_ledger
+from pricing.models import Budget, BudgetPeriod, Hold
 from tests.jobs.doubles import PRICE, USD, Provider, kinds, look, make_caller, make_job, money, submitted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,6 +85,36 @@ def test_accepting_a_job_takes_few_statements() -> None:
         make_job(caller)
 
     assert statements(seen) <= (8 if connection.vendor == "postgresql" else 11)
+
+
+def test_others_of_the_client_wait_for_two_statements_and_the_commit() -> None:
+    caller = make_caller()
+    make_job(caller)
+    with CaptureQueriesContext(connection) as seen:
+        make_job(caller)
+
+    texts = [query["sql"] for query in seen.captured_queries]
+    first = next(place for place, text in enumerate(texts) if "INTO clients_ratebucket" in text)
+    after = [text for text in texts[first:] if not text.startswith("COMMIT")]
+
+    assert any("INTO pricing_hold" in text for text in texts[:first])
+    # On SQLite the account and its ledger are two.
+    assert len(after) == (2 if connection.vendor == "postgresql" else 3)
+
+
+def test_a_period_of_a_budget_is_opened_after_the_locks_that_all_take_first() -> None:
+    caller = make_caller()
+    Budget.objects.create(client_id=caller.client_id, limit=100 * USD, period="day")
+    with CaptureQueriesContext(connection) as seen:
+        make_job(caller)
+
+    texts = [query["sql"] for query in seen.captured_queries]
+    opened = next(place for place, text in enumerate(texts) if 'INTO "pricing_budgetperiod"' in text)
+    locked = next(place for place, text in enumerate(texts) if "INTO clients_ratebucket" in text)
+
+    assert locked < opened
+    assert Hold.objects.get().budget_periods == [BudgetPeriod.objects.get().pk]
+    assert BudgetPeriod.objects.get().reserved == Hold.objects.get().amount
 
 
 def test_submits_that_came_together_take_a_statement_each_and_few_besides() -> None:
