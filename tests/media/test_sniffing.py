@@ -12,7 +12,7 @@ from genfeed.media.sniffing import UNKNOWN, extension_of, kind_of, sniff
         (b"\xff\xd8\xff\xe0", "", "image/jpeg"),
         (b"RIFF\x10\0\0\0WEBPVP8 ", "", "image/webp"),
         (b"RIFF\x10\0\0\0WAVEfmt ", "", "audio/wav"),
-        (b"RIFF\x10\0\0\0XXXX", "", UNKNOWN),
+        (b"RIFF\x10\0\0\0JUNK", "", UNKNOWN),
         (b"\0\0\0\x18ftypisom", "", "video/mp4"),
         (b"\0\0\0\x18ftypqt  ", "", "video/quicktime"),
         (b"\0\0\0\x18ftypM4A ", "", "audio/mp4"),
