@@ -6,21 +6,18 @@ stranger names, and follow the references inside it. This reads five kinds of bo
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import BinaryIO
 
 from genfeed.media.boxes import BadBoxError, boxes_in, find_box
+from genfeed.media.frugal import File
 
 LARGEST_MOOV = 8 * 1024 * 1024
 _CONTAINERS = (b"trak", b"mdia", b"minf", b"stbl")
 # One in another is all that any file has of these.
 _DEEPEST = len(_CONTAINERS)
 _UNKNOWN = (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
-
-File = io.RawIOBase | BinaryIO
 
 
 class BadMovieError(ValueError):
