@@ -49,7 +49,7 @@ PARTS = {
     "growing_jobs": Part("More and more jobs", 400),
     "growing_clients": Part("More and more clients", 240),
     "batches": Part("Batches", 120),
-    "deliveries": Part("Webhooks", 180),
+    "deliveries": Part("Webhooks", 300),
     "streams": Part("Event streams", 180),
     "protocols": Part("Software of others", 300),
     "agents_and_flows": Part("Workflows, test mode and agents", 180),
