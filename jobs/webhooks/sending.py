@@ -90,9 +90,10 @@ def _due(now: datetime, full: Iterable[str], limit: int) -> list[WebhookDelivery
     """What was due first, of lanes that are not full: deliveries without order, and the first of each line."""
     # Looked at first: most rounds find nothing.
     ((in_line, any_due),) = sql.rows(_ANY, now)
-    ways = [Q(pk__in=ordering.firsts())] * bool(in_line) + [Q(place=None)] * bool(any_due)
     found: list[WebhookDelivery] = []
-    for some in ways:
+    for is_there, some in ((in_line, Q(pk__in=ordering.firsts())), (any_due, Q(place=None))):
+        if not is_there:
+            continue
         due = WebhookDelivery.objects.filter(some, status=Status.PENDING, next_at__lte=now).exclude(lane__in=full)
         found += due.select_related("message", "endpoint").order_by("next_at")[:limit]
     return sorted(found, key=lambda row: row.next_at)[:limit]
