@@ -10,6 +10,7 @@ import pytest
 from genfeed import up
 from genfeed.supervisor import Child
 from tests.ops.test_settings import load  # noqa: F401 - the fixture
+from tests.sandbox_server import free_port
 
 Load = Callable[..., dict[str, Any]]
 
@@ -34,12 +35,6 @@ def left(settings: Any, tmp_path: Path) -> Path:
     settings.TEST_SANDBOX_FILE = tmp_path / "test_sandbox_url"
     settings.TEST_SANDBOX_URL = ""
     return settings.TEST_SANDBOX_FILE
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_with_a_key_one_is_started_for_test_jobs_alone(left: Path) -> None:
