@@ -27,7 +27,8 @@ def billed(fal: Caller, endpoint_id: str, given: dict[str, Any]) -> Decimal:
 @pytest.mark.parametrize(
     ("endpoint_id", "given", "cost"),
     [
-        ("fal-ai/flux/dev", {"image_size": "square_hd", "num_images": 2}, "0.1"),
+        ("fal-ai/flux/dev", {"image_size": "square_hd", "num_images": 2}, "0.05"),
+        ("fal-ai/flux/dev", {"image_size": {"width": 1025, "height": 1024}, "num_images": 2}, "0.1"),
         ("fal-ai/veo3.1", {"duration": "8s", "generate_audio": False}, "1.6"),
         ("fal-ai/veo3.1", {"duration": "8s", "generate_audio": True, "resolution": "4k"}, "4.8"),
         ("fal-ai/kling-video/v2.6/pro/text-to-video", {"duration": "10"}, "1.4"),

@@ -49,10 +49,8 @@ class Work:
 
     @property
     def whole_megapixels(self) -> Decimal:
-        """The same with every picture rounded up; a film is rounded up as a whole."""
-        if self.is_film:
-            return Decimal(ceil(self.megapixels))
-        return self.count * ceil(Decimal(self.measures.width * self.measures.height) / MILLION)
+        """The same rounded up: a film as a whole, and every picture to units of 1024 x 1024 points."""
+        return Decimal(ceil(self.megapixels)) if self.is_film else self.binary_megapixels
 
     @property
     def binary_megapixels(self) -> Decimal:
