@@ -8,10 +8,11 @@ class GenFeedConfig(AppConfig):
     name = "genfeed"
 
     def ready(self) -> None:
-        from genfeed import checks  # noqa: F401
+        from genfeed import checks, inherited  # noqa: F401 - checks register themselves
         from genfeed.cloud import standing
 
         standing.register()
+        inherited.register()
         if apps.is_installed("django.contrib.admin"):
             from genfeed.cloud import admin  # noqa: F401
 
