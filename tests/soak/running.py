@@ -105,7 +105,11 @@ def soak(
 
 
 def _sync_everywhere(one: Fleet, admin_key: str) -> None:
-    """Syncs often enough for each process of the worker to have had one: it keeps the memory of its first for good."""
+    """Syncs often enough for each process of the worker to have had one.
+
+    Its first takes some 40 MB for good, once in its life: modules that are only imported then, and copies of pages that
+    it shared with its parent until it wrote into them. Nothing else is done before the warm-up.
+    """
     with httpx.Client(base_url=one.base_url, headers={"Authorization": f"Bearer {admin_key}"}, trust_env=False) as http:
         for _ in range(_FIRST_SYNCS):
             run = http.post("/api/v1/admin/sync", json={}, timeout=60).raise_for_status().json()["id"]

@@ -35,7 +35,11 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Held:
-    """What one process and its children hold at a moment. `memory`: bytes of their own, no pages that others share."""
+    """What one process and its children hold at a moment.
+
+    `memory`: bytes, each page once, however many of them share it. Only to count what each has for itself would leave
+    out what children have from their parent, and count twice what one of two writes into and therefore gets a copy of.
+    """
 
     memory: int
     files: int
@@ -92,7 +96,7 @@ def _held(pid: int) -> Held:
     memory = files = sockets = threads = forgotten = database = 0
     for process in _family(pid):
         try:
-            memory += process.memory_full_info().uss
+            memory += process.memory_full_info().pss
             files += process.num_fds()
             threads += process.num_threads()
             sides = process.net_connections("all")
