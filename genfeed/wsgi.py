@@ -1,5 +1,6 @@
 """The WSGI application that the web processes serve."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -12,6 +13,7 @@ application = get_wsgi_application()
 def _be_ready() -> None:
     """Asks for what the first request of a kind would else come too early for."""
     from django.conf import settings
+    from django.urls import get_resolver
 
     from catalog.providers import queue
     from genfeed import clock
@@ -22,6 +24,11 @@ def _be_ready() -> None:
     clock.ask()
     if settings.PUBLIC_URL:
         queue.get_ready()
+    # Reads the routes, and imports what is behind them.
+    _ = get_resolver().url_patterns
+    # All that is here by now stays: to look through it for garbage again and again would stop all threads each time.
+    gc.collect()
+    gc.freeze()
 
 
 _be_ready()

@@ -10,15 +10,15 @@ import os
 import threading
 from datetime import datetime
 
-from django.db import Error, connections, transaction
-from django.db.models import DateTimeField, F, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db import Error, connection, connections, transaction
 from django.utils import timezone
-
-from genfeed.clients.models import ApiKey
 
 FLUSH_SECONDS = 3.0
 _KEYS_A_TRANSACTION = 200
+_USED = (
+    "UPDATE clients_apikey SET uses = uses + %s, "
+    "last_used_at = CASE WHEN last_used_at > %s THEN last_used_at ELSE %s END WHERE id = %s"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +62,11 @@ def forget() -> None:
 
 
 def _write(counts: dict[int, tuple[int, datetime]]) -> None:
-    with transaction.atomic():
-        for key, (uses, last) in counts.items():
-            at = Value(last, output_field=DateTimeField())
-            ApiKey.objects.filter(pk=key).update(
-                uses=F("uses") + uses, last_used_at=Greatest(Coalesce("last_used_at", at), at)
-            )
+    adapt = connection.ops.adapt_datetimefield_value
+    rows = [(uses, adapt(last), adapt(last), key) for key, (uses, last) in counts.items()]
+    # One statement for all of them: written anew for each, it would keep SQLite's other writers waiting.
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(_USED, rows)
 
 
 def _take() -> dict[int, tuple[int, datetime]]:

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from genfeed.clients import auth, uses
@@ -138,3 +139,15 @@ def test_a_key_that_is_gone_stops_no_other(made: tuple[ApiKey, str]) -> None:
     uses.flush()
 
     assert ApiKey.objects.get().uses == 1
+
+
+def test_the_uses_of_many_keys_are_written_by_one_statement(made: tuple[ApiKey, str]) -> None:
+    others = [create_key(made[0].client, actor=SYSTEM) for _ in range(4)]
+    for _, text in [made, *others]:
+        use(text)
+
+    with CaptureQueriesContext(connection) as queries:
+        uses.flush()
+
+    assert len([query for query in queries if "UPDATE" in query["sql"]]) == 1
+    assert set(ApiKey.objects.values_list("uses", flat=True)) == {1}

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,14 @@ def begin(connection: Any) -> None:
     connection._start_transaction_under_autocommit()
 
 
-def test_a_transaction_looks_every_millisecond_whether_the_one_before_has_ended(
-    file: Path, writing: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+def insert(connection: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO t VALUES (%s)", [1])
+
+
+@pytest.mark.parametrize("write", [begin, insert])
+def test_a_writer_looks_every_millisecond_whether_the_one_before_has_ended(
+    write: Callable[[Any], None], file: Path, writing: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[float] = []
 
@@ -57,17 +63,27 @@ def test_a_transaction_looks_every_millisecond_whether_the_one_before_has_ended(
 
     monkeypatch.setattr(base.time, "sleep", sleep)
 
-    begin(ours(file))
+    write(ours(file))
 
     assert looked == [0.001] * 3
 
 
-def test_a_transaction_that_has_waited_for_too_long_says_so(file: Path, writing: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("write", [begin, insert])
+def test_a_writer_that_has_waited_for_too_long_says_so(
+    write: Callable[[Any], None], file: Path, writing: sqlite3.Connection
+) -> None:
     with pytest.raises(OperationalError, match="locked"):
-        begin(ours(file, timeout=0.01))
+        write(ours(file, timeout=0.01))
 
 
-def test_a_statement_by_itself_waits_as_well_after_a_transaction(file: Path) -> None:
+def test_a_refused_statement_is_not_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base.time, "sleep", lambda _seconds: pytest.fail("It waited in vain."))
+
+    with ours(file).cursor() as cursor, pytest.raises(OperationalError, match="no such table"):
+        cursor.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def test_what_does_not_come_by_our_cursor_waits_as_well_after_a_transaction(file: Path) -> None:
     connection = ours(file)
     begin(connection)
     connection.connection.execute("COMMIT")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 from django.db import OperationalError, connection
 
@@ -25,7 +26,7 @@ from genfeed.clients.limits.telling import note, too_many
 logger = logging.getLogger(__name__)
 
 _LEASE_SECONDS = 1.0
-_PATIENCE_MS = 100
+_PATIENCE_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -124,11 +125,9 @@ def _impatiently() -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield
         return
-    connection.ensure_connection()
-    sqlite = connection.connection
-    patience = sqlite.execute("PRAGMA busy_timeout").fetchone()[0]
-    sqlite.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    sqlite: Any = connection
+    patience, sqlite.patience_seconds = sqlite.patience_seconds, _PATIENCE_SECONDS
     try:
         yield
     finally:
-        sqlite.execute(f"PRAGMA busy_timeout = {patience}")
+        sqlite.patience_seconds = patience

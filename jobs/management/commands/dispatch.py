@@ -1,5 +1,6 @@
 """`manage.py dispatch`: the process that brings jobs to their provider and back."""
 
+import gc
 import signal
 from threading import Event, Thread
 from typing import Any
@@ -21,6 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=None, help="Calls at once; DISPATCH_THREADS by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # All that is here by now stays: to look through it for garbage again would stop all threads, and whoever waits
+        # for a lock that one of them holds.
+        gc.collect()
+        gc.freeze()
         stop = Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())

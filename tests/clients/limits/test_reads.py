@@ -205,7 +205,7 @@ def test_who_stays_below_the_limit_is_never_refused_whatever_process_answers(
 def test_a_long_writer_does_not_hold_up_reads_and_lets_a_seconds_share_pass(
     caller: Callable[[int], Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "_PATIENCE_MS", 1)
+    monkeypatch.setattr(reads, "_PATIENCE_SECONDS", 0.001)
     monkeypatch.setattr(reads, "_LEASE_SECONDS", 60.0)
     acme = caller(600)
     writing, done = threading.Event(), threading.Event()
