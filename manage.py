@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Django's command-line utility for GenFeed."""
 
+import gc
 import os
 import signal
 import sys
@@ -14,9 +15,22 @@ def main() -> None:
         # Until the server listens for it: told to reload while it starts, it would end, and it is new anyway.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genfeed.settings")
-    from django.core.management import execute_from_command_line
+    # What is imported stays to the end: looked through while it is loaded, it takes a seventh longer to start.
+    gc.disable()
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import BaseCommand, execute_from_command_line
     from django.db.utils import OperationalError, ProgrammingError
 
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
+    gc.freeze()
+    gc.enable()
+    # Whether the settings make sense. The checks of our own code, for which all pages are loaded, are for its tests and
+    # `manage.py check`.
+    BaseCommand.requires_system_checks = ["settings"]
     try:
         execute_from_command_line(sys.argv)
     except (OperationalError, ProgrammingError):

@@ -1,9 +1,12 @@
 """The admin: Django's own, with a start page that says how the catalog is, and short addresses."""
 
 from http import HTTPStatus
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
+from django.core.checks import CheckMessage
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -31,6 +34,11 @@ class GenFeedAdminSite(admin.AdminSite):
         if not issubclass(base, AuditedAdmin):
             base = type(base.__name__, (AuditedAdmin, base), {"__module__": base.__module__})
         super().register(model_or_iterable, base, **options)
+
+    def check(self, app_configs: Any) -> list[CheckMessage]:
+        """Of all pages: `manage.py check` may come here before the addresses, which load them."""
+        import_module(settings.ROOT_URLCONF)
+        return super().check(app_configs)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         short = [
@@ -94,8 +102,6 @@ class GenFeedAdminSite(admin.AdminSite):
         return HttpResponseRedirect(reverse("admin:catalog_provider_changelist"))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        from django.conf import settings
-
         own = {"sandbox_active": settings.SANDBOX_ACTIVE, "mode": settings.GENFEED_MODE}
         return super().each_context(request) | own
 

@@ -1,5 +1,5 @@
-from django.apps import AppConfig, apps
-from django.contrib.admin.apps import AdminConfig
+from django.apps import AppConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
 class GenFeedConfig(AppConfig):
@@ -13,11 +13,19 @@ class GenFeedConfig(AppConfig):
 
         standing.register()
         inherited.register()
-        if apps.is_installed("django.contrib.admin"):
-            from genfeed.cloud import admin  # noqa: F401
 
 
-class GenFeedAdminConfig(AdminConfig):
-    """Django's admin with GenFeed's own start page and short addresses (`/admin/models`, `/admin/providers`)."""
+class GenFeedAdminConfig(SimpleAdminConfig):
+    """Django's admin with GenFeed's own start page and short addresses (`/admin/models`, `/admin/providers`).
+
+    Its pages are loaded with the addresses (`genfeed.urls`): commands, the worker and dispatchers show none.
+    """
 
     default_site = "genfeed.admin_site.GenFeedAdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from django.contrib import admin
+
+        # Made now, for the first who asks for anything of it: Django's checks look at the sites that exist.
+        _ = admin.site.name

@@ -9,6 +9,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from catalog.exchange.signing import is_open_to_forgers
 from catalog.providers import queue
 
+# What manage.py looks at before every command.
+_SETTINGS = "settings"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -30,7 +32,7 @@ def _settings_of_keys() -> str:
     return " or ".join(map(queue.key_setting, queue.runnable()))
 
 
-@register()
+@register(_SETTINGS)
 def settings_make_sense(**_: Any) -> list[CheckMessage]:
     """genfeed.W002, W003, E001 and E002; a value that can't even be read is refused by genfeed.env before."""
     found: list[CheckMessage] = []

@@ -12,6 +12,9 @@ from jobs.assets import serving
 from jobs.protocols.agents import views as agents
 from pricing.exchange.api import well_known_key
 
+# Here, and not at every start of Django: only who answers requests shows pages.
+admin.autodiscover()
+
 handler500 = "genfeed.crashes.server_error"
 
 urlpatterns = [

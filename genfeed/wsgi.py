@@ -7,6 +7,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genfeed.settings")
 
+# Nothing of what is loaded goes: looked through meanwhile, it takes a seventh longer.
+gc.disable()
 application = get_wsgi_application()
 
 
@@ -32,3 +34,4 @@ def _be_ready() -> None:
 
 
 _be_ready()
+gc.enable()

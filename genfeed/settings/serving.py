@@ -26,9 +26,9 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "genfeed.apps.GenFeedConfig",  # before the queue, whose command it extends
     "django_q",
     "ninja",
-    "genfeed.apps.GenFeedConfig",
     "genfeed.journal",
     "genfeed.clients",
     "catalog",

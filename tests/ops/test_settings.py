@@ -91,13 +91,34 @@ def test_manage_py_check_shows_the_sentence_and_fails(tmp_path: Path) -> None:
     done = manage(tmp_path, "check", GENFEED_MODE="clowd")
 
     assert done.returncode != 0
-    assert "GENFEED_MODE is 'clowd'; it must be one of: cloud, core." in done.stderr
+    assert done.stderr.strip() == "GENFEED_MODE is 'clowd'; it must be one of: cloud, core."
 
 
 def test_manage_py_check_is_content_without_any_setting(tmp_path: Path) -> None:
     done = manage(tmp_path, "check", "--fail-level", "WARNING")
 
     assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_settings_that_make_no_sense_stop_any_command(tmp_path: Path) -> None:
+    done = manage(tmp_path, "create_client", "Acme", SECRET_KEY="too short")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "genfeed.E001" in done.stderr
+
+
+def test_a_command_loads_pages_and_addresses_only_where_it_checks_them(tmp_path: Path) -> None:
+    code = """
+import sys
+from django.contrib import admin
+from django.core import checks
+print("genfeed.urls" in sys.modules, len(admin.site._registry))
+checks.run_checks(tags=["admin"])
+print("genfeed.urls" in sys.modules, len(admin.site._registry) > 20)
+"""
+    done = manage(tmp_path, "shell", "--no-imports", "-c", code)
+
+    assert done.stdout.splitlines() == ["False 0", "True True"], done.stderr
 
 
 def test_every_setting_has_its_default(load: Any, tmp_path: Path) -> None:

@@ -1,0 +1,3 @@
+"""Pages of the admin that stand above all apps."""
+
+from genfeed.cloud import admin  # noqa: F401
