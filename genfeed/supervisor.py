@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +21,15 @@ class ChildFailedError(Exception):
 
 @dataclass
 class Child:
-    """One supervised process; `command` is run again whenever it ends by itself."""
+    """One supervised process; `command` is run again whenever it ends by itself.
+
+    `sockets` are passed to it, each under the number that it has here; they stay open while it is started again.
+    """
 
     name: str
     command: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict)
+    sockets: Sequence[socket.socket] = ()
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restarts: int = 0
@@ -32,7 +37,11 @@ class Child:
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
         self.process = subprocess.Popen(
-            self.command, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, start_new_session=True
+            self.command,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[one.fileno() for one in self.sockets],
         )
         self.started_at = time.monotonic()
 

@@ -54,13 +54,13 @@ def run(
     try:
         _prepare(say)
         _choose_provider(use_sandbox, sandbox_port, say)
-        test_port = _choose_test_sandbox(wanted=for_tests and not use_sandbox, port=sandbox_port)
+        test_socket = _choose_test_sandbox(wanted=for_tests and not use_sandbox, port=sandbox_port)
         _start_all(
             supervisor,
             host=host,
             port=port,
             sandbox_port=sandbox_port if use_sandbox else None,
-            test_port=test_port,
+            test_socket=test_socket,
             say=say,
         )
         if not supervisor.stopping:
@@ -145,24 +145,22 @@ def _left_address() -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
-def _choose_test_sandbox(*, wanted: bool, port: int) -> int | None:
-    """Leaves the test sandbox's address for all commands of this installation, or removes it; its port.
+def _choose_test_sandbox(*, wanted: bool, port: int) -> socket.socket | None:
+    """Leaves the test sandbox's address for all commands of this installation, or removes it; the socket it gets.
 
-    Any port will do: where the usual one is taken, another is.
+    Any port will do: where the usual one is taken, another is. It listens from now on, so that nobody takes the port
+    before the test sandbox is there, or while it is started again.
     """
     file: Path = settings.TEST_SANDBOX_FILE
     if not wanted:
         file.unlink(missing_ok=True)
         return None
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        chosen: int = probe.getsockname()[1]
-    file.write_text(f"http://127.0.0.1:{chosen}")
-    return chosen
+    try:
+        listening = socket.create_server(("127.0.0.1", port))
+    except OSError:
+        listening = socket.create_server(("127.0.0.1", 0))
+    file.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    return listening
 
 
 def _start_all(
@@ -171,7 +169,7 @@ def _start_all(
     host: str,
     port: int,
     sandbox_port: int | None,
-    test_port: int | None,
+    test_socket: socket.socket | None,
     say: Callable[[str], None],
 ) -> None:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
@@ -182,10 +180,10 @@ def _start_all(
         sandbox = Child("sandbox", [*manage, "sandbox", "--port", str(sandbox_port)])
         supervisor.start(sandbox)
         supervisor.wait_until(lambda: _answers(f"http://127.0.0.1:{sandbox_port}/v1/meta"), sandbox, seconds=30)
-    if test_port is not None:
+    if test_socket is not None:
         # It needs no models of its own: each request brings its model along.
-        command = [*manage, "sandbox", "--port", str(test_port), "--catalog", os.devnull]
-        supervisor.start(Child("test sandbox", command))
+        command = [*manage, "sandbox", "--fd", str(test_socket.fileno()), "--catalog", os.devnull]
+        supervisor.start(Child("test sandbox", command, sockets=[test_socket]))
     web = Child("web", web_command(host, port))
     supervisor.start(web)
     supervisor.start(Child("worker", [*manage, "qcluster"]))

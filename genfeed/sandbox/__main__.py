@@ -15,6 +15,7 @@ def main() -> NoReturn:
         run(
             host=options.host,
             port=options.port,
+            fd=options.fd,
             latency_ms=options.latency,
             catalog=options.catalog,
             base_url=options.base_url,

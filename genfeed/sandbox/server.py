@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
@@ -43,6 +44,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=DEFAULT_PORT, help=f"The port to listen on. The default is {DEFAULT_PORT}."
     )
     parser.add_argument(
+        "--fd",
+        type=int,
+        metavar="NUMBER",
+        help="A listening socket that whoever starts it has opened and passes on, instead of --host and --port.",
+    )
+    parser.add_argument(
         "--base-url",
         metavar="URL",
         help="The address under which others reach it, which its answers name, e.g. http://sandbox:8484. "
@@ -65,12 +72,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    *, host: str, port: int, latency_ms: float = 0.0, catalog: Path | None = None, base_url: str | None = None
+    *,
+    host: str,
+    port: int,
+    fd: int | None = None,
+    latency_ms: float = 0.0,
+    catalog: Path | None = None,
+    base_url: str | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code, for `leave`: 0, or 1 with a sentence on stderr."""
-    problem = _why_not_bindable(host, port)
-    if problem:
-        print(problem, file=sys.stderr)
+    passed = None
+    try:
+        if fd is None:
+            _check_bindable(host, port)
+        else:
+            passed = socket.socket(fileno=fd)
+            host, port = passed.getsockname()[:2]
+    except (OSError, OverflowError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where, hint = f"{host}:{port}", "Stop what uses it, or choose another --port."
+        if fd is not None:
+            where, hint = f"the socket {fd}", "Pass one that listens, or choose a --port."
+        print(f"The sandbox cannot listen on {where}: {reason}. {hint}", file=sys.stderr)
         return 1
     named = os.environ.get("SANDBOX_CATALOG")
     shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
@@ -85,25 +108,33 @@ def run(
     except CatalogError as error:
         print(error, file=sys.stderr)
         return 1
-    asyncio.run(_serve(sandbox, host, port))
+    asyncio.run(_serve(sandbox, host, port, passed))
     return 0
 
 
-def _why_not_bindable(host: str, port: int) -> str | None:
-    """A sentence when the port cannot be had. Asked before, as the server itself would share a port in use."""
+def _check_bindable(host: str, port: int) -> None:
+    """Raises OSError where the port cannot be had. Asked before, as the server itself would share a port in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            return f"The sandbox cannot listen on {host}:{port}: {reason}. Stop what uses it, or choose another --port."
-    return None
+        probe.bind((host, port))
 
 
-async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
-    server = Server(
+class _Server(Server):
+    """granian's own; `passed`: the listening socket to take instead of opening one."""
+
+    passed: socket.socket | None = None
+
+    def _init_shared_socket(self) -> None:
+        if self.passed is None:
+            super()._init_shared_socket()
+        else:
+            self._ssp = None
+            self._shd = SocketHolder(self.passed.fileno(), False, self.backlog)  # type: ignore[call-arg,assignment]
+
+
+async def _serve(sandbox: Sandbox, host: str, port: int, passed: socket.socket | None) -> None:
+    server = _Server(
         create_app(sandbox),
         address=host,
         port=port,
@@ -112,6 +143,7 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> None:
         websockets=False,
         log_enabled=False,
     )
+    server.passed = passed
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, server.stop)

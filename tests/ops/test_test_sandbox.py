@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from genfeed import up
@@ -37,24 +38,49 @@ def left(settings: Any, tmp_path: Path) -> Path:
     return settings.TEST_SANDBOX_FILE
 
 
-def test_with_a_key_one_is_started_for_test_jobs_alone(left: Path) -> None:
+def started(port: int) -> Child:
+    """What `up` would start, where `port` is the usual one."""
     supervisor: Any = _Supervisor()
-    port = up._choose_test_sandbox(wanted=up.wants_test_sandbox(), port=free_port())
+    chosen = up._choose_test_sandbox(wanted=up.wants_test_sandbox(), port=port)
+    up._start_all(supervisor, host="127.0.0.1", port=1, sandbox_port=None, test_socket=chosen, say=print)
+    (child,) = [child for child in supervisor.started if child.name == "test sandbox"]
+    return child
 
-    up._start_all(supervisor, host="127.0.0.1", port=1, sandbox_port=None, test_port=port, say=print)
+
+def test_with_a_key_one_is_started_for_test_jobs_alone(left: Path) -> None:
+    port = free_port()
+    child = started(port)
+    listening = child.sockets[0]
 
     assert left.read_text() == f"http://127.0.0.1:{port}"
-    (command,) = [child.command for child in supervisor.started if child.name == "test sandbox"]
-    assert list(command[2:5]) == ["sandbox", "--port", str(port)]
+    assert listening.getsockname() == ("127.0.0.1", port)
+    assert list(child.command[2:5]) == ["sandbox", "--fd", str(listening.fileno())]
 
 
 def test_where_its_port_is_taken_it_gets_another(left: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        with started(port).sockets[0] as other:
+            assert left.read_text() == f"http://127.0.0.1:{other.getsockname()[1]}" != f"http://127.0.0.1:{port}"
 
-        assert up._choose_test_sandbox(wanted=True, port=port) not in (port, None)
+
+def test_nobody_takes_its_port_before_it_is_there_or_while_it_starts_again(left: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as usual:
+        child = started(usual.getsockname()[1])
+    with child.sockets[0] as listening, socket.socket() as outgoing:
+        for _ in range(2):
+            # Where an outgoing connection, or a server, may take what nobody listens on.
+            outgoing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                outgoing.bind(listening.getsockname())
+            child.start()
+            try:
+                # It is asked before it has begun: it answers once it has.
+                assert httpx.get(f"{left.read_text()}/_sandbox/state", timeout=30, trust_env=False).status_code == 200
+            finally:
+                child.kill()
+                assert child.process is not None
+                child.process.wait(10)
 
 
 def test_none_is_started_where_one_runs_elsewhere(left: Path, settings: Any) -> None:

@@ -49,6 +49,15 @@ def test_a_port_in_use_gives_one_sentence_and_exit_code_1(command: list[str]) ->
     ]
 
 
+def test_a_socket_that_was_not_passed_gives_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert server.run(host="127.0.0.1", port=8484, fd=9_999) == 1
+
+    assert capsys.readouterr().err == (
+        "The sandbox cannot listen on the socket 9999: Bad file descriptor. "
+        "Pass one that listens, or choose a --port.\n"
+    )
+
+
 def test_a_catalog_that_is_missing_gives_one_sentence_and_exit_code_1() -> None:
     answer = run([*BY_MODULE, "--port", str(free_port())], SANDBOX_CATALOG="/nowhere/catalog.jsonl")
     assert answer.returncode == 1

@@ -23,6 +23,7 @@ class Command(BaseCommand):
         code = run(
             host=options["host"],
             port=options["port"],
+            fd=options["fd"],
             latency_ms=options["latency"],
             catalog=options["catalog"],
             base_url=options["base_url"],
