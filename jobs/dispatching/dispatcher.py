@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import queue as queues
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 # How often work is chosen: where much is to do, a round finds several jobs for the price of one.
 ROUND_SECONDS = 0.05
+# What is written down in one transaction: others of a client wait for its end.
+MOST_TOGETHER = 16
 _SWEEP_SECONDS = 1.0
 # How long one that is told to stop waits for a database that is away.
 _PATIENCE_SECONDS = 20.0
@@ -45,14 +48,19 @@ _PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One piece of work: `ask` without the database in a thread, `apply` with it in the loop."""
+    """One piece of work: `ask` without the database in a thread, `apply` with it in the loop.
+
+    `apply_all` does so for many jobs at once, where `is_alike` says it of what came, and names those that are left.
+    """
 
     ask: Callable[[QueueInterface, Job], Any]
     apply: Callable[[Job, Any], None]
+    is_alike: Callable[[Any], bool] = lambda outcome: False
+    apply_all: Callable[[Sequence[tuple[Job, Any]]], set[str]] = lambda came: {job.pk for job, _ in came}
 
 
-SUBMIT = Step(submitting.ask, submitting.apply)
-WATCH = Step(watching.ask, watching.apply)
+SUBMIT = Step(submitting.ask, submitting.apply, submitting.is_accepted, submitting.apply_all)
+WATCH = Step(watching.ask, watching.apply, watching.is_ended, watching.apply_all)
 CANCEL = Step(canceling.ask, canceling.apply)
 RECOVER = Step(recovering.ask, recovering.apply)
 
@@ -77,9 +85,15 @@ class _Came:
     is_asked: bool = True
 
     @property
-    def is_accepted(self) -> bool:
-        """A submit that the provider accepted, which comes to us for the first time."""
-        return self.step is SUBMIT and isinstance(self.outcome, queue.Submitted) and not self.again
+    def is_alike(self) -> bool:
+        """Whether it can be written down with others of its step."""
+        return self.step.is_alike(self.outcome) and not self.again
+
+
+def _groups(came: list[_Came]) -> list[list[_Came]]:
+    """What is alike together, and everything else by itself."""
+    alike = [[one for one in came if one.is_alike and one.step is step] for step in (SUBMIT, WATCH)]
+    return [group for group in alike if group] + [[one] for one in came if not one.is_alike]
 
 
 class Dispatcher:
@@ -123,8 +137,9 @@ class Dispatcher:
         came += advance_due()
         # Before anything is claimed: what is claimed is on its way at once, or a kill finds it claimed and unsent.
         self._connections.prepare()
-        begun = self._begin(claim_queued(self._free), SUBMIT)
-        begun += self._begin(claim_due(self._free))
+        # First what may be at its end; submits always find some threads, however much there is to look at.
+        begun = self._begin(claim_due(self._free - self._threads // 4))
+        begun += self._begin(claim_queued(self._free), SUBMIT)
         files = self._files.tick()
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._swept = time.monotonic()
@@ -207,36 +222,39 @@ class Dispatcher:
                 self._running -= 1
                 if one.is_asked and not one.again:
                     self._connections.give_back(one.job)
-            if len(came) > 1:
-                self._apply_submits(came)
-            else:
-                self._apply(came[0])
+            groups = _groups(came)
+            for place, group in enumerate(groups):
+                try:
+                    self._apply_group(group)
+                except (OperationalError, InterfaceError):
+                    for left in groups[place + 1 :]:
+                        self._put_back(left)
+                    raise
         return count
 
     def _come(self) -> list[_Came]:
-        """What came next: one, or all in a row that can be written down together; none where nothing came."""
-        came: list[_Came] = []
-        while True:
-            try:
-                self._next = self._next or self._done.get_nowait()
-            except queues.Empty:
-                return came
-            if came and not (came[0].is_accepted and self._next.is_accepted):
-                return came
-            came.append(self._next)
-            self._next = None
+        """What has come, as much as is written down in one go."""
+        came = [self._next] if self._next else []
+        self._next = None
+        with suppress(queues.Empty):
+            while len(came) < MOST_TOGETHER:
+                came.append(self._done.get_nowait())
+        return came
 
-    def _apply_submits(self, came: list[_Came]) -> None:
-        """Writes accepted submits down in one transaction; where it can't be, each by itself."""
+    def _apply_group(self, came: list[_Came]) -> None:
+        """Writes down what is alike in one transaction; where it can't be, each by itself."""
+        if len(came) == 1:
+            self._apply(came[0])
+            return
         request_ids.begin()
         try:
-            left = submitting.apply_all([(one.job, one.outcome) for one in came])
+            left = came[0].step.apply_all([(one.job, one.outcome) for one in came])
         except (OperationalError, InterfaceError):
             self._put_back(came)
             raise
         except Exception:
             # One of them is not as it should be: now each is written down by itself.
-            logger.exception("submits could not be written down together")
+            logger.exception("what came could not be written down together")
             self._put_back(came)
             return
         rest = [one for one in came if one.job.pk in left]

@@ -120,6 +120,11 @@ def apply(job: Job, outcome: Submitted | QueueError | Failure) -> None:
             touch(job, rows=rows, next_at=timezone.now() + timedelta(seconds=1))
 
 
+def is_accepted(outcome: Submitted | QueueError | Failure) -> bool:
+    """Whether the provider has taken the job, which `apply_all` writes down."""
+    return isinstance(outcome, Submitted)
+
+
 def apply_all(came: Sequence[tuple[Job, Submitted]]) -> set[str]:
     """Writes down many submits that were accepted, in one transaction; the jobs that `apply` must look at by itself.
 

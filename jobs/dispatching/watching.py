@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from jobs.canceling import begin_cancel
 from jobs.dispatching import gate
 from jobs.dispatching.pace import next_look
 from jobs.ending.answers import kept
-from jobs.ending.finishing import canceled, fail, finish, insist
+from jobs.ending.finishing import canceled, end_by, fail, finish, finish_all, insist
 from jobs.models import Job, Status
 from jobs.transitions import Earlier, move, touch
 
@@ -63,9 +64,23 @@ def apply(job: Job, outcome: Watched | QueueError) -> None:
     if isinstance(outcome, QueueError):
         _in_vain(job, outcome, now)
     elif outcome.result is not None:
-        _finish(job, outcome.result, outcome.progress.logs if outcome.progress else [])
+        _finish(job, outcome.result, _logs(outcome))
     elif outcome.progress is not None and not _give_up(job, now):
         _follow(job, outcome.progress, now)
+
+
+def is_ended(outcome: Watched | QueueError) -> bool:
+    """Whether it brought the result, which `apply_all` writes down."""
+    return isinstance(outcome, Watched) and outcome.result is not None
+
+
+def apply_all(came: Sequence[tuple[Job, Watched]]) -> set[str]:
+    """Writes down many results in one transaction; the ids of the jobs that `apply` must look at by itself.
+
+    Raises DatabaseError, and then nothing is written, but the jobs at hand are not as they were.
+    """
+    ends = [end_by(job, seen.result, after=_new_lines(job, _logs(seen))) for job, seen in came if seen.result]
+    return {job.pk for job, _ in came} - finish_all(ends)
 
 
 def give_up_if_old(job: Job) -> None:
@@ -73,6 +88,10 @@ def give_up_if_old(job: Job) -> None:
     begun = job.submitted_at or job.sent_at or job.created_at
     if not job.has_ended and timezone.now() - begun > LONGEST:
         insist(job, lambda job: fail(job, failures.NEVER_ENDED))
+
+
+def _logs(seen: Watched) -> list[dict[str, Any]]:
+    return seen.progress.logs if seen.progress else []
 
 
 def _finish(job: Job, result: Result, logs: list[dict[str, Any]]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model
 from django.utils import timezone
 
 from catalog.models import SchemaVersion
@@ -16,6 +16,7 @@ from catalog.providers.queue import Answer, KeyRefusedError, Result
 from jobs import calibrating, failures
 from jobs.accepting import own_keys
 from jobs.assets.finding import Found, files_in
+from jobs.assets.models import Asset
 from jobs.assets.writing import make_assets, named
 from jobs.batches.ending import end_if_last
 from jobs.ending.answers import kept
@@ -46,33 +47,72 @@ OUTCOMES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job is to end. `after`: what came before the end and is told with it; `beside` writes with it."""
+
+    job: Job
+    status: Status
+    units: Decimal | None = None
+    answer: Answer | None = None
+    failure: Failure | None = None
+    output: Any = None
+    files: Sequence[Found] = ()
+    after: Earlier | None = None
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """An end with all that follows from it. `charge` is what the ledger will charge at most; `is_ours`: a calibration's."""
+
+    end: End
+    at: datetime
+    amounts: Amounts
+    charge: int
+    quarantine: str
+    is_ours: bool
+    assets: list[Asset]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the job's own client is concerned: no loss of ours is told, no calibration goes on."""
+        return not self.is_ours and max(self.amounts.cost, self.amounts.charge) <= self.end.job.hold_amount
+
+
 def finish(job: Job, result: Result, *, after: Earlier | None = None) -> bool:
     """Ends a job by the provider's result; False, and nothing written, where it changed meanwhile.
 
     `after`: what came before the end and is told with it.
     """
-    units = result.units_of(job.quote["unit"])
+    return _write(end_by(job, result, after=after))
+
+
+def finish_all(ends: Sequence[End]) -> set[str]:
+    """Ends many jobs in one transaction; the ids of those that did end, for each of the others must be seen by itself.
+
+    Raises DatabaseError, and then nothing is written, but the jobs at hand are not as they were.
+    """
+    bills = [bill for bill in map(_bill, ends) if bill.is_plain]
+    return {bill.end.job.pk for bill in _write_all(bills)}
+
+
+def end_by(job: Job, result: Result, *, after: Earlier | None = None) -> End:
+    """How a job ends by the provider's result."""
+    units, answer = result.units_of(job.quote["unit"]), result.answer
     if result.succeeded:
         outputs = _outputs(job)
-        if has_expected_media(result.output, outputs):
-            output = with_whole_texts(result.output, outputs)
-            files = files_in(output, outputs)
-            return _end(
-                job,
-                Status.SUCCEEDED,
-                units=units,
-                answer=result.answer,
-                output=output,
-                files=files,
-                after=after,
-            )
-        return fail(job, failures.NO_MEDIA, units=units, answer=result.answer, after=after)
+        if not has_expected_media(result.output, outputs):
+            return End(job, Status.FAILED, units, answer, failures.NO_MEDIA, after=after)
+        output = with_whole_texts(result.output, outputs)
+        files = files_in(output, outputs)
+        return End(job, Status.SUCCEEDED, units, answer, output=output, files=files, after=after)
     if failures.is_cancellation(result) and job.status == Status.CANCELING:
-        return canceled(job, units=units, answer=result.answer, after=after)
+        return _as_canceled(End(job, Status.CANCELED, units, answer, after=after))
     failure = failures.failure_of(result)
     if failure is failures.OUR_ACCOUNT and job.key_source:
         failure = own_keys.failure_of(job, KeyRefusedError("refused with the result"))
-    return fail(job, failure, units=units, answer=result.answer, after=after)
+    return End(job, Status.FAILED, units, answer, failure, after=after)
 
 
 def insist(job: Job, end: Callable[[Job], bool]) -> bool:
@@ -89,118 +129,106 @@ def insist(job: Job, end: Callable[[Job], bool]) -> bool:
     return False
 
 
-def fail(
-    job: Job,
-    failure: Failure,
-    *,
-    units: Decimal | None = None,
-    answer: Answer | None = None,
-    after: Earlier | None = None,
-) -> bool:
+def fail(job: Job, failure: Failure, *, answer: Answer | None = None) -> bool:
     """Ends a job as failed. It costs the client nothing, unless it was billed and the client's terms say so (M8)."""
-    return _end(job, Status.FAILED, units=units, failure=failure, answer=answer, after=after)
+    return _write(End(job, Status.FAILED, answer=answer, failure=failure))
 
 
-def canceled(
-    job: Job,
-    *,
-    units: Decimal | None = None,
-    answer: Answer | None = None,
-    after: Earlier | None = None,
-    beside: Beside | None = None,
-) -> bool:
+def canceled(job: Job, *, beside: Beside | None = None) -> bool:
     """Ends a job as canceled; one that the deadline canceled has failed. `beside` writes in the same transaction."""
-    if job.cancel_reason == "deadline":
-        return fail(job, failures.DEADLINE, units=units, answer=answer, after=after)
-    return _end(job, Status.CANCELED, units=units, answer=answer, after=after, beside=beside)
+    return _write(_as_canceled(End(job, Status.CANCELED, beside=beside)))
 
 
-def _end(
-    job: Job,
-    status: Status,
-    *,
-    units: Decimal | None,
-    answer: Answer | None,
-    failure: Failure | None = None,
-    output: Any = None,
-    after: Earlier | None = None,
-    beside: Beside | None = None,
-    files: Sequence[Found] = (),
-) -> bool:
-    succeeded = status == Status.SUCCEEDED
-    quoted_cost, quoted_price = job.quote["cost"], job.quote["price"]
+def _as_canceled(end: End) -> End:
+    if end.job.cancel_reason == "deadline":
+        return replace(end, status=Status.FAILED, failure=failures.DEADLINE, beside=None)
+    return end
+
+
+def _write(end: End) -> bool:
+    return bool(_write_all([_bill(end)]))
+
+
+def _bill(end: End) -> _Bill:
+    job, now = end.job, timezone.now()
     amounts = amounts_at_end(
         read_frozen(job.terms),
-        outcome=OUTCOMES[status],
-        quoted_cost=quoted_cost,
-        quoted_price=quoted_price,
-        units=units,
+        outcome=OUTCOMES[end.status],
+        quoted_cost=job.quote["cost"],
+        quoted_price=job.quote["price"],
+        units=end.units,
     )
-    # What the ledger will charge at most; it is told the whole, so that it books what is above as our loss.
-    charge = at_most(amounts.charge, job.hold_amount)
     # Runs of a calibration are to find out what is right: no bill of theirs is strange. That of a test is no bill.
-    ours, test = calibrating.is_ours(job), is_test(job)
-    quarantine = "" if ours or test else amounts.quarantine[:300]
-    now = timezone.now()
-    assets = make_assets(job, files, now=now)
-    usage = _usage(job, status, amounts, charge=charge, units=units, failure=failure, now=now)
-    rows: list[Model] = [*kept(job, answer), *assets, usage]
+    ours = calibrating.is_ours(job)
+    quarantine = "" if ours or is_test(job) else amounts.quarantine[:300]
+    # The ledger is told the whole, so that it books what is above as our loss.
+    charge = at_most(amounts.charge, job.hold_amount)
+    return _Bill(end, now, amounts, charge, quarantine, ours, make_assets(job, end.files, now=now))
+
+
+def _write_all(bills: Sequence[_Bill]) -> list[_Bill]:
+    """Writes ends down, all in one transaction; those whose jobs had not changed meanwhile."""
     with transaction.atomic(durable=True):
-        moved = move(
-            job,
-            status,
-            event=f"job_{status}",
-            data=failure.as_json() if failure else _delivered(job, output) | named(assets, files),
-            after=after,
-            rows=rows,
-            finished_at=now,
-            cancel_reason=job.cancel_reason,
-            output=output,
-            error=failure.as_json() if failure else None,
-            charge=charge,
-            cost=amounts.cost,
-            cost_source=amounts.source,
-            billed_units="" if units is None else format_decimal(units)[:40],
-            quarantine=quarantine,
-            queue_position=None,
-        )
-        if not moved:
-            return False
-        if beside:
-            beside()
-        if ours:
-            calibrating.observe_end(job)
-        if job.workflow_id:
-            # Before the account, as whoever brings the workflow forward takes the two in this order.
-            wake(job.workflow_id)
-        # Last: other jobs of the client wait for these rows until this transaction ends.
-        if test:
-            # What is shown as charged was never held: only the job's place is given back.
-            release(job.pk, reason="test")
-        elif succeeded or amounts.charge:
-            settle(job.pk, charge=amounts.charge, cost=amounts.cost, tells_loss=not ours)
-        else:
-            release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
-        if job.batch_id:
-            end_if_last(job.batch_id)
-    observe_ended(job)
-    log_ended(job)
-    if quarantine:
-        tell_quarantine(job)
-    return True
+        # Everybody who locks several jobs takes them in this order.
+        moved = [bill for bill in sorted(bills, key=lambda bill: bill.end.job.pk) if _move(bill)]
+        for bill in moved:
+            if bill.end.beside:
+                bill.end.beside()
+            if bill.is_ours:
+                calibrating.observe_end(bill.end.job)
+        # Before the accounts, as whoever brings a workflow forward takes the two in this order.
+        for workflow_id in sorted({bill.end.job.workflow_id for bill in moved if bill.end.job.workflow_id}):
+            wake(workflow_id)
+        # Last: other jobs of the clients wait for these rows until this transaction ends.
+        for bill in sorted(moved, key=lambda bill: bill.end.job.client_id):
+            _settle(bill)
+    for bill in moved:
+        observe_ended(bill.end.job)
+        log_ended(bill.end.job)
+        if bill.quarantine:
+            tell_quarantine(bill.end.job)
+    return moved
 
 
-def _usage(
-    job: Job,
-    status: Status,
-    amounts: Amounts,
-    *,
-    charge: int,
-    units: Decimal | None,
-    failure: Failure | None,
-    now: datetime,
-) -> UsageRecord | UsageOfTest:
+def _move(bill: _Bill) -> bool:
+    end, job, failure = bill.end, bill.end.job, bill.end.failure
+    return move(
+        job,
+        end.status,
+        event=f"job_{end.status}",
+        data=failure.as_json() if failure else _delivered(job, end.output) | named(bill.assets, end.files),
+        after=end.after,
+        rows=[*kept(job, end.answer), *bill.assets, _usage(bill)],
+        finished_at=bill.at,
+        cancel_reason=job.cancel_reason,
+        output=end.output,
+        error=failure.as_json() if failure else None,
+        charge=bill.charge,
+        cost=bill.amounts.cost,
+        cost_source=bill.amounts.source,
+        billed_units="" if end.units is None else format_decimal(end.units)[:40],
+        quarantine=bill.quarantine,
+        queue_position=None,
+    )
+
+
+def _settle(bill: _Bill) -> None:
+    """Closes the hold, and tells of the batch whose last job this was."""
+    job, amounts, failure = bill.end.job, bill.amounts, bill.end.failure
+    if is_test(job):
+        # What is shown as charged was never held: only the job's place is given back.
+        release(job.pk, reason="test")
+    elif job.status == Status.SUCCEEDED or amounts.charge:
+        settle(job.pk, charge=amounts.charge, cost=amounts.cost, tells_loss=not bill.is_ours)
+    else:
+        release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
+    if job.batch_id:
+        end_if_last(job.batch_id)
+
+
+def _usage(bill: _Bill) -> UsageRecord | UsageOfTest:
     """What usage shows of the job, and what of a live one reports and learned prices read."""
+    job, failure = bill.end.job, bill.end.failure
     begun = job.submitted_at or job.sent_at
     record = usage_of_test if is_test(job) else usage_record
     return record(
@@ -209,21 +237,21 @@ def _usage(
             client_id=job.client_id,
             key_id=job.key_id,
             model_id=job.model_id,
-            outcome=OUTCOMES[status],
-            cost=amounts.cost,
-            charge=charge,
-            cost_source=amounts.source,
+            outcome=OUTCOMES[bill.end.status],
+            cost=bill.amounts.cost,
+            charge=bill.charge,
+            cost_source=bill.amounts.source,
             unit=job.quote["unit"],
-            units=units,
+            units=bill.end.units,
             quoted_cost=job.quote["cost"],
             quoted_price=job.quote["price"],
             terms=job.terms,
             features=job.features,
             error_code=failure.code if failure else "",
             request_id=job.request_id,
-            seconds=(now - begun).total_seconds() if begun else None,
+            seconds=(bill.at - begun).total_seconds() if begun else None,
         ),
-        now=now,
+        now=bill.at,
     )
 
 
