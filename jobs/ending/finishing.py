@@ -64,7 +64,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class _Bill:
-    """An end with all that follows from it. `charge` is what the ledger will charge at most; `is_ours`: a calibration's."""
+    """An end with what follows from it. `charge`: what the ledger takes at most; `is_ours`: a run of a calibration."""
 
     end: End
     at: datetime
@@ -76,8 +76,9 @@ class _Bill:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing but the job's own client is concerned: no loss of ours is told, no calibration goes on."""
-        return not self.is_ours and max(self.amounts.cost, self.amounts.charge) <= self.end.job.hold_amount
+        """Whether only the client's own rows are written: no loss of ours is told, no calibration goes on."""
+        is_covered = max(self.amounts.cost, self.amounts.charge) <= self.end.job.hold_amount
+        return self.end.status == Status.SUCCEEDED and is_covered and not self.is_ours
 
 
 def finish(job: Job, result: Result, *, after: Earlier | None = None) -> bool:
@@ -91,10 +92,11 @@ def finish(job: Job, result: Result, *, after: Earlier | None = None) -> bool:
 def finish_all(ends: Sequence[End]) -> set[str]:
     """Ends many jobs in one transaction; the ids of those that did end, for each of the others must be seen by itself.
 
+    Failures and losses are such others: what they tell staff has locks of its own.
     Raises DatabaseError, and then nothing is written, but the jobs at hand are not as they were.
     """
     bills = [bill for bill in map(_bill, ends) if bill.is_plain]
-    return {bill.end.job.pk for bill in _write_all(bills)}
+    return {bill.end.job.pk for bill in _write_all(bills)} if bills else set()
 
 
 def end_by(job: Job, result: Result, *, after: Earlier | None = None) -> End:

@@ -124,6 +124,27 @@ def test_no_more_calls_are_made_at_once_than_there_are_threads(loop: Dispatcher,
         answers.set()
 
 
+def test_looks_come_before_submits_and_leave_them_some_threads(provider: Provider) -> None:
+    answers = threading.Event()
+    provider.on_submit = provider.on_progress = lambda: answers.wait(10)
+    caller = make_caller(max_in_flight=100)
+    for number in range(8):
+        make_job(caller)
+        submitting.adopt(claim_queued(1)[0], queue.Request("fal-ai/flux/dev", f"run-{number}"))
+    Job.objects.update(next_at=timezone.now())
+    for _ in range(8):
+        make_job(caller)
+    one = Dispatcher(threads=8)
+    try:
+        one.tick()
+
+        assert Job.objects.filter(status=Status.SUBMITTING).count() == 2
+        assert Job.objects.filter(status=Status.SUBMITTED, next_at__gt=timezone.now()).count() == 6
+    finally:
+        answers.set()
+        one.drain()
+
+
 def test_what_a_provider_said_while_the_database_was_away_is_written_down_later(
     monkeypatch: pytest.MonkeyPatch, loop: Dispatcher, provider: Provider
 ) -> None:

@@ -1,5 +1,6 @@
 """What is written in one go: how few statements a job takes, and that nothing of many at once spoils another."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,16 +9,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.providers import queue
-from genfeed.journal.models import OutboxEvent
+from genfeed.journal.models import Alert, OutboxEvent
 from jobs.canceling import cancel
 from jobs.dispatching import submitting, watching
 from jobs.dispatching.claiming import claim_queued
-from jobs.dispatching.dispatcher import SUBMIT, Dispatcher, _Came
+from jobs.dispatching.dispatcher import SUBMIT, WATCH, Dispatcher, _Came
+from jobs.ending import finishing
 from jobs.models import Job, JobEvent, ProviderAnswer, ProviderGate, Status
 from pricing import sql
 from pricing.ledger.checking import check_ledger
-from pricing.models import Budget, BudgetPeriod, Hold
-from tests.jobs.doubles import PRICE, USD, Provider, kinds, look, make_caller, make_job, money, submitted
+from pricing.models import Budget, BudgetPeriod, Hold, LedgerTransaction
+from tests.jobs.doubles import PRICE, USD, Provider, kinds, look, make_caller, make_job, money, result, submitted
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,15 +45,29 @@ def claimed(count: int) -> list[tuple[Job, queue.Submitted]]:
     return came
 
 
-def statuses(came: list[tuple[Job, queue.Submitted]]) -> list[str]:
+def looked_at(count: int, **answers: Any) -> list[tuple[Job, watching.Watched]]:
+    """Jobs that have run, with what their provider said; `answers` of the provider."""
+    provider, caller = Provider(), make_caller(100, max_queued=100)
+    vars(provider).update(answers)
+    jobs = [make_job(caller) for _ in range(count)]
+    for number, job in enumerate(claim_queued(count)):
+        outcome = submitting.ask(provider, job)
+        assert isinstance(outcome, queue.Submitted)
+        submitting.adopt(job, job.request_of(f"run-{number}"))
+    rows = list(Job.objects.filter(pk__in=[job.pk for job in jobs]).order_by("pk"))
+    return [(job, watched) for job in rows if isinstance(watched := watching.ask(provider, job), watching.Watched)]
+
+
+def statuses(came: Sequence[tuple[Job, Any]]) -> list[str]:
     return list(Job.objects.filter(pk__in=[job.pk for job, _ in came]).order_by("pk").values_list("status", flat=True))
 
 
-def written_down(came: list[tuple[Job, queue.Submitted]]) -> None:
+def written_down(came: Sequence[tuple[Job, Any]]) -> None:
     """A round of a dispatcher to which all of it came at once."""
     one = Dispatcher(threads=1)
     for job, outcome in came:
-        one._done.put(_Came(SUBMIT, job, outcome, is_asked=False))
+        step = SUBMIT if isinstance(outcome, queue.Submitted) else WATCH
+        one._done.put(_Came(step, job, outcome, is_asked=False))
         one._running += 1
     try:
         # What can't be written together is put back, and comes again.
@@ -129,6 +145,18 @@ def test_submits_that_came_together_take_a_statement_each_and_few_besides() -> N
     assert statements(seen) <= (7 if connection.vendor == "postgresql" else 11)
 
 
+def test_results_that_came_together_are_written_and_settled_in_one_transaction() -> None:
+    came = looked_at(5)
+
+    with CaptureQueriesContext(connection) as seen:
+        assert watching.apply_all(came) == set()
+
+    assert statuses(came) == [Status.SUCCEEDED] * 5
+    assert money(came[0][0]) == (100 * USD - 5 * PRICE, 0, 5 * PRICE)
+    assert [query["sql"] for query in seen.captured_queries].count("COMMIT") <= 1
+    assert statements(seen) <= 5 * (4 if connection.vendor == "postgresql" else 9)
+
+
 # --- that they spoil nothing ---
 
 
@@ -168,6 +196,96 @@ def test_a_request_that_another_job_has_already_takes_no_other_down() -> None:
 
     assert statuses(came)[1:] == [Status.SUBMITTED] * 2
     assert statuses(came)[0] == Status.SUBMITTING
+
+
+def test_a_result_whose_job_changed_meanwhile_is_looked_at_by_itself_and_the_others_go_on() -> None:
+    came = looked_at(3)
+    cancel(Job.objects.get(pk=came[1][0].pk))
+
+    written_down(came)
+
+    assert statuses(came) == [Status.SUCCEEDED] * 3
+    assert check_ledger() == []
+
+
+def test_a_submit_and_results_that_came_mixed_are_each_written_down() -> None:
+    submits, results = claimed(2), looked_at(2)
+
+    written_down([submits[0], results[0], submits[1], results[1]])
+
+    assert statuses(submits) == [Status.SUBMITTED] * 2
+    assert statuses(results) == [Status.SUCCEEDED] * 2
+
+
+def test_a_result_that_can_not_be_kept_fails_its_job_and_the_others_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
+    came = looked_at(3)
+    real = finishing.move
+
+    def move(job: Job, to: str, **more: Any) -> bool:
+        if (job.pk, to) == (came[1][0].pk, Status.SUCCEEDED):
+            raise DataError("no such value")
+        return real(job, to, **more)
+
+    monkeypatch.setattr(finishing, "move", move)
+
+    written_down(came)
+
+    assert statuses(came) == [Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED]
+    assert money(came[0][0]) == (100 * USD - 2 * PRICE, 0, 2 * PRICE)
+    assert check_ledger() == []
+
+
+def test_results_whose_database_went_away_are_written_down_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    came = looked_at(3)
+    real = finishing.settle
+    errors = [OperationalError("the server is gone")]
+
+    def settle(*given: Any, **named: Any) -> Any:
+        if errors and Job.objects.filter(status=Status.SUCCEEDED).count() == 3:
+            raise errors.pop()
+        return real(*given, **named)
+
+    monkeypatch.setattr(finishing, "settle", settle)
+    one = Dispatcher(threads=1)
+    for job, outcome in came:
+        one._done.put(_Came(WATCH, job, outcome, is_asked=False))
+        one._running += 1
+    with pytest.raises(OperationalError):
+        one._apply_all()
+
+    assert statuses(came) == [Status.SUBMITTED] * 3
+    one.drain()
+    assert statuses(came) == [Status.SUCCEEDED] * 3
+    assert money(came[0][0]) == (100 * USD - 3 * PRICE, 0, 3 * PRICE)
+
+
+def test_a_result_that_costs_more_than_is_held_is_settled_by_itself_and_its_loss_told() -> None:
+    came = looked_at(2, on_result=result(units="9"))
+
+    assert watching.apply_all(came) == {job.pk for job, _ in came}
+    written_down(came)
+
+    assert statuses(came) == [Status.SUCCEEDED] * 2
+    assert Alert.objects.get(code="operator_loss").times == 2
+
+
+def test_jobs_of_several_clients_that_end_together_take_the_accounts_in_one_order() -> None:
+    came = looked_at(1)
+    for name in ("Beta", "Alpha"):
+        provider, job = Provider(), make_job(make_caller(100, name))
+        submitting.adopt(claim_queued(1)[0], job.request_of(f"run-{name}"))
+        job.refresh_from_db()
+        outcome = watching.ask(provider, job)
+        assert isinstance(outcome, watching.Watched)
+        came.append((job, outcome))
+
+    assert watching.apply_all(came[::-1]) == set()
+
+    settled = (
+        LedgerTransaction.objects.filter(kind="settle").order_by("pk").values_list("account__client_id", flat=True)
+    )
+    assert list(settled) == sorted(settled)
+    assert len(set(settled)) == 3
 
 
 @pytest.mark.parametrize("error", [DataError("no such value"), OperationalError("the server is gone")])
