@@ -68,7 +68,7 @@ _KEPT_FROM = 5
 _TRUSTED_SECONDS = 10.0
 
 
-class _KeptCursor(base.ServerBindingCursor, RawCursor[Any]):  # type: ignore[name-defined,misc]
+class _KeptCursor(base.ServerBindingCursor, RawCursor[Any]):
     """Reads each statement for its placeholders once: psycopg would read long ones again every time."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
@@ -118,7 +118,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.close_if_health_check_failed()
         self.ensure_connection()
         with self.wrap_database_errors:
-            return self._prepare_cursor(_KeptCursor(self.connection))
+            return self._prepare_cursor(_KeptCursor(self.connection))  # type: ignore[attr-defined]
 
     @cached_property
     def wrap_database_errors(self) -> _Errors:
