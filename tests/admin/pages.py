@@ -1,6 +1,6 @@
 """Reading the admin's pages as a person does: elements, their texts and their attributes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
@@ -16,7 +16,14 @@ class Element:
 
     tag: str
     attributes: dict[str, str]
-    texts: list[str] = field(default_factory=list)
+    # All texts of the page, and which of them stand in this element.
+    of_page: list[str]
+    first: int
+    end: int | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        return self.of_page[self.first : self.end]
 
     @property
     def text(self) -> str:
@@ -34,6 +41,7 @@ class Page(HTMLParser):
         super().__init__()
         self.html = html
         self.elements: list[Element] = []
+        self._texts: list[str] = []
         self._open: list[Element] = []
         self.feed(html)
         self.close()
@@ -41,22 +49,27 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in _INLINE:
             self.handle_data(" ")
-        element = Element(tag, {name: value or "" for name, value in attrs})
+        here = len(self._texts)
+        element = Element(tag, {name: value or "" for name, value in attrs}, self._texts, here)
         self.elements.append(element)
-        if tag not in _VOID:
+        if tag in _VOID:
+            element.end = here
+        else:
             self._open.append(element)
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in _INLINE:
             self.handle_data(" ")
-        if not any(element.tag == tag for element in self._open):
+        if not any(element.tag == tag for element in reversed(self._open)):
             return
-        while self._open.pop().tag != tag:
-            pass
+        while True:
+            closed = self._open.pop()
+            closed.end = len(self._texts)
+            if closed.tag == tag:
+                break
 
     def handle_data(self, data: str) -> None:
-        for element in self._open:
-            element.texts.append(data)
+        self._texts.append(data)
 
     def all(self, tag: str = "", css: str = "", **attributes: str) -> list[Element]:
         """The elements of a tag, of a class, with these attributes (`data_testid` stands for `data-testid`)."""

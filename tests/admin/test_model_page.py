@@ -11,7 +11,7 @@ from catalog.models import AIModel, SchemaVersion
 from tests.admin.pages import Page, page_of, read
 from tests.factories import INPUT_SCHEMA, make_model, make_schema_version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 MODEL = "/admin/catalog/aimodel/"
 Staff = Callable[[str], HttpClient]

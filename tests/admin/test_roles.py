@@ -17,7 +17,7 @@ from genfeed.journal.models import Alert, AuditEvent
 from tests.admin.pages import read
 from tests.factories import make_model, make_provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 Staff = Callable[[str], HttpClient]
 ROLES = ["viewer", "catalog manager", "finance", "superuser"]

@@ -124,6 +124,7 @@ def test_a_sync_that_found_nothing_new_says_so(root: HttpClient) -> None:
     assert "Changed schemas" not in page.text
 
 
+@pytest.mark.once
 def test_the_report_of_the_recorded_catalog_is_shown(
     recorded_fal: Any, sync: Callable[..., SyncRun], root: HttpClient
 ) -> None:

@@ -16,7 +16,7 @@ from genfeed.clients.models import ApiKey
 from pricing.models import SellingPrice
 from tests.factories import make_model, make_provider, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 

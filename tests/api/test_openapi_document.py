@@ -12,6 +12,7 @@ from genfeed import api_document
 from genfeed.management.commands import write_openapi
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_the_committed_document_is_the_one_that_is_served() -> None:
     served = HttpClient().get("/api/v1/openapi.json").json()

@@ -13,7 +13,7 @@ from genfeed.clients import keys
 from genfeed.clients.limits import reads
 from tests.factories import make_model, make_models, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 DETAIL = "/api/v1/models/fal-ai/flux/dev"
 

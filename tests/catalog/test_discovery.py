@@ -62,18 +62,21 @@ def test_the_whole_recorded_catalog_is_discovered_without_any_configuration(reco
     assert run.report["totals"] == {"models": 1429, "active": 1429, "understood": 1370, "enabled": 1370, "held": 59}
 
 
+@pytest.mark.once
 def test_the_builtin_catalog_has_more_than_650_models(fal, sync):
     run = sync()
     assert run.status == "succeeded"
     assert AIModel.objects.filter(enabled=True).count() >= 650
 
 
+@pytest.mark.once
 def test_discovery_works_without_a_key(some_fal, sync, settings):
     settings.FAL_KEY = ""
     assert sync().status == "succeeded"
     assert not any(call["had_key"] for call in some_fal.requests())
 
 
+@pytest.mark.once
 def test_the_key_is_sent_as_fal_wants_it_and_never_in_the_address(some_fal, sync):
     sync()
     calls = some_fal.requests()
@@ -81,6 +84,7 @@ def test_the_key_is_sent_as_fal_wants_it_and_never_in_the_address(some_fal, sync
     assert not any("sandbox-secret" in call["query"] for call in calls)
 
 
+@pytest.mark.once
 def test_the_listing_carries_no_schemas_and_is_followed_to_its_end(fal, sync):
     assert sync().listed == 759
     listing = listing_calls(fal)
@@ -110,6 +114,7 @@ def test_28_syncs_fetch_every_schema_once_more(some_fal, some_synced, sync):
     assert still == []
 
 
+@pytest.mark.once
 def test_a_schema_that_the_provider_did_not_have_is_asked_for_again_after_a_day(some_fal, sync):
     some_fal.faults(expansion_errors=[FLUX])
     sync()
@@ -122,6 +127,7 @@ def test_a_schema_that_the_provider_did_not_have_is_asked_for_again_after_a_day(
     assert (model.schema_version, model.enabled) == (1, True)
 
 
+@pytest.mark.once
 def test_a_schema_that_could_not_be_read_is_asked_for_in_the_next_sync(some_fal, sync):
     some_fal.faults(fail=[{"match": MODELS, "query": r"endpoint_id=fal-ai(%2F|/)flux(%2F|/)dev(&|$)", "status": 500}])
     sync()
@@ -158,6 +164,7 @@ def rename(document: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
     return {**document, "paths": paths}
 
 
+@pytest.mark.once
 def test_new_models_wait_for_a_person_where_the_setting_says_so(some_fal, some_synced, sync, settings):
     settings.CATALOG_REVIEW_NEW = True
     row = some_fal.model(FLUX)
@@ -170,6 +177,7 @@ def test_new_models_wait_for_a_person_where_the_setting_says_so(some_fal, some_s
     assert (model.enabled, model.held_reason) == (False, "review")
 
 
+@pytest.mark.once
 def test_deprecated_models_are_not_taken_in_and_known_ones_are_marked(some_fal, sync):
     some_fal.patch_model("fal-ai/flux/schnell", status="deprecated")
     sync()
@@ -232,6 +240,7 @@ def test_an_added_optional_field_is_a_compatible_version_without_alert(some_fal,
     assert OutboxEvent.objects.filter(kind="model.changed").count() == 1
 
 
+@pytest.mark.once
 def test_a_change_without_a_new_updated_at_is_found_by_a_full_sync(some_fal, some_synced, sync):
     name = input_name(flux_document(some_fal))
     some_fal.patch_model(FLUX, openapi_patch={"components": {"schemas": {name: {"properties": {"seed": None}}}}})
@@ -270,6 +279,7 @@ def test_a_failed_listing_between_two_complete_ones_does_not_count_towards_retir
     assert AIModel.objects.get(endpoint_id=FLUX).missed_listings == 1
 
 
+@pytest.mark.once
 def test_january_then_june_of_the_real_catalog_gives_a_correct_change_report(recorded_fal, sync):
     recorded_fal.load_catalog(recorded_catalog("2026-01"))
     january = sync()
@@ -357,6 +367,7 @@ def test_a_server_that_fails_for_all_schemas_is_the_providers_trouble(some_fal, 
     assert AIModel.objects.count() == 0
 
 
+@pytest.mark.once
 def test_one_model_that_the_provider_chokes_on_stops_no_other(some_fal, sync):
     some_fal.faults(fail=[{"match": MODELS, "query": r"endpoint_id=fal-ai(%2F|/)flux(%2F|/)dev(&|$)", "status": 500}])
     run = sync()
@@ -366,11 +377,13 @@ def test_one_model_that_the_provider_chokes_on_stops_no_other(some_fal, sync):
     assert AIModel.objects.filter(enabled=True).count() == run.added - len(run.report["not_understood"]) > 50
 
 
+@pytest.mark.once
 def test_short_trouble_is_waited_out(some_fal, sync):
     some_fal.faults(fail=[{"match": MODELS, "status": 503, "times": 2}])
     assert sync().status == "succeeded"
 
 
+@pytest.mark.once
 def test_retry_after_is_honoured(some_fal, sync, monkeypatch):
     from catalog.providers import reading
 
@@ -391,6 +404,7 @@ def test_a_failed_expansion_keeps_the_last_good_version(some_fal, some_synced, s
     assert (model.schema_state, model.schema_version, model.enabled) == ("missing", 1, True)
 
 
+@pytest.mark.once
 def test_a_model_without_metadata_is_taken_in_under_its_id(some_fal, sync):
     some_fal.faults(missing_metadata=[FLUX])
     run = sync()
@@ -400,6 +414,7 @@ def test_a_model_without_metadata_is_taken_in_under_its_id(some_fal, sync):
     assert model.enabled
 
 
+@pytest.mark.once
 def test_an_unknown_category_is_kept_as_it_is(some_fal, sync):
     some_fal.patch_model(FLUX, metadata={"category": "smell-to-hologram"})
     sync()
@@ -407,6 +422,7 @@ def test_an_unknown_category_is_kept_as_it_is(some_fal, sync):
     assert (model.category, model.media_type, model.media_type_source) == ("smell-to-hologram", "image", "schema")
 
 
+@pytest.mark.once
 def test_an_id_listed_twice_is_one_model_and_a_remark(some_fal, sync):
     some_fal.faults(duplicate_ids=[FLUX])
     run = sync()
@@ -415,6 +431,7 @@ def test_an_id_listed_twice_is_one_model_and_a_remark(some_fal, sync):
     assert run.report["listing_problems"] == [f"{FLUX}: listed more than once"]
 
 
+@pytest.mark.once
 def test_a_document_that_is_none_is_told_and_holds_the_model(some_fal, sync):
     some_fal.patch_model(FLUX, openapi={"openapi": "3.0.4", "paths": {}})
     run = sync()
@@ -460,6 +477,7 @@ def test_a_crash_of_our_own_closes_the_run_and_changes_nothing(some_fal, some_sy
 # --- narrow questions ---
 
 
+@pytest.mark.once
 def test_category_status_and_search_are_asked_of_fal_itself(fal):
     from catalog.providers.base import open_provider
 
@@ -478,6 +496,7 @@ def test_category_status_and_search_are_asked_of_fal_itself(fal):
     assert "q=kling" in query
 
 
+@pytest.mark.once
 def test_one_model_is_got_by_its_id_and_an_unknown_one_is_none(fal):
     from catalog.providers.base import open_provider
 
@@ -495,6 +514,7 @@ def test_an_unregistered_provider_is_refused_by_name(db):
     assert not SyncRun.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("key", "state"),
     [("", "missing"), ("wrong:key", "invalid"), ("sandbox-key:sandbox-secret", "valid")],

@@ -107,6 +107,7 @@ def test_an_exhausted_account_stops_everything_and_costs_the_client_nothing(run:
     assert ProviderGate.objects.get().open_until > timezone.now()
 
 
+@pytest.mark.once
 def test_a_wrong_key_is_our_problem(run: Run, sandbox: RunningSandbox, settings: object) -> None:
     settings.FAL_KEY = "wrong:key"  # type: ignore[attr-defined]
 
@@ -119,12 +120,14 @@ def test_a_wrong_key_is_our_problem(run: Run, sandbox: RunningSandbox, settings:
     assert "wrong:key" not in str(job.error)
 
 
+@pytest.mark.once
 def test_a_model_that_is_gone_fails_the_job_by_name(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(gone=["fal-ai/flux/dev"])
 
     assert run().error["code"] == "model_retired"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("error", "code", "charged"),
     [
@@ -147,18 +150,21 @@ def test_late_errors_fail_the_job(
     assert UsageRecord.objects.get(job=job.pk).outcome == "failed"
 
 
+@pytest.mark.once
 def test_results_that_fail_for_a_while_are_fetched_again(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(fail=[{"match": "/requests/[^/]+$", "method": "GET", "status": 502, "times": 3}])
 
     assert run().status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_a_status_that_fails_for_a_while_is_asked_again(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(fail=[{"match": "/status", "status": 503, "times": 6}])
 
     assert run().status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("body", ["html", "malformed", "empty", "wrong_shape"])
 def test_a_status_in_nonsense_is_asked_again(run: Run, sandbox: RunningSandbox, body: str) -> None:
     sandbox.faults(fail=[{"match": "/status", "body": body, "times": 2}])
@@ -184,6 +190,7 @@ def test_units_that_make_no_sense_wait_for_a_person(run: Run, sandbox: RunningSa
     assert Alert.objects.filter(code="bill_quarantined", subject=job.pk).exists()
 
 
+@pytest.mark.once
 def test_a_result_without_its_media_is_a_failure(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"no_media": True}])
 

@@ -32,7 +32,7 @@ from tests.protocols.test_openai_api import (  # noqa: F401
     post,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 FOX, MASK = "https://example.com/fox.png", "https://example.com/mask.png"
 OWN_KEY = "alice:alice-secret-of-the-provider-4711"

@@ -12,6 +12,8 @@ from pricing.estimates.facts import facts_of
 from pricing.estimates.quotes import quote_checked
 from tests.providers.conftest import FLUX, KEY, KLING, SDXL, Replica, sync
 
+pytestmark = pytest.mark.once
+
 
 def model(endpoint_id: str) -> AIModel:
     return AIModel.objects.get(provider__slug="replicate", endpoint_id=endpoint_id)

@@ -16,6 +16,8 @@ from genfeed.clients import keys
 from genfeed.journal.models import Alert, AuditEvent, OutboxEvent
 from tests.sandbox_server import API_KEY, ROOT
 
+pytestmark = pytest.mark.once
+
 SECRET = API_KEY.partition(":")[2]
 Staff = Callable[[str], HttpClient]
 

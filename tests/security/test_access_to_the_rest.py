@@ -62,6 +62,7 @@ def test_without_a_key_nothing_is_answered(world: World) -> None:
     assert set(asked(HttpClient(), world).values()) == {401}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "superuser"])
 def test_a_session_is_no_key(world: World, staff: Callable[[str], HttpClient], role: str) -> None:
     http = staff(role)
@@ -73,6 +74,7 @@ def test_an_unknown_key_opens_nothing(world: World) -> None:
     assert set(asked(by_key("gf_" + "a" * 43), world).values()) == {401}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scope", [*SCOPES, "none at all"])
 def test_a_scope_opens_what_needs_it_and_nothing_else(world: World, scope: str) -> None:
     _, key = create_key(world.client, actor=SYSTEM, scopes=[scope] if scope in SCOPES else [])

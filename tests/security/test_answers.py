@@ -15,7 +15,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from genfeed.logs import OneLineFormatter, logging_of
 from tests.security.world import FOX, World, make_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PRIVATE = (
     "/api/v1/jobs", "/api/v1/jobs/{job_id}", "/api/v1/batches/{batch_id}", "/api/v1/keys", "/api/v1/balance",

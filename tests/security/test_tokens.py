@@ -14,7 +14,7 @@ from jobs.assets.links import signed_url
 from jobs.events.links import events_url
 from tests.security.world import World, make_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 ORIGIN = "https://app.example.com"
 
 

@@ -23,7 +23,7 @@ from tests.jobs.doubles import make_caller
 from tests.recorded import JUNE, requires_recorded, rows
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = [pytest.mark.django_db, requires_recorded]
+pytestmark = [pytest.mark.django_db, requires_recorded, pytest.mark.once]
 
 PAGE = (Path(__file__).parents[3] / "docs" / "media.md").read_text()
 RECIPES = {

@@ -26,7 +26,7 @@ from tests.pricing.estimates.sold import IMAGE_URL, IMAGES_OUT, PROMPT, make_sol
 from tests.s3_servers import ACCESS_KEY, SECRET_KEY, need_swift, running_moto, running_swift
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand"), pytest.mark.once]
 
 LARGE = 20 * 1024 * 1024
 _numbers = itertools.count()

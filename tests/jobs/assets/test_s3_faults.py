@@ -14,7 +14,7 @@ from tests.jobs.assets.test_s3 import keys, served, use_bucket
 from tests.jobs.assets.test_uploads import film
 from tests.s3_servers import Swift, need_swift, running_swift
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand"), pytest.mark.once]
 
 
 @pytest.fixture(scope="module")

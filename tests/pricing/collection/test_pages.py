@@ -46,12 +46,14 @@ def messages(answer: Any) -> str:
     return " ".join(page_of(answer).messages)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("url", PAGES)
 def test_an_empty_page_says_what_to_do(root: HttpClient, url: str) -> None:
     page = read(root, url)
     assert page.has(css="gf-empty")
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 @pytest.mark.parametrize("role", ["viewer", "catalog manager", "finance"])
 @pytest.mark.parametrize("url", PAGES)
@@ -66,6 +68,7 @@ def test_who_has_no_role_sees_nothing(url: str, django_user_model: Any) -> None:
     assert client.get(url).status_code == 403
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 @pytest.mark.parametrize("url", [*PAGES, "/admin/", f"{CALIBRATIONS}plan/"])
 def test_no_page_needs_inline_script_or_style(root: HttpClient, url: str) -> None:
@@ -231,6 +234,7 @@ def test_an_unknown_model_is_refused_by_name(root: HttpClient) -> None:
     assert "There is no model 'nobody'" in planned(root, THREE, "nobody").text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "typed",
     [

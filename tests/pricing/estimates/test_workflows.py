@@ -23,7 +23,7 @@ from tests.pricing.estimates.sold import (
     post,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PATH = "/workflows/estimate"
 PICTURE = {"name": "picture", "model": "fal-ai/image", "input": {"prompt": "a"}}

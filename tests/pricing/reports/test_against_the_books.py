@@ -201,8 +201,13 @@ def test_every_sum_by_everything_under_every_filter_is_that_of_the_books(lines: 
             if one.figures.jobs
         }
         assert found == {key: added(group) for key, group in wanted.items()}, asked
+
+
+def test_every_total_under_every_filter_is_that_of_the_books(lines: list[Line]) -> None:
+    for asked in (one for period in PERIODS.values() for one in questions(*period)):
         whole = total_of(asked)
-        assert {name: getattr(whole, name) for name in SUMS} == added([one for many in wanted.values() for one in many])
+        left = added([line for line in lines if asked_for(line, asked)])
+        assert {name: getattr(whole, name) for name in SUMS} == left, asked
 
 
 @pytest.mark.parametrize("period", PERIODS)

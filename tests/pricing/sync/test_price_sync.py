@@ -318,6 +318,7 @@ def test_texts_are_kept_beside_the_model_and_read_into_rules(fal, sync_now):
     assert ModelPricing.objects.get(model__endpoint_id=FLUX).billing_message.startswith("Images are billed")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("rule", [{"status": 500}, {"status": 200, "body": "html"}, {"drop": True}, {"status": 404}])
 def test_a_gallery_in_trouble_never_hurts_the_prices(fal, sync_now, rule):
     fal.faults(fail=[{"match": "^/api/models$", **rule}])
