@@ -18,6 +18,7 @@ from django.test import Client as HttpClient
 
 from catalog import discovery, published, sync_runs, upstreams
 from catalog.models import SyncRun
+from genfeed import urls  # noqa: F401 - with all pages of the admin: tests go through them before any request is made
 from genfeed.clients import keys, uses
 from genfeed.clients.limits import reads, strangers
 from genfeed.clients.models import Client

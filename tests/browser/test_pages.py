@@ -48,6 +48,7 @@ print(json.dumps({
 _ALL_ROWS = """
 import json
 from datetime import timedelta
+import genfeed.urls
 from django.contrib import admin
 from django.utils import timezone
 from django_q.models import OrmQ, Task

@@ -11,7 +11,7 @@ from genfeed.net.guarded import GuardedClient
 from genfeed.net.remote_file import BLOCK, MOST_CALLS, RemoteFile
 from tests.net.servers import Answer, Served, in_ranges, serving, whole
 
-BODY = bytes(number % 251 for number in range(5 * BLOCK + 77))
+BODY = (bytes(range(251)) * BLOCK)[: 5 * BLOCK + 77]
 
 
 @contextmanager
