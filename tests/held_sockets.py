@@ -74,6 +74,11 @@ class HeldWeb:
                 return bool(answer.json()["problems"] == {"process": "It is about to stop."})
         return False
 
+    def workers(self) -> list[psutil.Process]:
+        """The processes that serve, or will."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children()
+
     def wait_for_end(self) -> int:
         """The exit code of the process that was asked to stop; fails where it takes too long."""
         assert self.process is not None
@@ -94,10 +99,14 @@ class HeldWeb:
     def close(self) -> None:
         """Stops what runs, and gives the socket back."""
         if self.process is not None and self.process.poll() is None:
+            workers = psutil.Process(self.process.pid).children(recursive=True)
             self.process.terminate()
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+            _, left = psutil.wait_procs(workers, timeout=1)
+            for worker in left:
+                worker.kill()
         self._socket.close()

@@ -41,6 +41,7 @@ class Server(MPServer):
         self._shd = SocketHolder(_FIRST_PASSED, is_unix, self.backlog)  # type: ignore[call-arg,assignment]
         # Workers have the descriptor by being forked, whatever Python starts processes by.
         multiprocessing.set_start_method("fork", force=True)
+        os.register_at_fork(after_in_child=_stop_as_any_process)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Stops at the second signal at once."""
@@ -62,11 +63,19 @@ def is_passed(environ: Any, pid: int) -> bool:
     return bool(environ.get("LISTEN_PID") == str(pid) and int(environ.get("LISTEN_FDS") or 0) >= 1)
 
 
+def _stop_as_any_process() -> None:
+    """Until a worker serves it has nothing to end, and this process's handlers would only keep it from stopping."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def main(arguments: list[str]) -> None:
     """Takes granian's own arguments, after --drain-seconds and its value where they are wanted."""
     if arguments[:1] == [_DRAIN]:
         Server.drain_seconds = float(arguments[1])
         arguments = arguments[2:]
+    # A worker that still loads what it serves has nobody yet whom it could tell.
+    signal.signal(ABOUT_TO_STOP, signal.SIG_IGN)
     cli.Server = Server
     cli.cli(arguments, auto_envvar_prefix="GRANIAN")
 

@@ -145,6 +145,17 @@ def test_the_web_process_takes_over_the_socket_and_is_ready(web: HeldWeb) -> Non
     web.wait()
 
 
+def test_a_web_process_that_is_stopped_while_it_starts_ends_without_being_killed(web: HeldWeb, tmp_path: Path) -> None:
+    web.begin()
+    wait_until(lambda: len(web.workers()) == 2)
+    loading = web.workers()
+    web.begin_to_stop()
+
+    assert web.wait_for_end() == 0
+    assert not any(worker.is_running() for worker in loading)
+    assert "refused to gracefully stop" not in (tmp_path / "web.log").read_text()
+
+
 def ignores(pid: int, number: signal.Signals) -> bool:
     """Whether a process ignores a signal just now; False where that can't be read yet."""
     status = Path(f"/proc/{pid}/status").read_text()
