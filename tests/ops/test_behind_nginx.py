@@ -38,7 +38,7 @@ class Site:
         return {"Authorization": f"Bearer {self.key}"}
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.base_url, verify=False, trust_env=False, timeout=30, **options)
+        return httpx.Client(base_url=self.base_url, verify=False, trust_env=False, timeout=60, **options)
 
     def ports_that_answered(self, path: str) -> set[str]:
         """Where nginx had requests for a path answered, by its log."""

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -37,8 +38,10 @@ print(json.dumps({
 class Held:
     """What one process and its children hold at a moment.
 
-    `memory`: bytes, each page once, however many of them share it. Only to count what each has for itself would leave
-    out what children have from their parent, and count twice what one of two writes into and therefore gets a copy of.
+    `memory`: bytes that belong to no file, each page once, however many of them share it. Only to count what each has
+    for itself would leave out what children have from their parent, and count twice what one of two writes into and
+    therefore gets a copy of. Pages of files (libraries) are shared by all that runs on the machine: a process's part
+    of them grows when others end.
     """
 
     memory: int
@@ -96,7 +99,7 @@ def _held(pid: int) -> Held:
     memory = files = sockets = threads = forgotten = database = 0
     for process in _family(pid):
         try:
-            memory += process.memory_full_info().pss
+            memory += _memory(process.pid)
             files += process.num_fds()
             threads += process.num_threads()
             sides = process.net_connections("all")
@@ -104,9 +107,16 @@ def _held(pid: int) -> Held:
             forgotten += sum(side.status == psutil.CONN_CLOSE_WAIT for side in sides)
             database += sum(".s.PGSQL" in str(side.raddr) for side in sides)
             database += sum("db.sqlite3" in file.path for file in process.open_files())
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             continue
     return Held(memory, files, sockets, threads, forgotten, database)
+
+
+def _memory(pid: int) -> int:
+    """Bytes of a process that lie in no file, and its part of those that it shares (Linux 5.4 and later tell them)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: line.split()[-2] for line in lines if line.endswith(" kB")}
+    return 1024 * (int(kilobytes["Pss_Anon"]) + int(kilobytes["Pss_Shmem"]))
 
 
 def _family(pid: int) -> list[psutil.Process]:
