@@ -35,16 +35,14 @@ print(create_key(Client.objects.get(name="Load"), actor=SYSTEM, scopes=["estimat
 
 def measure(only: Sequence[str] = ()) -> Iterator[Row]:
     """Each part on each database; `only` names some of both."""
+    measured = {"fal": _fal, "openai": _openai, "playground": _playground}
     parts = [part for part in PARTS if part in only] or PARTS
     for name, database in (("SQLite", _sqlite), ("PostgreSQL", _postgres)):
         if name in only or not {"SQLite", "PostgreSQL"} & set(only):
-            with database() as settings:
-                if "fal" in parts:
-                    yield from _fal(name, settings)
-                if "openai" in parts:
-                    yield from _openai(name, settings)
-                if "playground" in parts:
-                    yield from _playground(name, settings)
+            for part in parts:
+                # Each an installation of its own.
+                with database() as settings:
+                    yield from measured[part](name, settings)
 
 
 def _fal(name: str, settings: dict[str, str]) -> Iterator[Row]:
