@@ -7,9 +7,10 @@ from threading import Event
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.urls import clear_url_caches, get_resolver
 
+from catalog import sync_runs
 from genfeed.front import stopping
 from jobs.management.commands import dispatch
 
@@ -36,6 +37,22 @@ def test_a_web_process_is_ready_once_its_routes_are_read_and_all_of_it_is_spared
 
     assert "url_patterns" in vars(get_resolver())
     assert gc.get_freeze_count() > 100_000
+
+
+def test_a_sync_by_command_has_read_the_routes_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear_url_caches()
+    were_read: list[bool] = []
+
+    def begin(*_given: Any, **_options: Any) -> None:
+        were_read.append("url_patterns" in vars(get_resolver()))
+        raise CommandError("That is enough.")
+
+    monkeypatch.setattr(sync_runs, "request_run", begin)
+
+    with pytest.raises(CommandError, match="enough"):
+        call_command("sync_models")
+
+    assert were_read == [True]
 
 
 def test_what_a_dispatcher_begins_with_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import get_resolver
 
 from catalog.exchange import signing
 from catalog.exchange.file_format import BadExportError
@@ -25,6 +26,8 @@ class Command(BaseCommand):
         add_trust_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Alerts lead to pages, by their addresses: read with the first one, they would hold up its transaction.
+        _ = get_resolver().url_patterns
         before = taking.had()
         try:
             with shown_progress() as progress:

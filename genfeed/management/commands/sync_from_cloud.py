@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import get_resolver
 
 from catalog.exchange.file_format import BadExportError
 from genfeed.cloud.downloading import CloudError
@@ -22,6 +23,8 @@ class Command(BaseCommand):
         add_trust_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Alerts lead to pages, by their addresses: read with the first one, they would hold up its transaction.
+        _ = get_resolver().url_patterns
         try:
             with shown_progress() as progress:
                 taken = sync_from_cloud(
