@@ -11,6 +11,7 @@ import json
 import re
 import select
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -77,8 +78,8 @@ class _KeptCursor(base.ServerBindingCursor, RawCursor[Any]):
 
 @lru_cache(1024)
 def _numbered(statement: str) -> str:
-    first, *rest = statement.split("%s")
-    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+    numbers = count(1)
+    return re.sub("%[s%]", lambda found: f"${next(numbers)}" if found[0] == "%s" else "%", statement)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -35,6 +35,10 @@ def test_a_statement_that_runs_all_the_time_is_kept_by_its_connection() -> None:
     assert kept() == ["SELECT $1 + 1"]
 
 
+def test_a_percent_sign_in_a_kept_statement_is_written_as_in_any_other() -> None:
+    assert sql.rows("SELECT %s::int %% 5, 'a%%', %s::int", 7, 9) == [(2, "a%", 9)]
+
+
 def test_none_is_kept_where_a_pooler_would_lose_it(settings: Any) -> None:
     settings.DATABASE_KEEPS_STATEMENTS = False
 
