@@ -1,6 +1,7 @@
 """What the processes of an installation hold, looked at again and again: memory, files, sockets, threads."""
 
 import json
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ class Sampler:
     samples: list[tuple[float, dict[str, Held]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # Fails where the system does not tell: what can't be read would look like nothing.
+        _memory(os.getpid())
         self._stop = threading.Event()
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._work, daemon=True)
