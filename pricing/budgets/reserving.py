@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from genfeed.clients.errors import ApiError
 from pricing import sql
 from pricing.budgets.periods import period_at
 from pricing.models import Budget, BudgetPeriod
 from pricing.money import format_usd
+
+# The first moment of a period, and the first after it.
+type Span = tuple[datetime, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,12 @@ def budgets_of(wanted: Reservation, *, timezone: str, now: datetime) -> list[Cov
 
 def budgets_begun(wanted: Reservation, *, timezone: str, now: datetime) -> list[Covering] | None:
     """As `budgets_of`, but writes nothing: None where a period is to be opened, which others may have to wait for."""
-    found = [(period_id, most) for _, _, period_id, most in _covering(wanted, timezone, now)]
-    return None if any(period_id is None for period_id, _ in found) else [Covering(*one) for one in found]
+    found = _covering(wanted, timezone, now)
+    begun = [Covering(period_id, most) for _, _, period_id, most in found if period_id is not None]
+    return begun if len(begun) == len(found) else None
 
 
-def _covering(wanted: Reservation, timezone: str, now: datetime) -> list[tuple[int, Any, Any, int]]:
+def _covering(wanted: Reservation, timezone: str, now: datetime) -> list[tuple[int, Span, int | None, int]]:
     """Each budget with the span of its period of now, the period's id if it is there, and `Covering.most`."""
     spans = {period: period_at(period, now, timezone) for period in Budget.Period.values}
     starts = [spans[period][0] for period in (Budget.Period.DAY, Budget.Period.MONTH, Budget.Period.TOTAL)]
