@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.urls import get_resolver
 
 from catalog.exchange import signing
 from catalog.exchange.file_format import BadExportError
@@ -12,6 +11,7 @@ from genfeed.cloud import taking
 from genfeed.cloud.downloading import CloudError
 from genfeed.cloud.showing import add_trust_arguments, shown_progress, told, trust_of
 from genfeed.cloud.syncing import import_file
+from genfeed.journal import alerts
 
 
 class Command(BaseCommand):
@@ -26,8 +26,7 @@ class Command(BaseCommand):
         add_trust_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Alerts lead to pages, by their addresses: read with the first one, they would hold up its transaction.
-        _ = get_resolver().url_patterns
+        alerts.get_ready()
         before = taking.had()
         try:
             with shown_progress() as progress:

@@ -3,8 +3,9 @@
 from importlib import import_module
 from typing import Any
 
-from django.urls import get_resolver
 from django_q.management.commands import qcluster
+
+from genfeed.journal import alerts
 
 _NEEDED = (
     "catalog.tasks",
@@ -23,6 +24,5 @@ class Command(qcluster.Command):
         for module in _NEEDED:
             # Loaded here, once: each process that starts later has it by being forked, in memory that all share.
             import_module(module)
-        # Alerts lead to pages, by their addresses.
-        _ = get_resolver().url_patterns
+        alerts.get_ready()
         super().handle(*args, **options)

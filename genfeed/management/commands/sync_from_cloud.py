@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.urls import get_resolver
 
 from catalog.exchange.file_format import BadExportError
 from genfeed.cloud.downloading import CloudError
 from genfeed.cloud.showing import add_trust_arguments, shown_progress, told, trust_of
 from genfeed.cloud.syncing import sync_from_cloud
+from genfeed.journal import alerts
 
 
 class Command(BaseCommand):
@@ -23,8 +23,7 @@ class Command(BaseCommand):
         add_trust_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Alerts lead to pages, by their addresses: read with the first one, they would hold up its transaction.
-        _ = get_resolver().url_patterns
+        alerts.get_ready()
         try:
             with shown_progress() as progress:
                 taken = sync_from_cloud(

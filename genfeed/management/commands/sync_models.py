@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.urls import get_resolver
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from catalog import discovery, sync_runs
 from catalog.models import Provider, SyncRun
 from catalog.providers import base
+from genfeed.journal import alerts
 from genfeed.sync import sync_everything
 
 
@@ -34,8 +34,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Alerts lead to pages, by their addresses: read with the first one, they would hold up its transaction.
-        _ = get_resolver().url_patterns
+        alerts.get_ready()
         slugs = [options["provider"]] if options["provider"] else [entry.slug for entry in base.in_use()]
         rows = sync_runs.ensure_providers()
         for slug in slugs:

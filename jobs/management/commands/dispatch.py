@@ -6,8 +6,8 @@ from threading import Event, Thread
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.urls import get_resolver
 
+from genfeed.journal import alerts
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.webhooks.sender import Sender
 
@@ -23,8 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=None, help="Calls at once; DISPATCH_THREADS by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Alerts lead to pages, by their addresses: read with the first one, they would hold up its transaction.
-        _ = get_resolver().url_patterns
+        alerts.get_ready()
         # All that is here by now stays: to look through it for garbage again would stop all threads, and whoever waits
         # for a lock that one of them holds.
         gc.collect()
