@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue as queues
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -107,7 +108,7 @@ class Dispatcher:
         self._files = FetchPool()
         # Taken from what came, and not looked at yet.
         self._next: _Came | None = None
-        self._running = 0
+        self._under_way: Counter[Step] = Counter()
         self._swept = 0.0
 
     def run(self, stop: Event) -> None:
@@ -137,9 +138,9 @@ class Dispatcher:
         came += advance_due()
         # Before anything is claimed: what is claimed is on its way at once, or a kill finds it claimed and unsent.
         self._connections.prepare()
-        # First what may be at its end; submits always find some threads, however much there is to look at.
-        begun = self._begin(claim_due(self._free - self._threads // 4))
-        begun += self._begin(claim_queued(self._free), SUBMIT)
+        # First what may be at its end.
+        begun = self._begin(claim_due(self._room(self._running - self._under_way[SUBMIT])))
+        begun += self._begin(claim_queued(self._room(self._under_way[SUBMIT])), SUBMIT)
         files = self._files.tick()
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._swept = time.monotonic()
@@ -183,13 +184,20 @@ class Dispatcher:
         self._connections.close()
 
     @property
-    def _free(self) -> int:
-        return self._threads - self._running
+    def _running(self) -> int:
+        return self._under_way.total()
+
+    def _room(self, alike: int) -> int:
+        """How many more calls may begin, of submits or of all others, of which `alike` are under way.
+
+        Each of the two leaves the other a quarter of the threads, however many wait for a slow provider.
+        """
+        return min(self._threads - self._running, self._threads - self._threads // 4 - alike)
 
     def _begin(self, jobs: list[Job], step: Step | None = None) -> int:
         for job in jobs:
-            self._running += 1
             chosen = step or step_for(job)
+            self._under_way[chosen] += 1
             try:
                 provider = self._connections.take(job)
             except Exception as error:
@@ -219,7 +227,7 @@ class Dispatcher:
         while came := self._come():
             count += len(came)
             for one in came:
-                self._running -= 1
+                self._under_way[one.step] -= 1
                 if one.is_asked and not one.again:
                     self._connections.give_back(one.job)
             groups = _groups(came)
@@ -268,7 +276,7 @@ class Dispatcher:
     def _put_back(self, came: list[_Came]) -> None:
         """The provider has told it to nobody else: it is written down when the database is back."""
         for one in came:
-            self._running += 1
+            self._under_way[one.step] += 1
             self._done.put(replace(one, again=True))
 
     def _apply(self, came: _Came) -> None:

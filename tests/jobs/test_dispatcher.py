@@ -145,6 +145,31 @@ def test_looks_come_before_submits_and_leave_them_some_threads(provider: Provide
         one.drain()
 
 
+def test_submits_that_a_slow_provider_holds_leave_looks_some_threads(provider: Provider) -> None:
+    answers = threading.Event()
+    caller = make_caller(max_in_flight=100)
+    sent = make_job(caller)
+    submitting.adopt(claim_queued(1)[0], queue.Request("fal-ai/flux/dev", "run-1"))
+    Job.objects.update(next_at=timezone.now() + timedelta(minutes=1))
+    provider.on_submit = lambda: answers.wait(10)
+    for _ in range(20):
+        make_job(caller)
+    one = Dispatcher(threads=8)
+    try:
+        for _ in range(3):
+            one.tick()
+        assert Job.objects.filter(status=Status.SUBMITTING).count() == 6
+
+        Job.objects.filter(pk=sent.pk).update(next_at=timezone.now())
+        one.tick()
+        one._wait(5)
+
+        assert Job.objects.get(pk=sent.pk).has_ended
+    finally:
+        answers.set()
+        one.drain()
+
+
 def test_what_a_provider_said_while_the_database_was_away_is_written_down_later(
     monkeypatch: pytest.MonkeyPatch, loop: Dispatcher, provider: Provider
 ) -> None:

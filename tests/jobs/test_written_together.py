@@ -68,7 +68,7 @@ def written_down(came: Sequence[tuple[Job, Any]]) -> None:
     for job, outcome in came:
         step = SUBMIT if isinstance(outcome, queue.Submitted) else WATCH
         one._done.put(_Came(step, job, outcome, is_asked=False))
-        one._running += 1
+        one._under_way[step] += 1
     try:
         # What can't be written together is put back, and comes again.
         one._apply_all()
@@ -249,7 +249,7 @@ def test_results_whose_database_went_away_are_written_down_when_it_is_back(monke
     one = Dispatcher(threads=1)
     for job, outcome in came:
         one._done.put(_Came(WATCH, job, outcome, is_asked=False))
-        one._running += 1
+        one._under_way[WATCH] += 1
     with pytest.raises(OperationalError):
         one._apply_all()
 

@@ -311,7 +311,7 @@ def test_a_refusal_that_was_written_down_before_the_database_broke_off_counts_on
     stale = copy(claimed)
     submitting.apply(claimed, DOWN)
     dispatcher = Dispatcher(threads=1)
-    dispatcher._running = 1
+    dispatcher._under_way[SUBMIT] = 1
 
     dispatcher._done.put(_Came(SUBMIT, stale, KeyRefusedError("401"), again=True, is_asked=False))
     dispatcher._apply_all()
