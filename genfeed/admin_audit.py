@@ -42,10 +42,27 @@ class AuditedAdmin(admin.ModelAdmin):
             record(action, [Change(obj) for obj in gone], actor=Actor.of(request.user))
         return super().log_deletions(request, queryset)  # type: ignore[arg-type]
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Narrows a list by what its filters offer, and by nothing else.
+
+        Django takes any column in the address: whoever may see a list, but not what is in it, could ask for it by
+        beginnings, letter by letter.
+        """
+        offered = {_parameter(one) for one in self.get_list_filter(request)} | {self.date_hierarchy}
+        is_offered = any(lookup == name or lookup.startswith(f"{name}__") for name in offered if name)
+        return is_offered and super().lookup_allowed(lookup, value, request)
+
     def save_form(self, request: HttpRequest, form: ModelForm, change: bool) -> Any:
         # Kept until log_change: afterwards the form's initial values are gone.
         request._audit_values = _values(form)  # type: ignore[attr-defined]
         return super().save_form(request, form, change)
+
+
+def _parameter(of_filter: Any) -> str:
+    """What an entry of `list_filter` has in the address: a column, or a name of its own."""
+    if isinstance(of_filter, list | tuple):
+        return str(of_filter[0])
+    return str(getattr(of_filter, "parameter_name", of_filter))
 
 
 def audited_action(action: Callable[..., Any]) -> Callable[..., Any]:
