@@ -18,6 +18,7 @@ from jobs.accepting.own_keys import HEADER
 from jobs.assets.api import base_url_of
 from jobs.assets.rendering import assets_of
 from jobs.canceling import cancel
+from jobs.dispatching.ahead import ahead_of
 from jobs.fallback.accepting import accept_with_fallback
 from jobs.fallback.asking import read_fallback
 from jobs.models import Job
@@ -99,9 +100,15 @@ def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     if filters.created_before:
         jobs = jobs.filter(created_at__lt=filters.created_before)
     shown, more = page_of(jobs, cursor=filters.cursor, limit=filters.limit)
-    files, base_url = assets_of(shown), base_url_of(request)
+    files, ahead, base_url = assets_of(shown), ahead_of(shown), base_url_of(request)
     items = [
-        render_job(job, shows_cost=shows_cost(request), assets=files.get(job.pk, []), base_url=base_url)
+        render_job(
+            job,
+            shows_cost=shows_cost(request),
+            assets=files.get(job.pk, []),
+            base_url=base_url,
+            ahead=ahead.get(job.pk),
+        )
         for job in shown
     ]
     return json_answer({"items": items, "next_cursor": more})
@@ -152,5 +159,6 @@ def _find(request: HttpRequest, job_id: str) -> Job:
 
 
 def _answer(request: HttpRequest, job: Job) -> HttpResponse:
-    body = job_bytes(job, shows_cost=shows_cost(request), base_url=base_url_of(request))
+    ahead = ahead_of([job]).get(job.pk)
+    body = job_bytes(job, shows_cost=shows_cost(request), base_url=base_url_of(request), ahead=ahead)
     return HttpResponse(body, content_type="application/json")

@@ -109,7 +109,10 @@ class JobShape(Schema):
     queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    queue_position: int | None = Field(description="Requests ahead in the provider's queue.")
+    queue_position: int | None = Field(
+        description="How many go before it: of your own jobs while it is `queued`, in the provider's queue afterwards. "
+        "Null where nobody has said so yet."
+    )
     quote: EstimateShape
     charge: Usd = Field(description="What the job was charged; null until it has ended.")
     cost: str | None = Field(None, description="Only for scope admin, and in core mode.")

@@ -19,11 +19,17 @@ from pricing.estimates.rendering import render_quote, usd
 
 
 def render_job(
-    job: Job, *, shows_cost: bool, assets: list[Asset] | None = None, base_url: str | None = None
+    job: Job,
+    *,
+    shows_cost: bool,
+    assets: list[Asset] | None = None,
+    base_url: str | None = None,
+    ahead: int | None = None,
 ) -> dict[str, Any]:
     """The job as JSON values. Cost only to staff and in core mode, as with estimates.
 
     `assets`: its files, read here where they are not given. `base_url`: where our addresses begin, PUBLIC_URL for None.
+    `ahead`: how many go before it in our own queue (jobs.dispatching.ahead), where that was asked.
     """
     if assets is None:
         assets = assets_of([job]).get(job.pk, [])
@@ -37,7 +43,7 @@ def render_job(
         "queued_at": moment(job.created_at),
         "started_at": moment(job.started_at),
         "finished_at": moment(job.finished_at),
-        "queue_position": job.queue_position,
+        "queue_position": job.queue_position if ahead is None else ahead,
         "quote": render_quote(Quote.of_json(job.quote), shows_cost=shows_cost),
         "charge": usd(job.charge),
         "cost_source": job.cost_source or None,
@@ -58,9 +64,9 @@ def render_job(
     return body
 
 
-def job_bytes(job: Job, *, shows_cost: bool, base_url: str | None = None) -> bytes:
+def job_bytes(job: Job, *, shows_cost: bool, base_url: str | None = None, ahead: int | None = None) -> bytes:
     """The job as JSON."""
-    return orjson.dumps(render_job(job, shows_cost=shows_cost, base_url=base_url))
+    return orjson.dumps(render_job(job, shows_cost=shows_cost, base_url=base_url, ahead=ahead))
 
 
 def moment(at: datetime | None) -> str | None:

@@ -211,6 +211,12 @@ def test_states_go_from_202_to_200(acme: HttpClient) -> None:
     assert done.json()["metrics"]["inference_time"] > 0
 
 
+def test_a_request_that_waits_here_tells_how_many_of_the_clients_own_go_before_it(acme: HttpClient) -> None:
+    bases = [submitted(acme)[1] for _ in range(3)]
+
+    assert [acme.get(f"{base}/status").json()["queue_position"] for base in bases] == [0, 1, 2]
+
+
 def test_logs_come_where_they_are_asked_for(acme: HttpClient) -> None:
     job, base = submitted(acme)
     line = {"message": "Step 1", "level": "INFO", "timestamp": "2026-11-26T00:00:00Z"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from jobs.dispatching.ahead import ahead_of
 from jobs.models import Job, JobEvent, Status
 from jobs.protocols.fal.names import app_of
 from jobs.protocols.fal.results import ending_of
@@ -30,7 +31,7 @@ def state_of(job: Job, queue_url: str, *, with_logs: bool) -> dict[str, Any]:
     """The body of a status."""
     state: dict[str, Any] = {"request_id": job.pk, **urls_of(job.pk, job.endpoint_id, queue_url)}
     if not job.has_ended and not _is_running(job):
-        return {"status": "IN_QUEUE", **state, "queue_position": job.queue_position or 0}
+        return {"status": "IN_QUEUE", **state, "queue_position": ahead_of([job]).get(job.pk, job.queue_position or 0)}
     state["logs"] = logs_of(job) if with_logs else None
     if not job.has_ended:
         return {"status": "IN_PROGRESS", **state}
