@@ -124,6 +124,20 @@ def test_no_more_calls_are_made_at_once_than_there_are_threads(loop: Dispatcher,
         answers.set()
 
 
+def test_one_thread_does_for_many_jobs_that_take_long(provider: Provider) -> None:
+    provider.state = "running"
+    caller = make_caller()
+    jobs = [make_job(caller) for _ in range(3)]
+    one = Dispatcher(threads=1)
+    try:
+        for job in jobs:
+            work(one, job, Status.RUNNING)
+    finally:
+        one.drain()
+
+    assert provider.calls.count("submit") == 3
+
+
 def test_looks_come_before_submits_and_leave_them_some_threads(provider: Provider) -> None:
     answers = threading.Event()
     provider.on_submit = provider.on_progress = lambda: answers.wait(10)

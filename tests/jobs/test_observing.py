@@ -68,7 +68,8 @@ def test_an_ended_job_leaves_one_record_with_model_times_units_and_money(records
     assert (record["job"], record["model"], record["provider_request"]) == (job.pk, "fal:fal-ai/flux/dev", "req-1")
     assert (record["status"], record["success"], record["error_code"]) == ("succeeded", True, "")
     assert list(record["timeline"]) == ["accepted", "sent", "submitted", "ended"]
-    assert (record["units"], record["charge"], record["cost"]) == ("1", "0.083333333", "0.025")
+    assert (record["units"], record["unit"]) == ("1", "images")
+    assert (record["charge"], record["cost"]) == ("0.083333333", "0.025")
     assert (record["attempts"], record["metadata"], record["features"]) == (1, {"order": "7"}, {"num_images": 1})
     assert record["duration"] >= record["provider_seconds"] >= 0
     assert (record["operation"], record["timeline"]["ended"]) == ("generate", moment(job.finished_at))

@@ -13,7 +13,9 @@ from django.utils import timezone
 from genfeed.clients.models import ApiKey, Client
 from genfeed.journal.models import OutboxEvent
 from genfeed.journal.positions import Position
+from jobs import failures
 from jobs.assets.models import Asset
+from jobs.ending.finishing import fail
 from jobs.events.links import events_url
 from jobs.events.slots import Slot
 from jobs.models import Job, JobEvent
@@ -66,6 +68,15 @@ def test_a_stream_tells_each_event_under_its_number(acme: HttpClient, job: Job) 
         ("1", "job_queued", 1),
         ("2", "job_progress", 2),
     ]
+
+
+def test_a_stream_tells_why_a_job_failed(acme: HttpClient, job: Job) -> None:
+    fail(job, failures.QUEUE_TIMEOUT)
+
+    last = blocks(events(acme, job, **SSE).content)[-1]
+
+    said = {"code": "queue_timeout", "message": failures.QUEUE_TIMEOUT.message, "hint": failures.QUEUE_TIMEOUT.hint}
+    assert (last["event"], last["data"]["data"]) == ("job_failed", said)
 
 
 def test_a_stream_carries_the_headers_that_every_answer_has(acme: HttpClient, job: Job) -> None:

@@ -10,11 +10,21 @@ from django.utils import timezone
 
 from catalog.models import AIModel
 from genfeed.clients.models import Client
+from pricing.estimates import history
 from pricing.estimates.quotes import InputRefusedError, Quote, quote, times
 from pricing.margins.book import load_book
 from pricing.margins.terms import price_of, read_terms
 from pricing.models import ExistingModel, MarginRule, ModelPricing, PricePoint, ProviderEstimate
-from tests.pricing.estimates.sold import AUDIO_URL, DURATION, NUM_IMAGES, PROMPT, RESOLUTION, facts_about, make_sold
+from tests.pricing.estimates.sold import (
+    AUDIO_URL,
+    DURATION,
+    NUM_IMAGES,
+    PROMPT,
+    RESOLUTION,
+    facts_about,
+    field,
+    make_sold,
+)
 from tests.pricing.selling.priced import add_rule
 
 pytestmark = pytest.mark.django_db
@@ -167,6 +177,28 @@ def test_what_the_provider_says_of_past_calls_goes_before_a_bound() -> None:
 
     assert (found.confidence, found.cost, found.cost_high) == ("historical", 4_000_000, 12_000_000)
     assert quoted(model, {"prompt": "a"}, history=False).confidence == "bounded"
+
+
+@pytest.mark.parametrize(
+    ("unit", "inputs", "lacks"),
+    [
+        ("megapixels", [PROMPT, field("aspect_ratio", enum=["1:1", "16:9"], default="16:9")], "output size"),
+        ("1000 tokens", [PROMPT], "output tokens"),
+    ],
+)
+def test_units_that_no_request_tells_are_quoted_by_what_past_calls_have_cost(
+    unit: str, inputs: list[Any], lacks: str
+) -> None:
+    model = make_sold(unit=unit, unit_price="0.019", inputs=inputs)
+    before = quoted(model, {"prompt": "a"})
+    ProviderEstimate.objects.create(model=model, cost=4_000_000)
+    history.forget()
+
+    found = quoted(model, {"prompt": "a"})
+
+    assert (before.confidence, before.price, before.missing) == ("unknown", None, (lacks,))
+    assert (found.confidence, found.cost, found.cost_high) == ("historical", 4_000_000, 12_000_000)
+    assert model.enabled
 
 
 def test_the_words_for_clients_name_no_cost() -> None:
