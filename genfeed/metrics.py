@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from catalog import revisions
 from catalog.models import AIModel, SyncRun
 from genfeed.journal.models import Alert
+from genfeed.metric_files import being_read
 from jobs.dispatching import standing
 
 _requests = Counter("genfeed_http_requests_total", "Requests answered.", ["method", "route", "status"])
@@ -120,4 +121,5 @@ def exposition() -> bytes:
     multiprocess.MultiProcessCollector(registry)
     for collector in (CatalogCollector(), JobsCollector(), MachineCollector()):
         registry.register(collector)
-    return generate_latest(registry)
+    with being_read(settings.METRICS_DIR):
+        return generate_latest(registry)

@@ -182,3 +182,7 @@ METRICS_TOKEN = env.secret("METRICS_TOKEN")
 METRICS_DIR = VAR_DIR / "metrics"
 METRICS_DIR.mkdir(exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+
+from genfeed import metric_files  # noqa: E402 - what it imports asks for that folder
+
+metric_files.install()
