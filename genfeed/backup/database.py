@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from psycopg import pq
 
 from genfeed.backup.manifest import BackupError, Progress
@@ -30,7 +30,10 @@ def dump(folder: Path, progress: Progress) -> tuple[str, dict[str, int]]:
 
     Raises BackupError. Nobody waits for it: neither those who read nor those who write.
     """
-    return _dump_sqlite(folder, progress) if connection.vendor == "sqlite" else _dump_postgres(folder, progress)
+    try:
+        return _dump_sqlite(folder, progress) if connection.vendor == "sqlite" else _dump_postgres(folder, progress)
+    except (sqlite3.Error, DatabaseError) as error:
+        raise BackupError(f"The database could not be copied: {error}.") from error
 
 
 def load(folder: Path, progress: Progress) -> None:
@@ -39,9 +42,12 @@ def load(folder: Path, progress: Progress) -> None:
     if connection.vendor == "sqlite":
         target = Path(connection.settings_dict["NAME"])
         connection.close()
-        with closing(sqlite3.connect(folder / SQLITE)) as copied, closing(sqlite3.connect(target)) as own:
-            copied.backup(own)
-            _check(own, target)
+        try:
+            with closing(sqlite3.connect(folder / SQLITE)) as copied, closing(sqlite3.connect(target)) as own:
+                copied.backup(own)
+                _check(own, target)
+        except sqlite3.Error as error:
+            raise BackupError(f"The database could not be put back into {target}: {error}.") from error
     else:
         _run("pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", folder / DUMP)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -44,6 +47,27 @@ def make(
     return finished, told
 
 
+@contextmanager
+def alone(into: Path) -> Iterator[None]:
+    """While it lasts, no other process makes or removes backups in the folder. Raises BackupError where one does."""
+    try:
+        into.mkdir(parents=True, exist_ok=True, mode=0o700)
+        number = os.open(into, os.O_RDONLY)
+    except OSError as error:
+        raise BackupError(f"{into} can't be written to: {error.strerror}.") from error
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupError(f"Another backup is being made in {into}; wait for its end.") from None
+        except OSError:
+            # Not every file system of another machine locks folders.
+            pass
+        yield
+    finally:
+        os.close(number)
+
+
 def existing(into: Path) -> list[Path]:
     """Whole backups in a folder, the oldest first."""
     found = into.iterdir() if into.is_dir() else []
@@ -51,11 +75,17 @@ def existing(into: Path) -> list[Path]:
 
 
 def remove_old(into: Path, *, keep: int) -> list[Path]:
-    """Removes all whole backups but the newest `keep`, and what interrupted ones left; those that were removed."""
+    """Removes all whole backups but the newest `keep`, and what interrupted ones left; those that were removed.
+
+    Raises BackupError.
+    """
     too_old = existing(into)[:-keep]
     left = [path for path in into.iterdir() if path.name.endswith(_UNFINISHED) and _NAME.match(path.name)]
-    for path in (*too_old, *left):
-        shutil.rmtree(path)
+    try:
+        for path in (*too_old, *left):
+            shutil.rmtree(path)
+    except OSError as error:
+        raise BackupError(f"The new backup is whole, but an old one could not be removed: {error}.") from error
     return too_old
 
 

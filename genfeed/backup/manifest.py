@@ -68,13 +68,15 @@ def write(folder: Path, manifest: Manifest, sums: dict[str, str]) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """Raises BackupError where the folder is none, or one of a newer program."""
+    """Raises BackupError where the folder is none, one of a newer program, or its manifest was changed."""
     try:
         told = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
         raise BackupError(f"{folder} is no backup: it has no {MANIFEST} that can be read.") from None
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise BackupError(f"{folder} was made by a newer program. Install that version to put it back.")
+    if sums_of(folder).get(MANIFEST) != digest_of(folder / MANIFEST):
+        raise BackupError(f"The backup is damaged: {MANIFEST} was changed. Nothing was changed here; take another one.")
     return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
 
 
@@ -82,8 +84,8 @@ def sums_of(folder: Path) -> dict[str, str]:
     """The checksums by name; raises BackupError where they are missing."""
     try:
         lines = (folder / SUMS).read_text().splitlines()
-    except OSError:
-        raise BackupError(f"{folder} is no whole backup: it has no {SUMS}.") from None
+    except (OSError, ValueError):
+        raise BackupError(f"{folder} is no whole backup: it has no {SUMS} that can be read.") from None
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
@@ -96,8 +98,11 @@ def verify(folder: Path, progress: Progress) -> None:
     names = sorted(set(sums) & there)
     for number, name in enumerate(names):
         progress("Verifying", number, len(names))
-        if digest_of(folder / name) != sums[name]:
-            wrong.append(f"{name} was changed")
+        try:
+            if digest_of(folder / name) != sums[name]:
+                wrong.append(f"{name} was changed")
+        except OSError as error:
+            wrong.append(f"{name} can't be read ({error.strerror})")
     if wrong:
         shown = "; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else "")
         raise BackupError(f"The backup is damaged: {shown}. Nothing was changed; take another one.")

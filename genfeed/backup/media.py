@@ -9,11 +9,13 @@ from pathlib import Path
 
 from django.core.files.storage import FileSystemStorage
 
-from genfeed.backup.manifest import MEDIA, BackupError, Progress, copy, sums_of
+from genfeed.backup.manifest import MEDIA, BackupError, Manifest, Progress, copy, sums_of
 from jobs.assets.storage import storage
 from jobs.models import Asset
 
 LIST = "media.txt"
+# Of the files in another storage, which is asked for each.
+_LOOKED_FOR = 20
 
 
 def folder_of_files() -> Path | None:
@@ -71,27 +73,69 @@ def require_empty() -> None:
         raise BackupError(f"{target} has files. Nothing is overwritten: move them, or name another GENFEED_VAR_DIR.")
 
 
+def require_place(told: Manifest) -> str:
+    """Raises BackupError where the files of a backup would have no place here; else what is worth knowing, or ""."""
+    has_folder = folder_of_files() is not None
+    if told.media == "folder" and told.media_files and not has_folder:
+        raise BackupError(
+            f"The backup has {told.media_files} files in itself, and ASSET_STORAGE names a storage that they are not "
+            "put into. Unset it, restore, and copy the files from there."
+        )
+    if told.media == "storage" and has_folder:
+        return "The files lie in another storage, which ASSET_STORAGE does not name here: none of them can be opened."
+    return ""
+
+
 def put_back(folder: Path, progress: Progress) -> int:
-    """Copies the files of a backup to where they belong; how many there were."""
+    """Copies the files of a backup to where they belong; how many there were. Raises BackupError."""
     target = folder_of_files()
     if target is None:
         return 0
     names = sorted(_below(folder / MEDIA))
-    for number, name in enumerate(names):
-        progress("Files", number, len(names))
-        (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        shutil.copyfile(folder / MEDIA / name, target / name)
-        (target / name).chmod(0o640)
+    try:
+        for number, name in enumerate(names):
+            progress("Files", number, len(names))
+            (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            shutil.copyfile(folder / MEDIA / name, target / name)
+            (target / name).chmod(0o640)
+    except OSError as error:
+        raise BackupError(
+            f"The files could not be put back: {error}. The database is as empty as it was: mend that, remove what is "
+            f"in {target}, and begin again."
+        ) from error
     return len(names)
 
 
-def missing() -> list[str]:
+def words_of_missing(told: Manifest, folder: Path) -> str:
+    """What there is to say of files that the database names and that are not here, or ""."""
+    if told.media == "storage" and folder_of_files() is None:
+        return _words_of_storage((folder / LIST).read_text().splitlines())
+    gone = _missing()
+    if not gone or told.media == "storage":
+        return ""
+    why = "were left out of the backup" if told.media == "none" else "were deleted while the backup was made"
+    return f"{len(gone)} files {why}, the first is {gone[0]}."
+
+
+def _missing() -> list[str]:
     """Names of files that the database says are stored and that are not in the folder."""
     target = folder_of_files()
     if target is None:
         return []
     stored = Asset.objects.filter(state=Asset.State.STORED).exclude(storage_name="")
     return [name for name in stored.values_list("storage_name", flat=True) if not (target / name).is_file()]
+
+
+def _words_of_storage(names: list[str]) -> str:
+    """Some of the files are looked for: another bucket, or one that can't be reached, has none of them."""
+    some = names[:: max(1, len(names) // _LOOKED_FOR)][:_LOOKED_FOR]
+    try:
+        gone = [name for name in some if not storage().exists(name)]
+    except OSError as error:
+        return f"The storage of the files can't be asked: {error}."
+    if not gone:
+        return ""
+    return f"{len(gone)} of {len(some)} files that were looked for are not in the storage: is it the one they were in?"
 
 
 def _below(folder: Path) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.core.management import call_command
-from django.db import connection
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 
 from genfeed.backup import database, manifest, media, secrets
@@ -39,19 +39,26 @@ def restore(
     found = secrets.read(folder, told, passphrase) if with_secrets else {}
     database.require_empty()
     media.require_empty()
-    warnings = [] if with_secrets or other_keys else [secrets.require_same(told)]
+    warnings = [media.require_place(told)]
+    warnings += [] if with_secrets or other_keys else [secrets.require_same(told)]
     manifest.verify(folder, progress)
 
     if elsewhere := secrets.put_back(found):
         warnings.append(f"The environment sets {', '.join(elsewhere)}, which wins over the backup's.")
+    # Before the database: what looks like an installation must be one.
+    files = media.put_back(folder, progress)
     database.load(folder, progress)
     if (counts := database.counts()) != told.counts:
         raise BackupError(f"The database has {counts} and the manifest says {told.counts}: do not use it.")
-    files = media.put_back(folder, progress)
-    call_command("migrate", interactive=False, verbosity=0)
-    if told.media == "folder" and (gone := media.missing()):
-        warnings.append(f"{len(gone)} files were deleted while the backup was made, the first is {gone[0]}.")
-    held_back = settle(nothing_ran_since=nothing_ran_since, progress=progress)
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        held_back = settle(nothing_ran_since=nothing_ran_since, progress=progress)
+    except (DatabaseError, OSError, CommandError) as error:
+        raise BackupError(
+            f"The database is back, but is not ready: {error}. Start nothing, or jobs that waited may be sent a second "
+            "time. Mend that, then run `migrate` and `restore --database-is-back`."
+        ) from error
+    warnings.append(media.words_of_missing(told, folder))
     return Restored(told, files, held_back, [words for words in warnings if words])
 
 

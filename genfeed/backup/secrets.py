@@ -51,14 +51,16 @@ def read(folder: Path, manifest: Manifest, passphrase: str) -> dict[str, str]:
     """The secrets of a backup; raises BackupError where it has none, or the passphrase is another."""
     if not manifest.secrets:
         raise BackupError("This backup has no secrets. Set SECRET_KEY and ENCRYPTION_KEYS to what they were.")
-    text = (folder / manifest.secrets).read_text()
-    if manifest.secrets == SEALED:
-        told = json.loads(text)
-        try:
+    try:
+        text = (folder / manifest.secrets).read_text()
+        if manifest.secrets == SEALED:
+            told = json.loads(text)
             text = _box(passphrase, bytes.fromhex(told["salt"])).decrypt(told["sealed"].encode()).decode()
-        except InvalidToken:
-            raise BackupError("The passphrase does not open the secrets of this backup.") from None
-    found: dict[str, str] = json.loads(text)
+        found: dict[str, str] = json.loads(text)
+    except InvalidToken:
+        raise BackupError("The passphrase does not open the secrets of this backup.") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BackupError(f"The backup is damaged: {manifest.secrets} can't be read. Take another one.") from None
     return found
 
 

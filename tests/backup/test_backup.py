@@ -1,5 +1,6 @@
 """A backup is made while everything runs, and put back elsewhere it is the same installation."""
 
+import dataclasses
 import hashlib
 import json
 import sqlite3
@@ -14,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from genfeed.backup import database, making, manifest, secrets
-from genfeed.journal.models import AuditEvent
+from genfeed.journal.models import Alert, AuditEvent
 from jobs.assets.storage import storage
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.models import Job, Status
@@ -218,12 +219,58 @@ def test_a_backup_made_with_other_keys_is_refused(tmp_path: Path, monkeypatch: p
 
 def test_a_backup_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     folder = back_up(tmp_path / "backups")
-    told = json.loads((folder / manifest.MANIFEST).read_text())
-    told["migrations"]["jobs"] = "9999_of_the_future"
-    (folder / manifest.MANIFEST).write_text(json.dumps(told))
+    migrations = manifest.read(folder).migrations | {"jobs": "9999_of_the_future"}
+    as_if_told(folder, migrations=migrations)
 
     with pytest.raises(CommandError, match="migrations that this one lacks"):
         call_command("restore", str(folder))
+
+
+def as_if_told(folder: Path, **other: Any) -> None:
+    """Has the manifest of a backup say something else, as if it had been made so."""
+    told = dataclasses.replace(manifest.read(folder), **other)
+    manifest.write(folder, told, manifest.sums_of(folder))
+
+
+def test_a_backup_of_another_kind_of_database_is_refused(tmp_path: Path) -> None:
+    folder = back_up(tmp_path / "backups")
+    as_if_told(folder, database="oracle")
+
+    with pytest.raises(CommandError, match="The backup is of oracle, and DATABASE_URL names"):
+        call_command("restore", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("manifest.json", b'{"format": 1}', "damaged: manifest.json was changed"),
+        ("manifest.json", b'{"format": 1, "made', "no manifest.json that can be read"),
+        ("manifest.json", b"\xff\xfe", "no manifest.json that can be read"),
+        ("manifest.json", b'{"format": 2}', "made by a newer program"),
+        ("SHA256SUMS", b"\xff\xfe", "no SHA256SUMS that can be read"),
+        ("SHA256SUMS", b"", "damaged: manifest.json was changed"),
+        ("SHA256SUMS", None, "no SHA256SUMS"),
+    ],
+)
+def test_a_backup_whose_own_words_are_damaged_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    folder = back_up(tmp_path / "backups")
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+
+    with pytest.raises(CommandError, match=words):
+        call_command("restore", str(folder))
+
+
+def test_sealed_secrets_that_are_damaged_are_told_so(tmp_path: Path) -> None:
+    folder = back_up(tmp_path / "backups", "--with-secrets")
+    (folder / secrets.PLAIN).write_text('{"SECRET_KEY": "x')
+
+    with pytest.raises(CommandError, match=r"damaged: secrets\.json can't be read"):
+        call_command("restore", str(folder), "--with-secrets")
 
 
 def test_only_the_newest_are_kept_and_files_take_no_place_twice(
@@ -290,3 +337,45 @@ def test_a_copy_of_sqlite_is_one_file_that_stands_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(f"file:{folder / database.SQLITE}?mode=ro&immutable=1", uri=True)) as copied:
         assert copied.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert copied.execute("SELECT count(*) FROM django_migrations").fetchone()[0] > 60
+
+
+def test_two_backups_are_not_made_in_one_folder_at_once(tmp_path: Path) -> None:
+    into = tmp_path / "backups"
+    with making.alone(into):
+        unfinished = into / "2026-01-01T00-00-00Z.unfinished"
+        unfinished.mkdir()
+
+        with pytest.raises(CommandError, match="Another backup is being made"):
+            call_command("backup", str(into), "--keep", "1")
+
+        assert unfinished.exists()
+    back_up(into, "--keep", "1")
+    assert not unfinished.exists()
+
+
+def test_staff_are_told_of_a_backup_that_fails_until_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "dump", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+        with pytest.raises(CommandError):
+            call_command("backup", str(tmp_path / "backups"))
+
+    alert = Alert.objects.get(code="backup_failed")
+    assert ("No space left on device" in alert.text, alert.level) == (True, "critical")
+    back_up(tmp_path / "backups")
+    alert.refresh_from_db()
+    assert alert.resolved_at is not None
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="pg_dump says it in words of its own")
+def test_a_database_that_can_not_be_copied_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(database, "_check", fail)
+
+    with pytest.raises(CommandError, match="could not be copied: database or disk is full"):
+        call_command("backup", str(tmp_path / "backups"))

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from genfeed.backup.making import make, remove_old
+from genfeed.backup.making import alone, make, remove_old
 from genfeed.backup.manifest import BackupError
 from genfeed.backup.secrets import PLAIN
 from genfeed.backup.showing import passphrase_of, shown_progress
+from genfeed.backup.telling import all_is_well, tell_failure
 
 
 class Command(BaseCommand):
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         if options["keep"] < 0:
             raise CommandError("--keep must be at least 1.")
         try:
-            with shown_progress() as progress:
+            with alone(options["into"]), shown_progress() as progress:
                 folder, told = make(
                     options["into"],
                     with_files=not options["without_files"],
@@ -45,9 +46,11 @@ class Command(BaseCommand):
                     passphrase=passphrase_of(options["passphrase_file"]),
                     progress=progress,
                 )
-            removed = remove_old(options["into"], keep=options["keep"]) if options["keep"] else []
+                removed = remove_old(options["into"], keep=options["keep"]) if options["keep"] else []
         except BackupError as error:
+            tell_failure(str(error))
             raise CommandError(str(error)) from error
+        all_is_well()
         if told.secrets == PLAIN:
             self.stderr.write(
                 f"{folder / PLAIN} holds this installation's secrets unsealed, readable by user {os.getuid()} alone: "
