@@ -1,6 +1,6 @@
 # GenFeed's commands. `make run` and `make test` need nothing but make and Python 3.12 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-sqlite test-postgres postgres-but-events postgres-events lint types bench peer wrk kills soak faults fuzz audit lock openapi chromium nginx swift clean
+.PHONY: help run setup setup-dev test test-sqlite test-postgres postgres-but-events postgres-events lint types bench peer wrk kills soak faults fuzz audit lock openapi packages chromium nginx swift clean
 
 # The first Python that is new enough; CI and laptops name them differently.
 PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; do \
@@ -35,7 +35,10 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
-test: lint test-sqlite test-postgres ## Check everything, on SQLite and on PostgreSQL
+# Style, types and floors beside the tests: most of it keeps one core alone. Before them, pip beside Debian's packages.
+test: ## Check everything, on SQLite and on PostgreSQL
+	@$(MAKE) --no-print-directory --jobs=2 lint test-sqlite
+	@$(MAKE) --no-print-directory test-postgres
 
 test-sqlite: setup-dev chromium nginx swift ## Run the tests on SQLite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -105,30 +108,29 @@ lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 openapi: setup-dev ## Write docs/openapi.json anew after a change of the API, and tell what breaks callers
 	$(BIN)/python manage.py write_openapi
 
-# Debian's package where we may install one, else the browser that Playwright brings.
-chromium: setup-dev
-	@if command -v chromium >/dev/null 2>&1; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing Chromium …"; \
-		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-	else $(BIN)/python -m playwright install chromium; fi
+# What tests need of Debian's where we may install it, all at once: one look at its lists. nginx: tests of the deployment
+# run it where it is. Swift: a real store that speaks S3, for the tests of files.
+packages:
+	@missing=""; \
+	command -v chromium >/dev/null 2>&1 || missing="chromium fonts-dejavu-core"; \
+	[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || missing="$$missing nginx"; \
+	/usr/bin/python3 -c "import swift.obj.mem_server" >/dev/null 2>&1 || \
+		missing="$$missing swift-proxy swift-account swift-container swift-object"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing" $$missing …; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
 
-# Tests of the deployment run it where it is; nobody else needs it.
-nginx:
-	@if [ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing nginx …"; \
-		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx >/dev/null; \
-	else echo "Without nginx, the tests behind it are skipped."; fi
+# Without Debian's, the browser that Playwright brings.
+chromium: setup-dev packages
+	@command -v chromium >/dev/null 2>&1 || $(BIN)/python -m playwright install chromium
 
-# A real store that speaks S3, for the tests of files.
-swift:
-	@if /usr/bin/python3 -c "import swift.obj.mem_server" >/dev/null 2>&1; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing Swift …"; \
-		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-			swift-proxy swift-account swift-container swift-object >/dev/null; \
-	else echo "Without Swift, files on S3 are tested with moto alone."; fi
+nginx: packages
+	@[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || echo "Without nginx, the tests behind it are skipped."
+
+swift: packages
+	@/usr/bin/python3 -c "import swift.obj.mem_server" >/dev/null 2>&1 || \
+		echo "Without Swift, files on S3 are tested with moto alone."
 
 clean: ## Remove the virtual environment and caches; the data in var/ stays
 	rm -rf $(VENV) .venv-peer .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -35,6 +35,10 @@ _connect = socket.socket.connect
 gc.disable()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    spreading.rewrite_a_share(config)
+
+
 def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()

@@ -1,8 +1,10 @@
 """How tests are spread over processes: by file, so that what a file starts is started once, the longest first."""
 
+import sys
 from typing import Any
 
 import pytest
+from _pytest.assertion import rewrite
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # Files whose tests go to one process: they share what takes long to make.
@@ -83,3 +85,22 @@ def scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """What xdist is given to spread the tests with."""
     config.option.loadscopereorder = False
     return ByFile(config, log)
+
+
+def rewrite_a_share(config: pytest.Config) -> None:
+    """Keeps test files with their asserts rewritten, as pytest does: in a process that shares its run with others.
+
+    In a new checkout each process would rewrite all of them, in ten seconds, side by side with the others. So each
+    begins at another place, and leaves what another has done. What is outdated is rewritten when it is imported.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or sys.dont_write_bytecode:
+        return
+    files = sorted((config.rootpath / "tests").rglob("test_*.py"))
+    begin = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    state = config.stash[rewrite.assertstate_key]
+    for file in files[begin:] + files[:begin]:
+        kept = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
+        if not kept.exists() and rewrite.try_makedirs(kept.parent):
+            source_hash, code = rewrite._rewrite_test(file, config)
+            rewrite._write_pyc(state, code, source_hash, kept)
