@@ -99,6 +99,7 @@ def test_an_alert_links_to_where_it_is_dealt_with(root: HttpClient) -> None:
     assert link.text == "The sync of fal failed"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "https://evil.example/", ""])
 @pytest.mark.parametrize("page", [ALERTS, "/admin/"])
 def test_an_alert_without_a_place_of_ours_links_to_its_own_words(root: HttpClient, page: str, url: str) -> None:

@@ -15,7 +15,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from tests.admin.pages import Page, page_of, read
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 KEYS = "/admin/clients/apikey/"
 DAY = timedelta(days=1)

@@ -19,7 +19,7 @@ from genfeed.journal.models import Alert, AuditEvent
 from tests.admin.pages import Page, page_of
 from tests.factories import make_model
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def directives(answer: Any) -> dict[str, set[str]]:
@@ -92,21 +92,18 @@ def test_every_address_has_a_page(root: HttpClient, addresses: list[str]) -> Non
     assert {address: status for address in addresses if (status := root.get(address).status_code) != 200} == {}
 
 
-@pytest.mark.once
 def test_no_page_has_inline_scripts_styles_or_handlers(root: HttpClient, addresses: list[str]) -> None:
     found = {address: list(inline(page_of(root.get(address)))) for address in addresses}
 
     assert {address: what for address, what in found.items() if what} == {}
 
 
-@pytest.mark.once
 def test_no_page_loads_scripts_or_styles_from_elsewhere(root: HttpClient, addresses: list[str]) -> None:
     found = {address: list(foreign(page_of(root.get(address)))) for address in addresses}
 
     assert {address: what for address, what in found.items() if what} == {}
 
 
-@pytest.mark.once
 def test_every_page_carries_the_strict_policy(root: HttpClient, addresses: list[str]) -> None:
     strict = {
         "default-src": {"'self'"},
@@ -181,7 +178,6 @@ def test_no_page_may_be_framed_or_sniffed(root: HttpClient) -> None:
     assert headers["Referrer-Policy"] == "same-origin"
 
 
-@pytest.mark.once
 def test_no_page_of_the_admin_is_kept_by_a_cache(root: HttpClient, addresses: list[str]) -> None:
     addresses.remove("/admin/password_change/")  # an empty form, the same for everybody
     kept = [address for address in addresses if "no-store" not in root.get(address).headers.get("Cache-Control", "")]

@@ -221,6 +221,7 @@ def queries_of(client: HttpClient, url: str) -> int:
     return len(queries)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["superuser", "viewer"])
 def test_the_whole_recorded_catalog_is_listed_with_at_most_ten_queries(
     recorded_fal: Any, recorded_synced: Any, staff: Staff, role: str
@@ -232,6 +233,7 @@ def test_the_whole_recorded_catalog_is_listed_with_at_most_ten_queries(
     assert max(queries_of(client, LIST), queries_of(client, filtered)) <= 10
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["superuser", "catalog manager", "viewer"])
 def test_five_hundred_models_need_as_many_queries_as_ten(staff: Staff, role: str) -> None:
     client = staff(role)
@@ -278,6 +280,7 @@ def test_a_row_says_whether_the_model_is_offered_and_if_not_why(root: HttpClient
     }
 
 
+@pytest.mark.once
 def test_a_thumbnail_is_shown_lazily_and_tells_its_host_nothing(root: HttpClient) -> None:
     make_model(thumbnail_url="https://fal.media/files/a.webp")
 
@@ -287,6 +290,7 @@ def test_a_thumbnail_is_shown_lazily_and_tells_its_host_nothing(root: HttpClient
     assert (image.attributes["loading"], image.attributes["referrerpolicy"]) == ("lazy", "no-referrer")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "url", ["", "javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "//evil.example"]
 )
@@ -299,6 +303,7 @@ def test_a_thumbnail_that_is_no_web_address_is_never_a_source(root: HttpClient, 
     assert page.one("span", "gf-thumb-none").text == "image"
 
 
+@pytest.mark.once
 def test_what_a_provider_says_is_text_and_never_markup(root: HttpClient) -> None:
     attack = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
     make_model(f"a/{attack}", name=attack, category=attack, media_type="<b>", thumbnail_url=f"https://x/{attack}")

@@ -12,7 +12,7 @@ from genfeed.journal.models import AuditEvent
 from tests.admin.pages import page_of, read
 from tests.factories import make_model, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LIST = "/admin/catalog/aimodel/"
 Staff = Callable[[str], HttpClient]

@@ -16,7 +16,7 @@ from genfeed.sync import run_queued_sync
 from tests.admin.pages import Page, page_of, read
 from tests.factories import make_model, make_provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PROVIDERS = "/admin/catalog/provider/"
 KEY = "0a1b2c3d-key:very-secret-part"

@@ -12,7 +12,7 @@ from catalog.models import SyncRun
 from tests.admin.pages import Page, read
 from tests.factories import make_provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 RUNS = "/admin/catalog/syncrun/"
 ATTACK = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -124,7 +124,6 @@ def test_a_sync_that_found_nothing_new_says_so(root: HttpClient) -> None:
     assert "Changed schemas" not in page.text
 
 
-@pytest.mark.once
 def test_the_report_of_the_recorded_catalog_is_shown(
     recorded_fal: Any, sync: Callable[..., SyncRun], root: HttpClient
 ) -> None:

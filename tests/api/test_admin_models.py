@@ -282,6 +282,7 @@ def test_held_models_are_reported_beside_those_that_are_offered_now(admin_api: H
     assert offered() == {"a/1", "b/2", "c/3"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("body", "path"),
     [
@@ -340,6 +341,7 @@ def test_staff_without_a_role_may_not_even_look(three: None) -> None:
     assert b"a/1" not in answer.content
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["", "/bulk-toggle", f"/{FLUX}/toggle"])
 def test_without_credentials_there_is_nothing_to_see(path: str) -> None:
     client = HttpClient()

@@ -105,6 +105,7 @@ def test_asking_is_audited_once(admin_api: HttpClient) -> None:
     assert list(events) == [("API key default of Operator", str(run_id), {"full": False})]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("slug", ["nobody", "", "FAL"])
 def test_an_unknown_provider_is_a_404_that_names_the_known(admin_api: HttpClient, queued: list[int], slug: str) -> None:
     answer = ask(admin_api, provider=slug)
@@ -146,6 +147,7 @@ def test_a_failed_sync_says_why(admin_api: HttpClient) -> None:
     assert admin_api.get(f"{SYNC}/{run.pk}").json()["error"] == "fal.ai answered with HTML."
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("run_id", ["0", "999999", "99999999999999999999999"])
 def test_an_unknown_sync_is_a_404(admin_api: HttpClient, run_id: str) -> None:
     answer = admin_api.get(f"{SYNC}/{run_id}")

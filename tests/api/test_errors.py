@@ -12,7 +12,7 @@ from catalog import listing
 from genfeed.clients.errors import CODES, ApiError, error_response
 from tests.factories import make_model, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 MADE_ID = re.compile(r"req_[0-9a-f]{24}")
 DESIGNED_CODES = """

@@ -105,6 +105,7 @@ def test_a_name_may_be_in_any_language(maker: Holder) -> None:
     assert maker.post(body={"scopes": ["keys"], "name": " Schlüssel für 東京 🔑 "})["name"] == "Schlüssel für 東京 🔑"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "body",
     [
@@ -124,6 +125,7 @@ def test_nonsense_makes_no_key(maker: Holder, body: Any) -> None:
     assert refused(maker, body, 400)["code"] == "invalid_request"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -224,6 +226,7 @@ def test_a_key_that_was_revoked_a_moment_ago_leaves_no_other_behind(maker: Holde
     assert refused(maker, {"scopes": ["keys"]}, 401)["code"] == "unauthorized"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scope", ["models:read", "estimates", "jobs:write", "usage:read"])
 def test_a_key_without_the_scope_sees_and_makes_no_keys(scope: str, db: None) -> None:
     holder = Holder(scope)
@@ -253,6 +256,7 @@ def test_keys_are_listed_newest_first_a_page_at_a_time(maker: Holder) -> None:
     assert second["next_cursor"] is None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("query", ["?limit=0", "?limit=201", "?limit=x", "?cursor=!", "?cursor=", "?state=active"])
 def test_a_list_that_is_asked_for_wrongly_is_refused(maker: Holder, query: str) -> None:
     assert maker.get(query, 400)["code"] == "invalid_request"
@@ -313,6 +317,7 @@ def test_the_old_key_goes_on_for_a_day_where_nothing_else_is_said(maker: Holder)
     assert timedelta(hours=23) < maker.key.expires_at - timezone.now() <= DAY
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("overlap", [-1, 2_592_001, 2**62, 1.5, "long", None])
 def test_an_overlap_that_makes_no_sense_is_refused(maker: Holder, overlap: Any) -> None:
     body = {"overlap_seconds": overlap}
@@ -333,6 +338,7 @@ def test_a_revoked_key_is_not_rotated(maker: Holder) -> None:
     assert "revoked" in refused(maker, None, 409, f"/{other.public_id}/rotate")["message"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("scopes", "options"),
     [

@@ -112,6 +112,7 @@ UNOFFERED = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("columns", UNOFFERED)
 def test_a_model_that_is_not_offered_is_a_404_for_clients(api: HttpClient, columns: dict) -> None:
     make_model("fal-ai/flux/dev", **columns)
@@ -123,6 +124,7 @@ def test_a_model_that_is_not_offered_is_a_404_for_clients(api: HttpClient, colum
     assert answer.json()["details"] == {"nearest": []}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("columns", UNOFFERED)
 def test_a_model_that_is_not_offered_is_visible_to_the_scope_admin(admin_api: HttpClient, columns: dict) -> None:
     make_model("fal-ai/flux/dev", **columns)

@@ -163,6 +163,7 @@ def test_an_unknown_parameter_is_refused_by_name(api: HttpClient) -> None:
     assert "category" in body["hint"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -302,6 +303,7 @@ def encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -344,6 +346,7 @@ def test_an_answer_carries_an_etag_and_is_private(api: HttpClient) -> None:
     assert headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', '{}, "other"', '"a",W/{}', "*"])
 def test_an_answer_that_the_caller_has_is_a_304_without_body(api: HttpClient, form: str) -> None:
     make_model()

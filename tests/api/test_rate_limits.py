@@ -15,7 +15,7 @@ from genfeed.clients.limits.jobs import limit_jobs
 from genfeed.clients.models import RateBucket
 from tests.factories import make_model, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MODELS = "/api/v1/models"
 
 # RFC 9651, as far as these two fields use it: a list of strings with parameters that are integers.

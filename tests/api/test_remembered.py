@@ -18,7 +18,7 @@ from genfeed.front.serving import ADDRESS
 from genfeed.journal.audit import SYSTEM
 from tests.factories import make_model, make_models, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LIST = "/api/v1/models?limit=3"
 # Its own in every answer.

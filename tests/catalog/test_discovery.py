@@ -303,6 +303,7 @@ def test_january_then_june_of_the_real_catalog_gives_a_correct_change_report(rec
 # --- trouble ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("faults", "words"),
     [

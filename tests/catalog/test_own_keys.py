@@ -166,6 +166,7 @@ def test_a_removed_key_is_gone(alice: HttpClient, fal: RunningSandbox) -> None:
     assert not ProviderKey.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("text", ["short", "with a blank inside", "schlüssel-mit-umlaut"])
 def test_what_no_header_can_carry_is_no_key(alice: HttpClient, fal: RunningSandbox, text: str) -> None:
     answer = put(alice, text)

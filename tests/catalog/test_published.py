@@ -245,6 +245,7 @@ def test_an_id_that_holds_a_colon_itself_is_found() -> None:
     assert published.find("fal:owner/model:v2").pk == row.pk
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "address", ["replicate:fal-ai/flux/dev", "fal:", ":fal-ai/flux/dev", "", "fal", "FAL-AI/FLUX/DEV"]

@@ -15,7 +15,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from tests.factories import make_model, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 MODELS = "/api/v1/models"
 TOGGLE = "/api/v1/admin/models/fal-ai/flux/dev/toggle"

@@ -107,6 +107,7 @@ def test_the_scope_admin_includes_all_others(acme: Client) -> None:
     assert caller.may("models:read")
 
 
+@pytest.mark.once
 def test_unknown_scopes_are_refused_by_name(acme: Client) -> None:
     with pytest.raises(UnknownScopeError, match=r"^Unknown scope: jobs:fly, money\. Scopes are: .*models:read.*admin"):
         create_key(acme, actor=SYSTEM, scopes=["money", "models:read", "jobs:fly"])
@@ -119,6 +120,7 @@ def test_scopes_are_sorted_and_kept_once() -> None:
     assert check_scopes(["models:read", "admin", "models:read"]) == ["admin", "models:read"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("text", ["", "gf_", "gf_nothing", "gf_ключ", "x" * 10_000])
 def test_an_unknown_key_speaks_for_nobody(text: str) -> None:
     assert find_caller(text) is None
@@ -226,6 +228,7 @@ def test_two_clients_can_not_share_a_name_in_any_case(acme: Client) -> None:
     assert Client.objects.count() == 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "state"),
     [

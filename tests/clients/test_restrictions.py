@@ -61,6 +61,7 @@ def test_staff_are_bound_by_no_list() -> None:
     assert may_use(None, "fal", "fal-ai/flux/dev")
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("client", "key", "usable"),
@@ -82,6 +83,7 @@ def test_a_key_only_narrows_what_its_client_may_use(
     assert {model for model in ("a/one", "a/two", "b/one") if may_use(caller, "fal", model)} == usable
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("client", "key", "expected"),

@@ -100,6 +100,7 @@ def refused(key: ApiKey, overlap: timedelta, words: str) -> None:
     assert AuditEvent.objects.count() == events
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("overlap", [timedelta(seconds=-1), 30 * DAY + timedelta(seconds=1), timedelta.max])
 def test_an_overlap_that_makes_no_sense_is_refused(acme: Client, overlap: timedelta) -> None:
     refused(create_key(acme, actor=SYSTEM)[0], overlap, r"^The overlap must be 0 to 30 days\.$")

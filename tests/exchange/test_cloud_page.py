@@ -21,7 +21,7 @@ from pricing.models import CloudCatalog
 from tests.admin.pages import page_of, read
 from tests.sandbox_server import free_port
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PAGE = "admin:pricing_cloudcatalog_changelist"
 OTHER = "A" * 43 + "="

@@ -145,6 +145,7 @@ def test_without_a_catalog_there_is_no_export(api):
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("since", ["-1", "x", "99999999999999999999999"])
 def test_a_revision_that_is_none_is_refused(api, since):
     assert api.get(f"{URL}?since={since}").status_code == 400

@@ -367,6 +367,7 @@ def test_a_bill_that_counts_ends_the_wait_of_its_job() -> None:
 # --- roles ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("what", "allowed"),
     [
@@ -425,6 +426,7 @@ def test_a_shut_gate_is_shown_with_its_reason_and_opened_by_hand(staff: Staff) -
     assert not read(client, QUEUE).has(data_testid="reopen-fal")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "finance"])
 def test_not_everybody_opens_a_gate(staff: Staff, role: str) -> None:
     gate.block("fal", "provider_locked", "Our balance is exhausted", "Top it up.")

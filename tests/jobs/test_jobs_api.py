@@ -100,6 +100,7 @@ def test_m5_parallel_submits_with_money_for_one_accept_one(acme: HttpClient) -> 
     assert answers == [201, 402, 402]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -261,6 +262,7 @@ def test_caps_of_the_settings_hold_where_the_schema_allows_more(acme: HttpClient
     assert "2 are allowed" in answer.json()["message"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("setting", "asked", "words"),
     [
@@ -438,6 +440,7 @@ def test_a_refusal_is_replayed_but_not_one_that_time_may_heal(acme: HttpClient) 
     assert list(IdempotentAnswer.objects.values_list("key", "status")) == [("poor", 402)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("key", ["x" * 256, "a\tb", "", " "])
 def test_a_key_that_can_t_be_kept_is_refused(acme: HttpClient, key: str) -> None:
     assert error(post(acme, **{"Idempotency-Key": key})) == (400, "invalid_request")

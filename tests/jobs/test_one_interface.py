@@ -9,7 +9,7 @@ from jobs.rendering import render_job
 from tests.jobs.doubles import Provider, look, make_caller, make_job, result, submit
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, VIDEO_OUT, field, make_sold
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 IMAGE = {"images": [{"url": "https://v3.fal.media/files/a/b.png"}]}
 VIDEO = {"video": {"url": "https://v3.fal.media/files/a/b.mp4"}}

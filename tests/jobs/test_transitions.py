@@ -21,6 +21,7 @@ ALLOWED = {
 }  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("old", "new"), sorted(itertools.product(Status.values, Status.values)))
 def test_only_these_steps_exist(old: str, new: str) -> None:
     job = set_job(make_job(), status=old)

@@ -85,12 +85,14 @@ def test_a_number_is_told_again_as_it_came(make_key: Callable[..., str], number:
     assert http.get("/api/v1/jobs").status_code == 200
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("content", [b"", b"<html>", b"{", b"[" * 100_000, b'{"a": ' + b"9" * 5_000 + b"NaN}"])
 def test_what_is_no_json_is_none(content: bytes) -> None:
     assert fal_answers.body_of(answer(content)) is None
     assert replicate_answers.body_of(answer(content)) == {}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("codec", ["unicode_escape", "hex", "zlib", "rot13", "punycode", "idna", "undefined"])
 def test_whatever_an_answer_calls_its_encoding_it_is_read_as_utf_8(codec: str) -> None:
     from catalog.providers.bounded import BoundedClient

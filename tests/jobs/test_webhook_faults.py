@@ -181,6 +181,7 @@ PUBLISHED = [
 ]  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("public", "message", "signature"), PUBLISHED)
 def test_keys_of_the_key_set_verify_published_signatures(
     public: str, message: str, signature: str, settings: Any

@@ -183,6 +183,7 @@ def test_a_webhook_for_a_job_that_was_given_up_is_kept_for_its_bill_and_not_deli
 # --- what is not ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -430,6 +431,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
     handler.setFormatter(formatter)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("status", "verifier", "longest", "more"),
     [

@@ -13,7 +13,7 @@ from genfeed.clients.models import Client
 from genfeed.clients.provider_keys import keep_key
 from genfeed.journal.audit import SYSTEM
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 FAL = "https://api.fal.ai/v1"
 SANDBOX = "http://127.0.0.1:8484/v1"

@@ -15,7 +15,7 @@ from catalog import listing
 from genfeed.journal.request_ids import RequestIdFilter
 from tests.factories import make_model, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 REQUEST_ID = "req-of-this-test"
 

@@ -28,6 +28,7 @@ def value(name: str, **labels: str) -> float:
     return 0.0
 
 
+@pytest.mark.once
 def test_this_machine_may_scrape_without_a_token() -> None:
     HttpClient().get("/healthz")
     answer = scrape()
@@ -37,6 +38,7 @@ def test_this_machine_may_scrape_without_a_token() -> None:
     assert b"# TYPE genfeed_http_requests_total counter" in answer.content
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ["10.0.0.5", "192.168.1.2", "203.0.113.9", "2001:db8::1", ""])
 def test_other_machines_may_not(address: str) -> None:
     answer = scrape(REMOTE_ADDR=address)
@@ -46,10 +48,12 @@ def test_other_machines_may_not(address: str) -> None:
     assert b"METRICS_TOKEN" in answer.content
 
 
+@pytest.mark.once
 def test_this_machine_has_two_addresses() -> None:
     assert scrape(REMOTE_ADDR="::1").status_code == 200
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "header", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via"]
 )
@@ -60,6 +64,7 @@ def test_what_comes_through_a_proxy_on_this_machine_may_not(header: str) -> None
     assert b"genfeed_" not in answer.content
 
 
+@pytest.mark.once
 def test_with_a_token_its_holder_may_scrape_from_anywhere(settings: Any) -> None:
     settings.METRICS_TOKEN = "a token"
 
@@ -70,6 +75,7 @@ def test_with_a_token_its_holder_may_scrape_from_anywhere(settings: Any) -> None
     assert answer.status_code == 200
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer a toke"}, {"Authorization": "Bearer ä"}])
 def test_with_a_token_nobody_else_may_not_even_from_this_machine(settings: Any, headers: dict[str, str]) -> None:
     settings.METRICS_TOKEN = "a token"

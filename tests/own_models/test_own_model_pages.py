@@ -17,7 +17,7 @@ from tests.factories import make_provider
 from tests.own_models.conftest import SCHEMA, own
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PRICE = OwnPrice(unit="images", unit_price="0.02")
 

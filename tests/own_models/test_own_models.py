@@ -144,6 +144,7 @@ def test_an_id_that_is_there_is_refused() -> None:
         save(own(), PRICE, actor=SYSTEM)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "endpoint_id", ["", "/acme", "acme//x", "acme/ x", "fal:acme", "é", "..", "acme/../x", "acme/."]
 )
@@ -155,6 +156,7 @@ def test_an_id_that_is_none_is_refused(endpoint_id: str) -> None:
 # --- schemas ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -185,6 +187,7 @@ def test_what_only_looks_like_a_null_character_and_deep_nesting_that_can_be_writ
     assert orjson.dumps(document)
 
 
+@pytest.mark.once
 def test_an_openapi_document_without_a_request_body_is_refused_in_words() -> None:
     with pytest.raises(OwnModelError, match="no JSON request body") as refused:
         save(own(document={"paths": {"/acme/portraits": {"post": {}}}}), PRICE, actor=SYSTEM)
@@ -192,6 +195,7 @@ def test_an_openapi_document_without_a_request_body_is_refused_in_words() -> Non
     assert refused.value.field == "schema"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/schema.json", "http://10.0.0.1/x", "file:///etc/passwd"])
 def test_a_schema_is_fetched_from_public_addresses_alone(url: str, settings: Any) -> None:
     settings.SSRF_ALLOW = []

@@ -20,6 +20,8 @@ from jobs.protocols.agents.running import keys_of
 from jobs.protocols.agents.tools import TOOLS
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 
+pytestmark = pytest.mark.once
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "agents.md"
 GIVEN = {"model": "fal-ai/flux/dev", "input": {"prompt": "a fox"}}
 SESSION = {"HTTP_MCP_SESSION_ID": "abc"}

@@ -63,6 +63,7 @@ def test_a_page_runs_a_model_and_reads_what_became_of_it(page: HttpClient) -> No
     assert ask(page, base, "GET").status_code == 499
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "target",
     [
@@ -83,6 +84,7 @@ def test_it_is_no_way_to_anywhere_else(page: HttpClient, target: str) -> None:
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "target",
     [
@@ -102,11 +104,13 @@ def test_it_runs_nothing_that_is_no_model_here(page: HttpClient, target: str) ->
     assert "X-Evil" not in answer.headers
 
 
+@pytest.mark.once
 def test_a_target_that_is_too_long_is_refused_and_not_cut(page: HttpClient) -> None:
     target = f"https://queue.fal.run/{MODEL}?fal_webhook=https://example.com/{'a' * 8_000}"
     assert (ask(page, target).status_code, Job.objects.count()) == (400, 0)
 
 
+@pytest.mark.once
 def test_an_upload_in_parts_and_a_realtime_connection_are_refused_with_what_to_do(page: HttpClient) -> None:
     parts = ask(page, "https://rest.fal.ai/storage/upload/initiate-multipart?storage_type=fal-cdn-v3")
     realtime = ask(page, "https://rest.fal.ai/tokens/")
@@ -160,6 +164,7 @@ def test_sealed_texts_are_good_for_what_they_were_made_for_alone(page: HttpClien
         assert put({"upload_url": f"/fal/storage/files?token={seal(text)}"}, png(3, 2)).status_code == 404
 
 
+@pytest.mark.once
 def test_a_page_brings_no_key_of_a_provider(page: HttpClient) -> None:
     answer = ask(page, f"https://queue.fal.run/{MODEL}", **{"X-Provider-Key": "alice:alice-secret-4711"})
     assert (answer.status_code, Job.objects.count()) == (403, 0)
@@ -207,6 +212,7 @@ def test_ceilings_of_tokens_that_have_ended_are_forgotten(acme: HttpClient) -> N
     assert clean_up(now=timezone.now() + timedelta(hours=25))["browser_token_limits"] == 1
 
 
+@pytest.mark.once
 def test_a_token_of_another_site_is_refused(page: HttpClient) -> None:
     answer = ask(page, f"https://queue.fal.run/{MODEL}", Origin="https://evil.example.com")
     assert answer.status_code == 403
@@ -224,6 +230,7 @@ def test_a_token_ends_with_the_key_that_made_it(page: HttpClient) -> None:
     assert ask(page, f"https://queue.fal.run/{MODEL}").status_code == 401
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "origin",
     [
@@ -238,6 +245,7 @@ def test_an_origin_must_be_one(acme: HttpClient, origin: str) -> None:
 # --- who may read ---
 
 
+@pytest.mark.once
 def test_pages_of_the_origin_read_the_answers_of_its_token_and_no_page_those_of_a_key(
     page: HttpClient, acme: HttpClient
 ) -> None:
@@ -248,6 +256,7 @@ def test_pages_of_the_origin_read_the_answers_of_its_token_and_no_page_those_of_
     assert "Access-Control-Allow-Origin" not in by_key.headers
 
 
+@pytest.mark.once
 def test_a_preflight_is_answered_without_a_token() -> None:
     answer = HttpClient().options(PROXY, headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
     assert (answer.status_code, answer.headers["Access-Control-Allow-Methods"]) == (204, "GET, POST, PUT")

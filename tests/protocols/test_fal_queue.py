@@ -46,6 +46,7 @@ def test_a_submit_is_a_job_with_its_hold_and_names_where_to_ask(acme: HttpClient
     assert Account.objects.get().held == PRICE
 
 
+@pytest.mark.once
 def test_unknown_fields_are_dropped_and_named_in_a_header(acme: HttpClient) -> None:
     answer = post(acme, body={"prompt": "a fox", "negativ\u00e9": 1, "steps": 3})
 
@@ -54,6 +55,7 @@ def test_unknown_fields_are_dropped_and_named_in_a_header(acme: HttpClient) -> N
     assert Job.objects.get().input == {"prompt": "a fox"}
 
 
+@pytest.mark.once
 def test_a_wrong_input_is_a_422_with_the_place_of_each_mistake(acme: HttpClient) -> None:
     answer = post(acme, body={"prompt": 7, "num_images": 99})
 
@@ -85,6 +87,7 @@ def test_without_money_the_user_is_locked_and_nothing_is_accepted(make_key: Call
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_without_a_key_it_is_a_401_in_fals_form(acme: HttpClient) -> None:
     answer = post(HttpClient())
     assert (answer.status_code, type(answer.json()["detail"])) == (401, str)
@@ -119,6 +122,7 @@ def test_a_queue_that_is_longer_than_allowed_refuses(acme: HttpClient) -> None:
     assert post(acme, f"{QUEUE}?fal_max_queue_length=1").status_code == 429
 
 
+@pytest.mark.once
 def test_a_length_of_the_queue_that_is_none_is_refused(acme: HttpClient) -> None:
     assert post(acme, f"{QUEUE}?fal_max_queue_length=many").status_code == 400
     assert not Job.objects.exists()
@@ -143,12 +147,14 @@ def test_the_same_key_with_another_webhook_is_another_request(acme: HttpClient) 
     assert second.json()["code"] == "idempotency_key_reused"
 
 
+@pytest.mark.once
 def test_a_webhook_that_is_too_long_is_refused_and_not_cut(acme: HttpClient) -> None:
     answer = post(acme, f"{QUEUE}?fal_webhook=https://example.com/{'a' * 2_000}")
     assert (answer.status_code, Job.objects.count()) == (400, 0)
     assert "2000 characters" in answer.json()["detail"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("body", [b'{"prompt": %s1%s}' % (b"[" * 500, b"]" * 500), b'{"x":' * 500 + b"1" + b"}" * 500])
 def test_what_is_nested_too_deeply_is_a_400(acme: HttpClient, body: bytes) -> None:
     answer = acme.post(QUEUE, body, content_type="application/json")
@@ -174,6 +180,7 @@ def test_a_provider_key_where_none_is_taken_is_refused_and_not_passed_over(acme:
     assert b"4711" not in answer.content
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_realtime_is_refused_with_what_to_use_instead(acme: HttpClient, method: str) -> None:
     answer = getattr(acme, method)(f"/fal/run/{MODEL}/realtime")
@@ -187,6 +194,7 @@ def test_priority_and_webhook_are_taken_over(acme: HttpClient) -> None:
     assert (job.priority, job.webhook_url) == ("low", "https://example.com/hook")
 
 
+@pytest.mark.once
 def test_a_webhook_into_the_inside_is_refused(acme: HttpClient) -> None:
     assert post(acme, f"{QUEUE}?fal_webhook=http%3A%2F%2F127.0.0.1%2F").status_code == 400
 
@@ -227,6 +235,7 @@ def test_logs_come_where_they_are_asked_for(acme: HttpClient) -> None:
     assert acme.get(f"{base}/status?logs=True").json()["logs"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["fal-ai/flux", MODEL])
 @pytest.mark.parametrize("end", ["", "/", "/response"])
 def test_a_result_is_the_output_itself_under_app_and_model(acme: HttpClient, path: str, end: str) -> None:

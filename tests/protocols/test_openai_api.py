@@ -110,6 +110,7 @@ def test_who_is_refused_a_model_is_counted_but_not_in_test_mode(
 # --- errors ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("params", "told"),
     [
@@ -136,6 +137,7 @@ def test_a_refusal_names_the_parameter_and_accepts_nothing(
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_an_unknown_key_and_a_missing_scope_are_told(openai: HttpClient, make_key: Callable[..., str]) -> None:
     stranger = HttpClient(headers={"Authorization": "Bearer gf_wrong"})
     reader = HttpClient(headers={"Authorization": f"Bearer {make_key('models:read')}"})
@@ -164,6 +166,7 @@ def test_a_limit_may_be_met_again_later(openai: HttpClient) -> None:
     assert (answer.headers["x-should-retry"], int(answer.headers["Retry-After"]) > 0) == ("true", True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("get", "/v1/images/generations", 405), ("get", "/v1/chat", 404)]
 )
@@ -171,6 +174,7 @@ def test_other_calls_are_answered_in_the_same_form(openai: HttpClient, method: s
     assert error(getattr(openai, method)(path))[0] == status
 
 
+@pytest.mark.once
 def test_what_is_no_json_is_refused(openai: HttpClient) -> None:
     answer = openai.post("/v1/images/generations", b"{", content_type="application/json", **{HANDED_OVER: None})
 
@@ -236,6 +240,7 @@ def test_a_form_that_is_sent_again_with_its_key_is_one_job_and_one_set_of_files(
     assert Asset.objects.count() == 2
 
 
+@pytest.mark.once
 def test_an_edit_without_an_image_is_refused(openai: HttpClient) -> None:
     answer = post(openai, "/v1/images/edits", {"model": EDIT, "prompt": "a hat"})
 
@@ -267,6 +272,7 @@ def test_a_picture_to_begin_with_may_be_an_address(openai: HttpClient) -> None:
     assert Job.objects.get().input["image_url"] == "https://example.com/fox.png"
 
 
+@pytest.mark.once
 def test_a_length_that_the_model_does_not_make_is_refused(openai: HttpClient) -> None:
     assert error(make_video(openai, seconds="8")) == (400, "invalid_request", "seconds")
 
@@ -313,6 +319,7 @@ def test_a_video_without_a_file_yet_is_a_conflict(openai: HttpClient) -> None:
     assert error(openai.get(f"/v1/videos/{video}/content?variant=thumbnail")) == (400, "invalid_request", "variant")
 
 
+@pytest.mark.once
 @override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=100)
 def test_a_body_that_is_too_large_is_told_in_the_same_form(openai: HttpClient) -> None:
     assert error(generate(openai, prompt="fox " * 100))[:2] == (413, "payload_too_large")

@@ -63,6 +63,7 @@ def barred_for_the_key() -> None:
     keys._cache.clear()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("make", [held, of_another_client, barred_for_the_key])
 def test_a_model_that_is_not_offered_is_a_404_and_runs_nothing(

@@ -34,6 +34,8 @@ from tests.jobs.doubles import make_caller, money
 from tests.providers.conftest import FLUX, KEY, SDXL, Replica, work
 from tests.sandbox.receiver import Receiver
 
+pytestmark = pytest.mark.once
+
 THEIRS = "sk-a-key-of-somebody-elses-service"
 SECRET = b"a secret of thirty-two bytes ok."
 

@@ -9,6 +9,8 @@ from django.test import Client as HttpClient
 from catalog.models import AIModel, SchemaVersion
 from catalog.validating.checking import Problem, compile_validator, validate_input
 
+pytestmark = pytest.mark.once
+
 FieldOf = Callable[[str, str], dict[str, Any]]
 
 FLUX = "fal-ai/flux/dev"

@@ -48,6 +48,7 @@ def form(size: int) -> tuple[bytes, str]:
     return head + b"a" * size + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "path", ["/admin/login/", "/admin/catalog/aimodel/", "/api/v1/jobs", "/fal/queue/a/b", "/mcp", "/"]
 )
@@ -62,6 +63,7 @@ def test_a_large_form_is_refused_before_any_of_it_lies_on_the_disk(
     assert (answer.status_code, answer.json()["code"], written) == (413, "payload_too_large", [])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("length", ["-1", "1e9", "٣", "9" * 40])
 def test_a_form_whose_length_is_no_length_is_refused(length: str) -> None:
     body, content_type = form(10)
@@ -69,6 +71,7 @@ def test_a_form_whose_length_is_no_length_is_refused(length: str) -> None:
     assert answer.status_code in (400, 413)
 
 
+@pytest.mark.once
 def test_a_form_of_images_is_bounded_in_all(make_key: Callable[..., str], settings: Any) -> None:
     settings.UPLOAD_MAX_BYTES = 1000
     body, content_type = form(200_000)
@@ -77,6 +80,7 @@ def test_a_form_of_images_is_bounded_in_all(make_key: Callable[..., str], settin
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
 
 
+@pytest.mark.once
 def test_nobody_without_a_key_has_a_file_read(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
     monkeypatch.setattr(TemporaryUploadedFile, "__init__", lambda *_args, **_more: written.append(_args))
@@ -146,6 +150,7 @@ def test_strange_values_are_the_callers_mistake(post: Post, strange: str) -> Non
     assert crashes(post, STRANGE[strange]) == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
 def test_packed_bodies_are_never_unpacked(post: Post, encoding: str) -> None:
     body = json.dumps({"model": MODEL, "input": {"prompt": "a" * 1_000_000}}).encode()

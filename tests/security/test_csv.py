@@ -26,7 +26,7 @@ from tests.pricing.money.used import use
 from tests.pricing.reports.past import ended
 from tests.sandbox_server import ROOT
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 EVIL = [f"{start}cmd|' /C calc'!A0" for start in STARTS]

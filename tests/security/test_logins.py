@@ -174,6 +174,7 @@ def test_a_name_that_nobody_has_takes_the_work_of_a_password_too(monkeypatch: py
     assert hashed == ["guess"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["admin_password_reset", "password_reset", "admin:password_reset"])
 def test_no_password_is_reset_by_mail(name: str) -> None:
     with pytest.raises(NoReverseMatch):
@@ -211,6 +212,7 @@ def test_a_new_password_ends_every_other_session() -> None:
     assert other.get("/admin/").status_code == 302
 
 
+@pytest.mark.once
 def test_cookies_are_for_our_pages_alone(settings: Any) -> None:
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     browser = HttpClient()
@@ -223,6 +225,7 @@ def test_cookies_are_for_our_pages_alone(settings: Any) -> None:
     }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "there",
     ["https://evil.example/", "//evil.example/", "/\\evil.example", "https:evil.example", "javascript:alert(1)",

@@ -11,7 +11,7 @@ from genfeed.journal.models import AuditEvent
 from jobs.assets.models import Asset
 from tests.jobs.assets.conftest import Fetch, make_asset
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand"), pytest.mark.once]
 
 Staff = Callable[[str], HttpClient]
 LIST = "/admin/jobs/asset/"

@@ -104,6 +104,7 @@ def test_after_the_last_attempt_it_has_failed(fetch: Fetch, sandbox: RunningSand
     assert fetch(times=2).state == "failed"
 
 
+@pytest.mark.once
 def test_a_file_that_is_cut_off_is_not_stored(fetch: Fetch, sandbox: RunningSandbox, media: Path) -> None:
     sandbox.faults(jobs=[{"file_cut": True}])
 
@@ -120,12 +121,14 @@ def test_a_file_that_takes_too_long_is_tried_again(fetch: Fetch, sandbox: Runnin
     assert (asset.state, asset.problem) == ("pending", "the host did not answer in time")
 
 
+@pytest.mark.once
 def test_a_slow_file_arrives(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_seconds": 0.3}])
 
     assert fetch().state == "stored"
 
 
+@pytest.mark.once
 def test_a_file_beyond_the_cap_is_given_up_at_the_cap(
     fetch: Fetch, sandbox: RunningSandbox, settings: Any, media: Path
 ) -> None:
@@ -146,12 +149,14 @@ def test_a_large_file_is_stored_whole(fetch: Fetch, sandbox: RunningSandbox) -> 
     assert (asset.state, asset.size) == ("stored", 20_000_000)
 
 
+@pytest.mark.once
 def test_the_type_is_that_of_the_bytes_and_not_of_the_header(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_type": "text/html"}])
 
     assert fetch().content_type == "image/jpeg"
 
 
+@pytest.mark.once
 def test_a_web_page_in_the_place_of_an_image_is_refused(fetch: Fetch, sandbox: RunningSandbox, media: Path) -> None:
     sandbox.faults(jobs=[{"file_html": True}])
 
@@ -161,6 +166,7 @@ def test_a_web_page_in_the_place_of_an_image_is_refused(fetch: Fetch, sandbox: R
     assert files(media) == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "url", ["http://10.0.0.1/a.png", "http://169.254.169.254/latest", "http://[::1]/a.png", "http://localhost/a.png"]
 )
@@ -170,6 +176,7 @@ def test_an_address_inside_of_a_network_is_not_fetched(fetch: Fetch, sandbox: Ru
     assert fetch().state == "refused"
 
 
+@pytest.mark.once
 def test_a_redirect_is_not_followed(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_redirect": "http://10.0.0.1/"}])
 
@@ -318,6 +325,7 @@ def fetched(served: Any, settings: Any, name: str) -> Asset:
     return Asset.objects.get()
 
 
+@pytest.mark.once
 def test_a_picture_that_claims_to_be_huge_is_measured_and_not_unfolded(settings: Any) -> None:
     side = (200_000).to_bytes(4)
     content = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + side + side + b"\x08\x02\0\0\0" + bytes(8)
@@ -328,6 +336,7 @@ def test_a_picture_that_claims_to_be_huge_is_measured_and_not_unfolded(settings:
     assert (asset.state, asset.width, asset.size) == ("stored", 200_000, len(content))
 
 
+@pytest.mark.once
 def test_an_archive_is_kept_as_it_came(settings: Any) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -339,6 +348,7 @@ def test_an_archive_is_kept_as_it_came(settings: Any) -> None:
     assert (asset.state, asset.kind, asset.size) == ("stored", "archive", len(packed.getvalue()))
 
 
+@pytest.mark.once
 def test_a_body_that_is_packed_for_the_way_is_not_unpacked(settings: Any) -> None:
     content = gzip.compress(bytes(50_000_000))
 

@@ -156,6 +156,7 @@ def test_bytes_with_another_checksum_are_refused_and_forgotten(media: Path) -> N
     assert (offset_of(url).headers["Upload-Offset"], files_below(media)) == ("0", [])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "md5"])
 def test_bytes_with_their_checksum_are_taken(algorithm: str) -> None:
     url = begin(10).headers["Location"]
@@ -252,6 +253,7 @@ def test_another_clients_upload_can_be_neither_seen_nor_continued_nor_deleted() 
     assert statuses == [404, 404, 404]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("length", "told", "status"),
     [("4", {"Upload-Checksum": "sha1 AAAA"}, 460), ("4", {"Upload-Checksum": "crc32 AAAA"}, 400), ("3", {}, 413)],
@@ -304,6 +306,7 @@ def test_a_client_has_only_so_many_open(settings: Any) -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_in_flight")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -322,6 +325,7 @@ def test_what_is_not_of_the_protocol_is_told_so(headers: dict[str, str], status:
     assert answer.json()["hint"]
 
 
+@pytest.mark.once
 def test_what_it_can_do_is_told_without_a_key() -> None:
     answer = HttpClient().options(PATH)
 

@@ -12,7 +12,7 @@ from jobs.assets import clamav
 from jobs.assets.scanning import ScanError
 from tests.jobs.assets.conftest import Fetch
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand"), pytest.mark.once]
 
 
 class Clamd:

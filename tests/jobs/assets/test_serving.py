@@ -15,7 +15,7 @@ from jobs.assets import links, serving
 from jobs.assets.models import Asset
 from tests.jobs.assets.conftest import make_asset
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 CONTENT = b"0123456789"
 

@@ -45,12 +45,14 @@ def test_a_large_file_is_moved_and_not_copied(media: Path, tmp_path: Path) -> No
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
+@pytest.mark.once
 def test_the_name_and_the_claimed_type_do_not_count() -> None:
     body = upload(PNG, "../../evil.html").json()
 
     assert (body["name"], body["content_type"]) == ("evil.png", "image/png")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("content", [b"<html><script>alert(1)</script>", b"\0\1\2\3\4"])
 def test_pages_and_unknown_files_are_not_taken(content: bytes, media: Path) -> None:
     answer = upload(content)
@@ -59,6 +61,7 @@ def test_pages_and_unknown_files_are_not_taken(content: bytes, media: Path) -> N
     assert Asset.objects.count() == 0
 
 
+@pytest.mark.once
 def test_a_file_beyond_the_cap_is_not_taken(settings: Any) -> None:
     settings.UPLOAD_MAX_BYTES = 1_000
 
@@ -66,6 +69,7 @@ def test_a_file_beyond_the_cap_is_not_taken(settings: Any) -> None:
     assert upload(PNG + bytes(200_000)).json()["code"] == "payload_too_large"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("body", [{}, {"other": "x"}])
 def test_a_form_without_a_file_is_told_what_to_send(body: dict[str, str]) -> None:
     answer = key_of().post("/api/v1/uploads", body)
@@ -73,6 +77,7 @@ def test_a_form_without_a_file_is_told_what_to_send(body: dict[str, str]) -> Non
     assert (answer.status_code, "multipart/form-data" in answer.json()["hint"]) == (400, True)
 
 
+@pytest.mark.once
 def test_an_empty_file_is_refused() -> None:
     assert upload(b"").status_code == 400
 
@@ -95,6 +100,7 @@ def test_a_file_at_an_address_is_fetched_afterwards(sandbox: RunningSandbox) -> 
     assert (body["state"], body["kind"]) == ("stored", "image")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "url", ["ftp://example.com/a", "file:///etc/passwd", "http://user:pw@example.com/a", "http://example.com:22/", "x"]
 )
@@ -102,6 +108,7 @@ def test_an_address_that_is_never_fetched_is_refused_at_once(url: str) -> None:
     assert post_json(b'{"url": "%s"}' % url.encode()).status_code == 400
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("url", ["http://127.0.0.1/a", "http://169.254.169.254/", "http://[::ffff:10.0.0.1]/a"])
 def test_an_address_inside_of_a_network_is_refused_when_it_is_fetched(url: str) -> None:
     post_json(b'{"url": "%s"}' % url.encode())
@@ -112,6 +119,7 @@ def test_an_address_inside_of_a_network_is_refused_when_it_is_fetched(url: str) 
     assert Asset.objects.get().state == "refused"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"url": 1}', b'{"url": "https://h/a", "x": 1}'])
 def test_json_that_is_no_upload_is_told_what_to_send(body: bytes) -> None:
     assert post_json(body).status_code == 400

@@ -140,6 +140,7 @@ def test_the_first_item_has_the_least_id_and_so_its_turn_first(post: Post) -> No
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "body",
     [

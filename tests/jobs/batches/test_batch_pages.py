@@ -87,6 +87,7 @@ def test_a_page_tells_of_its_items_and_leads_to_its_jobs(staff: Staff, batch: Ba
     assert f"item 2 of batch {batch.pk}" in read(client, f"/admin/jobs/job/{job.pk}/change/").text
 
 
+@pytest.mark.once
 def test_why_an_item_was_refused_is_hidden_without_the_permission(staff: Staff, batch: Batch) -> None:
     client = staff("viewer")
     assert "secret" not in read(client, f"{LIST}{batch.pk}/change/").text
@@ -95,6 +96,7 @@ def test_why_an_item_was_refused_is_hidden_without_the_permission(staff: Staff, 
     assert "secret" in read(client, f"{LIST}{batch.pk}/change/").text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("catalog manager", True), ("finance", True)])
 def test_a_batch_is_canceled_by_roles_that_may(staff: Staff, batch: Batch, role: str, may: bool) -> None:
     answer = staff(role).post(f"{LIST}{batch.pk}/cancel/", {"reason": "asked for"})

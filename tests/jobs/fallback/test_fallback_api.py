@@ -57,6 +57,7 @@ def test_the_same_request_twice_is_one_job_though_another_model_could_be_had_by_
     assert Job.objects.count() == 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fallback", ["equal", [1], [{"input": {}}], [SECOND] * 6, {"model": SECOND}])
 def test_what_is_no_fallback_is_refused_by_name(http: HttpClient, fallback: Any) -> None:
     answer = post(http, fallback)

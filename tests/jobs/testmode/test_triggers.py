@@ -92,6 +92,7 @@ def test_a_job_fails_with_the_code_that_is_asked_for(run: Run, code: str) -> Non
     assert job.error["hint"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("code", "status"), REFUSING.items())
 def test_a_request_is_refused_with_the_code_that_is_asked_for(tester: Caller, code: str, status: int) -> None:
     with pytest.raises(ApiError) as refused:
@@ -178,6 +179,7 @@ def test_triggers_may_stand_in_the_prompt_and_together(run: Run) -> None:
     assert len(job.output["images"]) == 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "word", ["explode", "slow:long", "slow:-1", "slow:nan", "files:99", "fail:forbidden", "nsfw:1"]
 )

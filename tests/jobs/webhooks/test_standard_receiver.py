@@ -20,7 +20,7 @@ from tests.jobs.webhooks.conftest import Listen, tell
 from tests.pricing.estimates.sold import make_sold
 from tests.sandbox.receiver import Receiver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 Work = Callable[[], None]
 
 

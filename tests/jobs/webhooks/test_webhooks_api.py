@@ -55,6 +55,7 @@ def test_an_endpoint_is_made_and_its_secret_shown_once(api: Api) -> None:
     assert made["secret"] not in str(list(AuditEvent.objects.values()))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("url", "words"),
     [
@@ -105,6 +106,7 @@ def test_an_unknown_event_is_refused_with_the_nearest(api: Api) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "body", [{"url": URL}, {"url": URL, "events": []}, {"url": URL, "events": ["*"], "secret": "mine"}, [], "x"]
 )

@@ -55,6 +55,7 @@ def test_it_is_quoted_as_its_estimate_says_and_nothing_is_held_or_run(caller: Ca
     assert (WorkflowStep.objects.count(), Job.objects.count()) == (6, 0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("steps", "code", "words"),
     [

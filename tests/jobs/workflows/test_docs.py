@@ -16,7 +16,7 @@ from tests.jobs.workflows.flows import http_of, send
 from tests.pricing.estimates.sold import IMAGE_URL, PROMPT, VIDEO_OUT, field, make_sold
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "workflows.md").read_text()
 EXAMPLES = [
     (method, path, orjson.loads(body))

@@ -83,6 +83,7 @@ def test_what_an_alternative_may_come_to_cost_is_kept_of_the_limit(caller: Calle
     assert Account.objects.get(client_id=caller.client_id).held == PICTURE_PRICE
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("step", "code", "words"),
     [

@@ -66,6 +66,7 @@ def test_a_template_is_named_by_its_id_too(http: HttpClient) -> None:
     assert run(http, template=template["id"], params={"subject": "an owl"})["template"] == template["id"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("params", "words"),
     [
@@ -93,6 +94,7 @@ def test_an_optional_parameter_without_a_value_is_left_out(http: HttpClient) -> 
     assert WorkflowRun.objects.get(pk=made["id"]).plan[0]["input"] == {"prompt": "an owl"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

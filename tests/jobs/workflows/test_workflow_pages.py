@@ -73,6 +73,7 @@ def test_a_page_tells_of_its_steps_and_leads_to_their_jobs(staff: Staff, run: Wo
     assert f"of workflow {run.pk}" in read(client, f"/admin/jobs/job/{job.pk}/change/").text
 
 
+@pytest.mark.once
 def test_why_a_step_failed_is_hidden_without_the_permission(staff: Staff, run: WorkflowRun) -> None:
     lose(job_of(run, "picture"))
     forward(run)
@@ -83,6 +84,7 @@ def test_why_a_step_failed_is_hidden_without_the_permission(staff: Staff, run: W
     assert words in read(client, f"{LIST}{run.pk}/change/").text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("catalog manager", True), ("finance", True)])
 def test_a_workflow_is_canceled_by_roles_that_may(staff: Staff, run: WorkflowRun, role: str, may: bool) -> None:
     answer = staff(role).post(f"{LIST}{run.pk}/cancel/", {"reason": "asked for"})

@@ -85,6 +85,7 @@ def test_the_same_request_under_the_same_key_is_one_workflow(http: HttpClient) -
     assert other["code"] == "idempotency_key_reused"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "body",
     [{}, {"steps": [PICTURE], "template": "a"}, {"steps": [PICTURE], "params": {"a": 1}}, {"steps": []}],

@@ -32,12 +32,14 @@ def observed(model: AIModel, *runs: tuple[dict, int], unit: str = "units") -> Ca
 # --- planning ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("inputs", [[], {}, None, "text", {"prompt": "x"}])
 def test_a_plan_needs_a_list_of_inputs(model: AIModel, inputs: object) -> None:
     with pytest.raises(CalibrationError, match="list of inputs"):
         plan(model, inputs, actor=TESTER)
 
 
+@pytest.mark.once
 def test_an_invalid_input_is_refused_by_number_and_field(model: AIModel) -> None:
     with pytest.raises(CalibrationError, match=r"Input 2 is not valid in num_images"):
         plan(model, [ONE, {"prompt": "x", "num_images": 99}], actor=TESTER)
@@ -89,6 +91,7 @@ def test_the_same_job_is_counted_once(model: AIModel) -> None:
     assert len(runs_left(row)) == 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("units", "cost"), [("NaN", 1), (-1, 1), ("Infinity", 1), (1, -1), (1, 1.5), (1, True), (None, 1), ("x", 1)]
 )

@@ -206,6 +206,7 @@ def test_columns_are_mapped_on_the_command_line(file: Any) -> None:
     assert (row.legacy_id, row.pricing) == ("a/b", {"image": "0.0500"})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("option", ["id", "id=", "=x", "price=x"])
 def test_a_mapping_that_makes_no_sense_is_refused(file: Any, option: str) -> None:
     with pytest.raises(CommandError):

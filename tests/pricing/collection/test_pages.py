@@ -61,6 +61,7 @@ def test_every_role_may_look(staff: Staff, role: str, url: str) -> None:
     read(staff(role), url)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("url", [*PAGES, f"{EXISTING}profitability.csv"])
 def test_who_has_no_role_sees_nothing(url: str, django_user_model: Any) -> None:
     client = HttpClient()
@@ -122,6 +123,7 @@ def test_a_confirmed_adoption_changes_the_price_and_can_be_undone(staff: Staff, 
     ]
 
 
+@pytest.mark.once
 def test_a_viewer_may_not_adopt(staff: Staff, collection: ExistingModel) -> None:
     viewer = staff("viewer")
     assert viewer.post(f"{EXISTING}{collection.pk}/price/", {"do": "adopt"}).status_code == 403
@@ -159,6 +161,7 @@ def test_a_manager_confirms_a_suggestion(staff: Staff) -> None:
     assert ExistingModel.objects.get(legacy_id="fal-ai/flux-dev").provider_cost == {"image": "0.08"}
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_a_viewer_may_not_decide_on_pairs(staff: Staff) -> None:
     viewer = staff("viewer")
@@ -176,6 +179,7 @@ def test_two_models_are_linked_by_hand(root: HttpClient) -> None:
     assert Equivalence.objects.get().state == "confirmed"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("other", ["nobody", "a/one", "", "a\x00b"])
 def test_a_link_that_makes_no_sense_is_refused_in_words(root: HttpClient, other: str) -> None:
     make_model("a/one")
@@ -221,6 +225,7 @@ def test_the_form_begins_with_an_example_of_the_model(root: HttpClient) -> None:
     assert '"prompt": "text"' in page.one("textarea").text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("inputs", ["[", "{}", "[]", '[{"promt": "x"}]', "[1]", ""])
 def test_a_bad_plan_is_refused_and_what_was_typed_stays(root: HttpClient, inputs: str) -> None:
     make_model()
@@ -252,6 +257,7 @@ def test_a_run_that_makes_no_sense_is_not_recorded(root: HttpClient, typed: dict
     assert row.observations == []
 
 
+@pytest.mark.once
 def test_a_viewer_may_neither_plan_nor_decide(staff: Staff) -> None:
     make_model()
     viewer = staff("viewer")

@@ -10,7 +10,7 @@ from pricing.counting.requests import make_request
 from pricing.estimates.deadlines import deadline_seconds
 from tests.pricing.estimates.sold import DURATION, PROMPT, facts_about, field, make_sold
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def deadline(given: dict[str, Any] | None = None, *, observed: Decimal | None = None, **columns: Any) -> Decimal:

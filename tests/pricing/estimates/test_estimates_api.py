@@ -72,6 +72,7 @@ def test_a_client_pays_by_its_own_terms(asker: HttpClient) -> None:
     assert post(asker, PATH, ONE)["price"] == "0.3"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scopes", [("models:read",), ()])
 def test_a_key_without_the_scope_is_refused(make_key: Callable[..., str], scopes: tuple[str, ...]) -> None:
     client = HttpClient(headers={"Authorization": f"Bearer {make_key(*scopes)}"})
@@ -110,6 +111,7 @@ def test_an_unknown_media_fact_is_refused_with_the_nearest(asker: HttpClient) ->
     assert (body["code"], body["hint"]) == ("unknown_field", "Did you mean input_video_seconds?")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 @pytest.mark.parametrize("place", [b'"input": {"prompt": "a", "num_images": %s}', b'"media": {"input_fps": %s}'])
 def test_a_number_that_json_does_not_have_is_refused(asker: HttpClient, place: bytes, number: bytes) -> None:
@@ -143,6 +145,7 @@ def test_an_id_of_two_providers_is_refused_with_both_names(asker: HttpClient) ->
     assert post(asker, PATH, {**ONE, "model": "replicate:fal-ai/flux/dev"})["price"] == "0.166666667"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "status", "code"),
     [
@@ -249,6 +252,7 @@ def test_a_bad_question_spoils_no_other(asker: HttpClient) -> None:
         assert {"code", "message", "hint", "requestId"} <= set(item["error"])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "body",
     [
@@ -271,6 +275,7 @@ def test_a_body_that_makes_no_sense_is_refused(asker: HttpClient, body: Any) -> 
     assert post(asker, PATH, body, 400)["code"] == "invalid_request"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "0." + "0" * 3000 + "1", "1_000", "٣"])
 def test_a_media_fact_that_nobody_means_is_refused_and_not_repeated(asker: HttpClient, number: str) -> None:
     make_sold(inputs=[PROMPT, VIDEO_URL], unit="seconds")
@@ -283,6 +288,7 @@ def test_a_media_fact_that_nobody_means_is_refused_and_not_repeated(asker: HttpC
     assert len(problem["message"]) < 250
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("duration", ["1e999999999", "1e-999999999"])
 def test_a_free_text_that_reads_as_an_endless_number_tells_no_length(asker: HttpClient, duration: str) -> None:
     make_sold(inputs=[PROMPT, field("duration")], unit="seconds")
@@ -293,6 +299,7 @@ def test_a_free_text_that_reads_as_an_endless_number_tells_no_length(asker: Http
     assert len(body["basis"]) < 300
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("depth", "status", "code"), [(90, 422, "invalid_input"), (200, 400, "invalid_request")])
 def test_an_input_nested_too_deeply_is_refused(asker: HttpClient, depth: int, status: int, code: str) -> None:
     make_sold()
@@ -335,6 +342,7 @@ def test_a_new_revision_compiles_no_schema_again(asker: HttpClient, monkeypatch:
     assert post(asker, PATH, ONE)["confidence"] == "exact"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "values"), [("duration", ["5", "10"]), ("resolution", ["480p", "720p", "1080p"])])
 def test_a_dearer_choice_is_never_cheaper(asker: HttpClient, name: str, values: list[str]) -> None:
     tiers = [

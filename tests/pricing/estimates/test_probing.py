@@ -26,7 +26,7 @@ from tests.pricing.estimates.sold import (
     post,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 IMAGES = field("image_urls", "array", required=True, media="image", items={"type": "string"})
 

@@ -56,6 +56,7 @@ def test_the_cost_is_units_times_unit_price_and_the_price_follows_by_the_margin(
     assert (found.units, found.unit, found.unit_price, found.confidence) == ("2", "images", "0.025", "exact")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("mode", "price"), [("margin", "83333333"), ("markup", "42500000")])
 def test_seventy_percent_can_be_read_both_ways(mode: str, price: str) -> None:
     model = make_sold(unit_price="0.025")
@@ -121,6 +122,7 @@ def test_everything_wrong_with_an_input_is_named() -> None:
     }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", True, [], {}, "five", -0.1, 1e300]
 )
@@ -129,6 +131,7 @@ def test_a_media_fact_that_is_no_sane_number_is_refused(value: Any) -> None:
         quoted(make_sold(), {"prompt": "a"}, media={"input_fps": value})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_an_input_with_a_number_that_is_none_is_refused(value: float) -> None:
     with pytest.raises(InputRefusedError, match="num_images"):
@@ -145,6 +148,7 @@ def test_an_unset_fact_counts_as_unknown() -> None:
     assert quoted(model, given, media={"input_audio_seconds": 30}).cost == 300_000_000
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("unit", ["units", "credits", "", "gigabytes"])
 def test_what_is_unknown_is_never_nothing(unit: str) -> None:
     found = quoted(make_sold(unit=unit), {"prompt": "a"})
@@ -242,6 +246,7 @@ def test_an_absurd_price_is_unknown() -> None:
     assert "no sane price" in found.basis
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("pricing", "price"),
     [

@@ -79,6 +79,7 @@ def test_a_choice_has_exactly_these_fields(asker: HttpClient) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("strategy", "order"),
     [
@@ -98,6 +99,7 @@ def test_a_strategy_puts_its_own_best_first(
     assert chosen(asker, **strategy) == order
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("needs", "fitting"),
     [
@@ -126,6 +128,7 @@ def test_the_words_of_a_budget_are_settings(asker: HttpClient, four: None, setti
     assert len(chosen(asker, budget="low")) == 4
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("needs", "fitting"),
     [
@@ -278,6 +281,7 @@ def test_a_model_can_be_replaced_by_one_of_another_task(asker: HttpClient, four:
     assert [item["model"] for item in found["items"]] == ["m/video"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("word", "most"), [("low", "0.01"), ("medium", "0.05"), ("high", "0.2")])
 def test_a_budget_is_met_to_the_cent_and_not_beyond(asker: HttpClient, word: str, most: str) -> None:
     sell("m/just", most)
@@ -303,6 +307,7 @@ def test_no_more_than_the_limit_are_returned_and_all_are_counted(asker: HttpClie
     assert (len(found["items"]), found["total"]) == (2, 4)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("body", "path"),
     [

@@ -50,6 +50,7 @@ def test_no_more_is_given_back_than_was_charged(client_charged: object) -> None:
         give_back(USD + 1, reference="two")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("amount", [0, -1, True, 1.5])
 def test_a_refund_must_be_a_whole_amount_above_nothing(client_charged: object, amount: object) -> None:
     with pytest.raises(MoneyRefusedError):
@@ -145,6 +146,7 @@ def test_a_cost_that_nobody_pays_is_written_off_once() -> None:
     assert cost_of("job_1") == CENT
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("amount", [0, -1, LARGEST + 1])
 def test_a_top_up_is_above_nothing_and_sane(amount: int) -> None:
     client = make_client(usd=0)
@@ -155,6 +157,7 @@ def test_a_top_up_is_above_nothing_and_sane(amount: int) -> None:
     assert balance(client) == (0, 0, 0, 0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("amount", [True, 1.5, float("nan"), "5"])
 def test_an_amount_is_whole_nano_usd(amount: object) -> None:
     with pytest.raises(NotMoney):
@@ -198,6 +201,7 @@ def test_a_debt_is_written_off_at_our_expense() -> None:
     assert booked.loss == 3 * USD
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "terms",
     [

@@ -231,6 +231,7 @@ def test_reserved_money_reaches_no_threshold() -> None:
     assert not OutboxEvent.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("period", "timezone", "moment", "starts", "ends"),
     [
@@ -257,10 +258,12 @@ def test_a_period_begins_by_the_clients_clock(period: str, timezone: str, moment
     assert period_at(period, at(moment), timezone) == (at(starts), at(ends))
 
 
+@pytest.mark.once
 def test_a_total_has_neither_beginning_nor_end() -> None:
     assert period_at("total", NOON, "Asia/Tokyo") == (BEGINNING, None)
 
 
+@pytest.mark.once
 def test_every_moment_of_a_year_falls_into_the_period_that_it_is_told() -> None:
 
     for zone in ("Europe/Berlin", "America/Santiago", "America/Havana", "Australia/Lord_Howe", "Asia/Kathmandu"):

@@ -70,6 +70,7 @@ def test_what_was_changed_after_it_was_shown_is_shown_again(alice: Client, finan
     assert balance(alice)[0] == 10 * USD
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("amount", ["-1", "0", "NaN", "inf", "1e30", "ten", "", "10000000.01", "1,5", "٣"])
 def test_an_amount_that_is_none_books_nothing(alice: Client, finance: HttpClient, amount: str) -> None:
     url = address(alice, "top-up")
@@ -202,6 +203,7 @@ def test_a_budget_is_added_changed_and_ended(alice: Client, finance: HttpClient)
     ]  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "wrong",
     [{"limit": "-1"}, {"limit": "NaN"}, {"model": "no/such"}, {"category": "juggling"}, {"key": "gf_nope"},

@@ -193,6 +193,7 @@ def test_who_set_a_budget_is_in_the_audit(alice: Client, own: HttpClient) -> Non
     assert (events[1].before, events[1].after) == ({"limit": "5"}, {"limit": "6"})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

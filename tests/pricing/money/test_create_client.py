@@ -80,6 +80,7 @@ def test_a_test_key_can_be_asked_for() -> None:
     assert ApiKey.objects.get().is_test is True
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201])
 def test_a_name_must_have_1_to_200_characters(name: str) -> None:
     with pytest.raises(CommandError, match=r"^The name must have 1 to 200 characters\.$"):
@@ -123,6 +124,7 @@ def test_it_can_be_made_postpaid() -> None:
     assert (account.funding, account.credit_line, account.available) == ("postpaid", 100_000_000_000, 0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("amount", ["-1", "NaN", "inf", "ten", "", "1e12", "10000000.01"])
 def test_an_amount_that_is_none_is_refused_and_nothing_is_made(amount: str) -> None:
     with pytest.raises(CommandError):

@@ -180,6 +180,7 @@ def test_the_api_tells_it_as_a_page_to_print(alice: Client, reader: HttpClient) 
     assert "<style" not in page
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("month", ["2025-13", "2025-1", "25-01", "now", "0001-01", "9999-12", "2025-10-01", "2100-01"])
 def test_what_is_no_month_is_refused_in_words(reader: HttpClient, month: str) -> None:
     answer = reader.get(f"/api/v1/statements/{month}")

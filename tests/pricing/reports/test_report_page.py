@@ -134,6 +134,7 @@ def test_a_usage_record_has_a_page_of_its_history(viewer: HttpClient, sold: None
     assert "history" in read(viewer, f"/admin/pricing/usagerecord/{record.pk}/history/").text
 
 
+@pytest.mark.once
 def test_the_page_has_charts_with_words_and_nothing_inline(viewer: HttpClient, sold: None) -> None:
     page = read(viewer, REPORT)
     charts = page.all("svg", "gf-chart")
@@ -174,6 +175,7 @@ def test_without_jobs_the_page_says_what_to_do(viewer: HttpClient) -> None:
     assert "No job ended in these days. Choose a longer period" in read(viewer, REPORT).text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -189,6 +191,7 @@ def test_a_question_that_makes_no_sense_is_told_why(viewer: HttpClient, sold: No
     assert not page.has("svg", "gf-chart")
 
 
+@pytest.mark.once
 def test_staff_without_a_role_see_no_figures(sold: None) -> None:
     browser = HttpClient()
     browser.force_login(User.objects.create_user("nobody", is_staff=True))

@@ -86,6 +86,7 @@ def test_the_api_tells_the_same_figures_as_the_page(admin_api: HttpClient, staff
     assert next(card.text for card in page.all(css="gf-card")).startswith("0.2500 USD revenue")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("query", ["from=yesterday", "from=2026-02-01&to=2026-01-01", "group_by=weather", "nonsense=1"])
 def test_a_bad_question_to_the_api_is_refused(admin_api: HttpClient, query: str) -> None:
     answer = admin_api.get(f"/api/v1/admin/stats?{query}")

@@ -122,6 +122,7 @@ def test_a_preview_for_one_client_compares_its_own_prices(finance: HttpClient, f
     assert "Prices to Acme" in page.text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -173,6 +174,7 @@ def test_a_rule_s_page_shows_what_ending_it_would_do_and_ends_it(finance: HttpCl
     assert not page.has(data_testid="end-rule")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "catalog manager"])
 def test_others_look_and_change_nothing(staff: Callable[[str], HttpClient], role: str, flux: AIModel) -> None:
     browser, rule = staff(role), MarginRule.objects.get()
@@ -194,6 +196,7 @@ def test_the_list_costs_no_query_a_rule(finance: HttpClient, flux: AIModel, djan
         finance.get(LIST)
 
 
+@pytest.mark.once
 def test_no_page_brings_inline_style_or_script(finance: HttpClient, flux: AIModel) -> None:
     pages = [preview(finance), page_of(finance.get(f"/admin/pricing/sellingprice/model/{flux.pk}/"))]
 

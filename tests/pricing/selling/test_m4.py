@@ -87,6 +87,7 @@ PATHS: dict[str, Callable[[HttpClient], object]] = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("scope", "mode", "rate"),

@@ -39,6 +39,7 @@ def test_an_installation_begins_with_seventy_percent_and_a_tenth_of_a_cent(flux:
     assert applied.words == "70 % margin, at least 0.001 USD a charge (margin rule for everything)"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("mode", "price"), [("margin", "0.083333333"), ("markup", "0.0425")])
 def test_seventy_percent_reads_as_margin_or_as_markup(mode: str, price: str, flux: AIModel) -> None:
     add_rule(mode=mode, rate="0.70", minimum="0.01")
@@ -157,6 +158,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("values", "field", "words"), REFUSED)
 def test_nonsense_is_refused_by_field_and_nothing_is_lost(
     values: dict[str, Any], field: str, words: str, flux: AIModel

@@ -146,6 +146,7 @@ def test_compute_seconds_are_sold_by_the_second_and_claim_no_price_of_an_image()
     assert (model.priced, model.legacy_pricing, model.pricing.default_confidence) == (True, {}, "bounded")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("unit", ["units", "credits", "", "video segments", "moon phases"])
 def test_an_opaque_unit_is_not_sold(unit: str) -> None:
     model = make_priced("fal-ai/opaque", "1", unit)
@@ -154,6 +155,7 @@ def test_an_opaque_unit_is_not_sold(unit: str) -> None:
     assert model.legacy_pricing == {}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("source", ["manual", "observed"])
 def test_an_opaque_unit_with_a_price_that_we_know_ourselves_is_sold(source: str) -> None:
     model = make_priced("fal-ai/opaque", "0.3", "units", source=source)

@@ -73,6 +73,7 @@ def test_a_null_character_in_a_reason_is_dropped_before_a_database_chokes_on_it(
     assert current(FLUX).why == "contract"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -112,6 +113,7 @@ def test_nothing_is_confirmed_as_free(root, model):
     assert current(FLUX).is_free
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -139,6 +141,7 @@ def test_held_prices_are_accepted_together(root, model):
     assert PricePoint.objects.filter(standing="held").count() == 0
 
 
+@pytest.mark.once
 def test_who_only_looks_sees_prices_and_decides_nothing(staff, model):
     point = hold(model)
     viewer = staff("viewer")
@@ -227,6 +230,7 @@ def test_a_proposed_rule_is_activated_and_retired_on_its_page(root, model):
     assert rule.state == "retired"
 
 
+@pytest.mark.once
 def test_who_only_looks_may_try_and_not_save(staff, model):
     viewer = staff("viewer")
     page = page_for(viewer, model, do="try", body=pretty(RULE), input='{"prompt": "a cat"}')
@@ -237,6 +241,7 @@ def test_who_only_looks_may_try_and_not_save(staff, model):
     assert not PriceRule.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ["/admin/pricing/pricerule/", "/admin/pricing/pricepoint/"])
 def test_the_pages_are_for_staff(address):
     assert HttpClient().get(address).status_code == 302

@@ -119,6 +119,7 @@ def test_a_whole_price_list_that_moves_is_one_alert():
     assert "30 models" in alert.title
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("price", ["-1", "NaN", "Infinity", None, "1e300"])
 def test_a_price_that_makes_no_sense_writes_nothing(model, price):
     with pytest.raises(NotMoney):
@@ -203,12 +204,14 @@ def test_a_price_set_by_hand_settles_what_waited(model):
     assert held(FLUX) is None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("price", "is_free"), [("0", False), ("0.1", True)])
 def test_nothing_as_a_price_and_free_belong_together(model, price, is_free):
     with pytest.raises(DecisionError, match="0 means unknown"):
         set_manual(model, unit="images", unit_price=price, actor=PERSON, reason="", is_free=is_free)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("price", ["-1", "NaN", "", "ten"])
 def test_nonsense_by_hand_is_refused_and_changes_nothing(model, price):
     take(model, "0.1")

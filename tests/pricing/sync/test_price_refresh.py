@@ -42,6 +42,7 @@ def test_a_model_without_a_price_is_remembered_as_such(fal, models):
     assert ModelPricing.objects.get(model=models[UNPRICED]).has_row is False
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -229,6 +229,7 @@ def test_a_good_sync_closes_the_alerts_of_a_bad_one(price_list, sync_now):
 # --- trouble ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("rule", "words"),
     [

@@ -51,6 +51,7 @@ def test_a_new_rule_retires_the_old_one_and_leaves_it_readable(model):
     assert (old.state, old.body) == ("retired", IMAGES)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -68,6 +69,7 @@ def test_a_rule_that_cannot_be_right_is_refused_in_words_and_changes_nothing(mod
     assert not PriceRule.objects.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("condition", "words"),
     [
@@ -195,6 +197,7 @@ def test_what_is_missing_is_named(model):
     assert tried(model, body, media='{"input_video_seconds": 3}').cost == "3"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("body", "given", "media", "words"),
     [
