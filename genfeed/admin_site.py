@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from genfeed.admin_audit import AuditedAdmin, audited_action
+from genfeed.admin_schedules import TasksOfOurs
 from genfeed.journal.audit import Actor, Change, record
 
 
@@ -32,7 +33,8 @@ class GenFeedAdminSite(admin.AdminSite):
         if any(callable(action) for action in actions):
             options["actions"] = [audited_action(action) if callable(action) else action for action in actions]
         if not issubclass(base, AuditedAdmin):
-            base = type(base.__name__, (AuditedAdmin, base), {"__module__": base.__module__})
+            mixed = (AuditedAdmin, TasksOfOurs) if _is_schedule(model_or_iterable) else (AuditedAdmin,)
+            base = type(base.__name__, (*mixed, base), {"__module__": base.__module__})
         super().register(model_or_iterable, base, **options)
 
     def check(self, app_configs: Any) -> list[CheckMessage]:
@@ -109,3 +111,8 @@ class GenFeedAdminSite(admin.AdminSite):
         from genfeed.overview import overview
 
         return super().index(request, overview() | (extra_context or {}))
+
+
+def _is_schedule(model: Any) -> bool:
+    meta = getattr(model, "_meta", None)
+    return meta is not None and meta.label == "django_q.Schedule"
