@@ -29,6 +29,8 @@ jobs_router = Router(tags=["Jobs"])
 
 _CREATE_ERRORS = dict.fromkeys((400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 503), ErrorShape)
 _READ_ERRORS = dict.fromkeys((400, 401, 403, 404, 429), ErrorShape)
+# What no list shows; an input may be as large as a request.
+_UNSHOWN = ("input", "terms", "urls", "log_mark", "own_key")
 
 
 class JobFilters(Schema):
@@ -86,7 +88,7 @@ def create_job(request: HttpRequest, body: shapes.JobBody) -> HttpResponse:
 def list_jobs(request: HttpRequest, filters: Query[JobFilters]) -> HttpResponse:
     """Your jobs, newest first."""
     refuse_unknown_parameters(request, JobFilters)
-    jobs = Job.objects.filter(client_id=caller_of(request).client_id)
+    jobs = Job.objects.filter(client_id=caller_of(request).client_id).defer(*_UNSHOWN)
     if filters.status:
         jobs = jobs.filter(status=filters.status)
     if filters.model:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import orjson
+
 from genfeed.clients.errors import ApiError
 from jobs.accepting.accept import Wanted
 from jobs.accepting.asking import read_metadata, read_price, read_wanted
 from jobs.accepting.webhook_urls import check_webhook_url
 from jobs.batches.accepting import WantedBatch
 from jobs.batches.api_shapes import BatchBody, BatchItemBody
+
+# In all items together.
+MOST_COMMON_BYTES = 268_435_456
 
 
 def read_batch(body: BatchBody, *, provider_key: str, idempotency_key: str, body_digest: str) -> WantedBatch:
@@ -23,6 +28,7 @@ def read_batch(body: BatchBody, *, provider_key: str, idempotency_key: str, body
             "A batch has either items or prompts.",
             'Send "items": [{"input": {…}}, …], or "prompts": ["…", …] where only the prompt differs.',
         )
+    _refuse_multiplied(body, len(body.items or body.prompts or ()))
     items = body.items or [BatchItemBody.model_validate({"input": {"prompt": prompt}}) for prompt in body.prompts or []]
     return WantedBatch(
         items=[_item(body, item, provider_key) for item in items],
@@ -33,6 +39,18 @@ def read_batch(body: BatchBody, *, provider_key: str, idempotency_key: str, body
         idempotency_key=idempotency_key,
         body_digest=body_digest,
     )
+
+
+def _refuse_multiplied(body: BatchBody, count: int) -> None:
+    """What all items have in common is kept with each of them: some megabytes of it would become gigabytes."""
+    size = len(orjson.dumps([body.input, body.media])) * count
+    if size > MOST_COMMON_BYTES:
+        raise ApiError(
+            "payload_too_large",
+            f"What the items have in common would take {size:,} bytes, laid under {count} of them, and "
+            f"{MOST_COMMON_BYTES:,} are the most.",
+            "Upload files at /api/v1/uploads and name them by their ids, or send fewer items at once.",
+        )
 
 
 def _item(body: BatchBody, item: BatchItemBody, provider_key: str) -> Wanted | ApiError:

@@ -25,6 +25,7 @@ from jobs.workflows.ending import tell
 from jobs.workflows.instead import check_spares
 from jobs.workflows.models import WorkflowRun, WorkflowStep
 from jobs.workflows.plans import Planned, WantedStep, planned
+from jobs.workflows.templates import refuse_too_large
 from pricing.estimates.asking import Asking
 from pricing.estimates.costs import CONFIDENCES
 from pricing.ledger.accounts import account_of, lock_account
@@ -65,6 +66,7 @@ def accept_workflow(
             for one, input in zip(wanted.steps, named["steps"], strict=True)
         ]
         wanted = replace(wanted, params=named["params"])
+        refuse_too_large("What stands in params", wanted.params)
         plan = _plan(steps, wanted, caller)
         run = _make(wanted, plan, caller)
         with transaction.atomic(durable=True):

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import orjson
+from django.conf import settings
+
 from genfeed.clients.errors import ApiError
 
 _NOTHING = object()
@@ -44,7 +47,7 @@ def filled(
     """The steps with values in the places of parameters, and all values by name, defaults among them.
 
     An optional parameter that has no value leaves its place out. Raises ApiError for values that are unknown, missing,
-    or of another type.
+    of another type, or too large together.
     """
     for name in given:
         if name not in declared:
@@ -61,8 +64,22 @@ def filled(
         values[name] = value
     if missing:
         raise _refused(f"Parameters without a value: {', '.join(missing)}.", 'Send them as "params": {"name": value}.')
+    _refuse_too_large(steps, values)
     made = [{name: _put(value, values) if name in _PARTS else value for name, value in step.items()} for step in steps]
     return made, values
+
+
+def _refuse_too_large(steps: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> None:
+    """Filled in, steps are no larger than what could be sent: a value that stands in very many places multiplies."""
+    sizes = {name: len(orjson.dumps(value)) for name, value in values.items()}
+    size = sum(sizes.get(name, 0) for step in steps for _, name in _named(step))
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if size > most:
+        raise ApiError(
+            "payload_too_large",
+            f"With its parameters filled in the workflow would hold {size:,} bytes of them, and {most:,} are the most.",
+            "Upload files at /api/v1/uploads and name them by their ids, or send shorter values.",
+        )
 
 
 def as_shown(step: Mapping[str, Any], declared: Declared) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -23,6 +24,8 @@ from pricing.workflows.estimate import check_shape
 from pricing.workflows.order import Step
 
 MOST_TEMPLATES = 1000
+# Of a template, and of the values that a workflow is made with: lists show a hundred of them.
+MOST_BYTES = 1_048_576
 _HINT = "List your templates at /api/v1/workflow-templates."
 
 
@@ -50,6 +53,7 @@ def check_content(content: Content) -> None:
     refuse_null_characters(
         {"steps": content.steps, "parameters": content.parameters, "description": content.description}
     )
+    refuse_too_large("The template", [content.steps, content.parameters])
     check_declared(content.parameters, content.steps)
     _refuse_secrets(content)
     check_shape(
@@ -58,6 +62,17 @@ def check_content(content: Content) -> None:
             for step in content.steps
         ]
     )
+
+
+def refuse_too_large(what: str, value: Any) -> None:
+    """Raises ApiError for JSON of more than MOST_BYTES; `what` begins the sentence that says so."""
+    size = len(orjson.dumps(value))
+    if size > MOST_BYTES:
+        raise ApiError(
+            "payload_too_large",
+            f"{what} would take {size:,} bytes, and {MOST_BYTES:,} are the most.",
+            "Upload files at /api/v1/uploads and name them by their ids, or send less.",
+        )
 
 
 def _refuse_secrets(content: Content) -> None:

@@ -1,0 +1,93 @@
+"""A request of some megabytes never becomes gigabytes: not by what it repeats, nor by what lists of its like show."""
+
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client as HttpClient
+
+from catalog import published
+from jobs.batches import asking
+from jobs.models import Job, WorkflowTemplate
+from jobs.workflows import templates
+from tests.jobs.doubles import make_caller
+from tests.jobs.workflows.flows import http_of, make_models, send
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+HERE = {"$param": "a"}
+
+
+@pytest.fixture
+def http(db: None) -> HttpClient:
+    make_models()
+    published.forget()
+    return http_of(make_caller())
+
+
+def template(**changed: Any) -> dict[str, Any]:
+    step = {"name": "picture", "model": "fal-ai/flux/dev", "input": {"prompt": [HERE] * 2_000}}
+    return {"name": "many", "parameters": {"a": {"type": "string"}}, "steps": [step], **changed}
+
+
+def test_a_value_that_stands_in_thousands_of_places_is_refused_before_it_is_written_there(http: HttpClient) -> None:
+    send(http, "/workflow-templates", template(), status=201)
+
+    told = send(http, "/workflows", {"template": "many", "params": {"a": "x" * 6_000}}, status=413)
+
+    assert told["code"] == "payload_too_large"
+    assert "12,004,000 bytes" in told["message"]
+
+
+def test_a_default_multiplies_no_more_than_a_value(http: HttpClient) -> None:
+    send(
+        http, "/workflow-templates", template(parameters={"a": {"type": "string", "default": "x" * 6_000}}), status=201
+    )
+
+    assert send(http, "/workflows", {"template": "many"}, status=413)["code"] == "payload_too_large"
+
+
+def test_a_template_is_so_small_that_a_hundred_can_be_listed(http: HttpClient) -> None:
+    large = template(parameters={"a": {"type": "string", "default": "x" * templates.MOST_BYTES}})
+
+    told = send(http, "/workflow-templates", large, status=413)
+    saved = send(http, "/workflow-templates", template(), status=201)
+    send(http, f"/workflow-templates/{saved['id']}", large, method="put", status=413)
+
+    assert told["code"] == "payload_too_large"
+    assert WorkflowTemplate.objects.get().version == 1
+
+
+def test_so_are_the_values_of_a_workflow(http: HttpClient) -> None:
+    send(
+        http,
+        "/workflow-templates",
+        template(steps=[{**template()["steps"][0], "input": {"prompt": "a fox"}}]),
+        status=201,
+    )
+
+    told = send(http, "/workflows", {"template": "many", "params": {"a": "x" * templates.MOST_BYTES}}, status=413)
+
+    assert "params" in told["message"]
+
+
+def test_what_the_items_of_a_batch_have_in_common_may_take_so_much_in_all(
+    http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MOST_COMMON_BYTES", 100_000)
+    batch = {"model": "fal-ai/flux/dev", "input": {"negative_prompt": "x" * 1_000}, "prompts": ["a fox"] * 200}
+
+    told = send(http, "/batches", batch, status=413)
+
+    assert told["code"] == "payload_too_large"
+    assert not Job.objects.exists()
+
+
+def test_a_list_of_jobs_reads_no_inputs(http: HttpClient, django_assert_max_num_queries: Any) -> None:
+    send(http, "/jobs", {"model": "fal-ai/flux/dev", "input": {"prompt": "a fox"}}, status=201)
+    list_of = "/api/v1/jobs"
+
+    with django_assert_max_num_queries(20) as asked:
+        told = orjson.loads(http.get(list_of).content)
+
+    assert len(told["items"]) == 1
+    assert [one["sql"] for one in asked if '"jobs_job"."input"' in one["sql"]] == []
