@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 import orjson
 
 from catalog import revisions
+from catalog.guessing import nearest_ids
 from catalog.legacy import convert_to_existing_schema
 from catalog.models import AIModel
 from catalog.reporting import held_words
@@ -119,9 +119,7 @@ class ModelNotFoundError(LookupError):
     @cached_property
     def nearest(self) -> list[str]:
         """Known ids that look like it. Found when it is asked for: that takes 40 ms with 1,400 models."""
-        # Ids are in small letters, nearly all: what was written in others is looked for in small ones.
-        small = {known.lower(): known for known in self._known}
-        return [small[one] for one in get_close_matches(self._wanted.lower(), small, n=3, cutoff=0.6)]
+        return nearest_ids(self._wanted, self._known)
 
 
 class ModelAmbiguousError(LookupError):

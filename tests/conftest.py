@@ -16,7 +16,7 @@ from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.test import Client as HttpClient
 
-from catalog import discovery, published, sync_runs, upstreams
+from catalog import discovery, guessing, published, sync_runs, upstreams
 from catalog.models import SyncRun
 from genfeed import urls  # noqa: F401 - with all pages of the admin: tests go through them before any request is made
 from genfeed.clients import keys, uses
@@ -137,7 +137,7 @@ def _forget_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget_all() -> None:
-    for module in (published, upstreams, facts, history, quotes, reads, refusals, strangers, uses):
+    for module in (guessing, published, upstreams, facts, history, quotes, reads, refusals, strangers, uses):
         module.forget()
     keys._cache.clear()
 

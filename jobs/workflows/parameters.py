@@ -13,6 +13,8 @@ from genfeed.clients.errors import ApiError
 
 _NOTHING = object()
 _PARTS = ("input", "media")
+# Of a name that may be anything; those of parameters are no longer.
+_LONGEST = 64
 
 TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
@@ -38,7 +40,9 @@ def check_declared(declared: Declared, steps: Sequence[Mapping[str, Any]]) -> No
     for step in steps:
         for place, name in _named(step):
             if name not in declared:
-                raise _unknown(f"{place} names the parameter {name!r}, which is not declared.", name, declared)
+                raise _unknown(
+                    f"{place} names the parameter {name[:_LONGEST]!r}, which is not declared.", name, declared
+                )
 
 
 def filled(
@@ -51,7 +55,7 @@ def filled(
     """
     for name in given:
         if name not in declared:
-            raise _unknown(f"params.{name}: the template has no such parameter.", name, declared)
+            raise _unknown(f"params.{name[:_LONGEST]}: the template has no such parameter.", name, declared)
     values: dict[str, Any] = {}
     missing = []
     for name, one in declared.items():
@@ -97,7 +101,7 @@ def refuse_parameters(steps: Sequence[Mapping[str, Any]]) -> None:
     for step in steps:
         for place, name in _named(step):
             raise _refused(
-                f"{place} names the parameter {name!r}, and this workflow is no template.",
+                f"{place} names the parameter {name[:_LONGEST]!r}, and this workflow is no template.",
                 "Put the value there, or save the steps at /api/v1/workflow-templates and run them by template.",
             )
 
@@ -143,6 +147,6 @@ def _refused(words: str, hint: str = "Correct it, and send it again.") -> ApiErr
 
 
 def _unknown(words: str, name: Any, declared: Declared) -> ApiError:
-    near = get_close_matches(str(name), declared, n=1)
+    near = get_close_matches(str(name)[:_LONGEST], declared, n=1)
     known = f"Its parameters are: {', '.join(declared)}." if declared else "Declare it in parameters."
     return _refused(words, f"Did you mean {near[0]!r}?" if near else known)

@@ -27,6 +27,8 @@ from pricing.money import NotMoney, format_decimal, parse_price, to_nano
 BOOK_SECONDS = 1.0
 # Units are shown to explain; the cost is made from the exact number.
 _SHOWN = Context(prec=15)
+# Of media facts: so many mistakes are named, and what was meant is said of so many.
+_MOST_PROBLEMS, _MOST_GUESSES = 200, 5
 _FREE = "a person has confirmed that it is free"
 _book: tuple[float, RuleBook] | None = None
 _lock = threading.Lock()
@@ -116,11 +118,14 @@ def media_problems(media: Any) -> list[Problem]:
     if not isinstance(media, dict):
         hint = 'send facts by name, for example {"input_video_seconds": 12.5}'
         return [Problem("media", "not_an_object", "the media facts are no object", hint)]
-    problems = []
+    problems: list[Problem] = []
     for name, value in media.items():
+        if len(problems) == _MOST_PROBLEMS:
+            break
         path = f"media.{name[:80]}"
         if name not in MEDIA_FACTS:
-            near = get_close_matches(name, MEDIA_FACTS, n=1)
+            # Of very many made-up names, the first ones tell as much as all.
+            near = get_close_matches(name[:80], MEDIA_FACTS, n=1) if len(problems) < _MOST_GUESSES else []
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(MEDIA_FACTS)}"
             problems.append(Problem(path, "unknown_field", "there is no media fact of this name", hint))
             continue

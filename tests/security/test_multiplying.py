@@ -10,6 +10,7 @@ from catalog import published
 from jobs.batches import asking
 from jobs.models import Job, WorkflowTemplate
 from jobs.workflows import templates
+from pricing.estimates import quotes
 from tests.jobs.doubles import make_caller
 from tests.jobs.workflows.flows import http_of, make_models, send
 
@@ -91,3 +92,12 @@ def test_a_list_of_jobs_reads_no_inputs(http: HttpClient, django_assert_max_num_
 
     assert len(told["items"]) == 1
     assert [one["sql"] for one in asked if '"jobs_job"."input"' in one["sql"]] == []
+
+
+def test_of_very_many_made_up_media_facts_the_first_are_named_and_few_are_guessed_at(monkeypatch: Any) -> None:
+    guesses: list[str] = []
+    monkeypatch.setattr(quotes, "get_close_matches", lambda name, *_, **__: guesses.append(name) or [])
+
+    problems = quotes.media_problems({f"made_up_{number}": 1 for number in range(10_000)} | {"x" * 10_000: 1})
+
+    assert (len(problems), len(guesses)) == (200, 5)
