@@ -143,6 +143,18 @@ def test_a_key_that_changed_is_asked_about_anew(customer: Client, monkeypatch: p
     assert b'"items":[]' in body
 
 
+def test_what_a_key_saw_before_it_was_narrowed_is_not_given_again_by_whoever_knows_it_anew(customer: Client) -> None:
+    caller = Caller(customer)
+    caller.get()
+    ApiKey.objects.filter(pk=caller.key.pk).update(denied_models=["fal:*"])
+    keys.forget(caller.key)
+    # Another address: this process knows the key as it is now.
+    caller.get("/api/v1/models?limit=2")
+    body = caller.get()[2]
+    assert not caller.was_remembered
+    assert b'"items":[]' in body
+
+
 def test_nothing_is_told_to_another_key(customer: Client) -> None:
     one, other = Caller(customer), Caller(customer, ["jobs:read"])
     one.get()
