@@ -15,6 +15,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from genfeed.clients.errors import ApiError
 from genfeed.media.headers import MediaFacts
 from genfeed.media.sniffing import extension_of
 from jobs.assets.models import Asset
@@ -23,6 +24,8 @@ from jobs.assets.retention import remove_file
 from jobs.assets.texts import replaced_texts, texts_in
 from jobs.assets.uploading import store_upload
 
+# In one request, or one item of a batch: each becomes a file, and ten megabytes have room for a hundred thousand.
+MOST_FILES = 200
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w.+-]+=[^;,\s]*)*;base64,", re.ASCII | re.IGNORECASE)
 
 
@@ -58,8 +61,11 @@ def keep(input: dict[str, Any], client_id: int) -> tuple[dict[str, Any], list[As
     """The input with its data URIs uploaded, each once, and the uploads; none is left where it raises ApiError."""
     stored: list[Asset] = []
     names = {}
+    found = dict.fromkeys(text for text, _ in texts_in(input) if is_data(text))
+    if len(found) > MOST_FILES:
+        raise too_many(len(found), MOST_FILES)
     try:
-        for text in dict.fromkeys(text for text, _ in texts_in(input) if is_data(text)):
+        for text in found:
             told = text[len("data:") :].partition(";")[0].lower()
             file = SimpleUploadedFile(f"inline.{extension_of(told)}", _content(text))
             stored.append(store_upload(file, client_id))
@@ -68,6 +74,15 @@ def keep(input: dict[str, Any], client_id: int) -> tuple[dict[str, Any], list[As
         discard(stored)
         raise
     return (replaced_texts(input, lambda text: names.get(text, text)) if names else input), stored
+
+
+def too_many(count: int, most: int) -> ApiError:
+    """The answer to a request that holds very many files."""
+    return ApiError(
+        "payload_too_large",
+        f"The request holds {count:,} files as data URIs, and {most} are the most.",
+        "Upload files at /api/v1/uploads, and name them by their ids.",
+    )
 
 
 def discard(stored: Iterable[Asset]) -> None:

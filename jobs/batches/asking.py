@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -10,11 +12,14 @@ from genfeed.clients.errors import ApiError
 from jobs.accepting.accept import Wanted
 from jobs.accepting.asking import read_metadata, read_price, read_wanted
 from jobs.accepting.webhook_urls import check_webhook_url
+from jobs.assets.inline import is_data, too_many
+from jobs.assets.texts import texts_in
 from jobs.batches.accepting import WantedBatch
 from jobs.batches.api_shapes import BatchBody, BatchItemBody
 
 # In all items together.
 MOST_COMMON_BYTES = 268_435_456
+MOST_FILES = 2_000
 
 
 def read_batch(body: BatchBody, *, provider_key: str, idempotency_key: str, body_digest: str) -> WantedBatch:
@@ -51,6 +56,13 @@ def _refuse_multiplied(body: BatchBody, count: int) -> None:
             f"{MOST_COMMON_BYTES:,} are the most.",
             "Upload files at /api/v1/uploads and name them by their ids, or send fewer items at once.",
         )
+    own = sum(_files_in(item.input) for item in body.items or ())
+    if (files := own + _files_in(body.input) * count) > MOST_FILES:
+        raise too_many(files, MOST_FILES)
+
+
+def _files_in(input: Mapping[str, Any]) -> int:
+    return sum(is_data(text) for text, _ in texts_in(input))
 
 
 def _item(body: BatchBody, item: BatchItemBody, provider_key: str) -> Wanted | ApiError:

@@ -1,5 +1,6 @@
 """A request of some megabytes never becomes gigabytes: not by what it repeats, nor by what lists of its like show."""
 
+from base64 import b64decode, b64encode
 from typing import Any
 
 import orjson
@@ -7,12 +8,16 @@ import pytest
 from django.test import Client as HttpClient
 
 from catalog import published
+from jobs.assets import inline
+from jobs.assets.models import Asset
 from jobs.batches import asking
 from jobs.models import Job, WorkflowTemplate
 from jobs.workflows import templates
 from pricing.estimates import quotes
 from tests.jobs.doubles import make_caller
 from tests.jobs.workflows.flows import http_of, make_models, send
+from tests.jobs.workflows.test_accepting import PNG
+from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 HERE = {"$param": "a"}
@@ -92,6 +97,38 @@ def test_a_list_of_jobs_reads_no_inputs(http: HttpClient, django_assert_max_num_
 
     assert len(told["items"]) == 1
     assert [one["sql"] for one in asked if '"jobs_job"."input"' in one["sql"]] == []
+
+
+def files(count: int) -> list[str]:
+    return [f"data:image/png;base64,{b64encode(b64decode(PNG) + bytes([one])).decode()}" for one in range(count)]
+
+
+def test_a_request_holds_some_files_and_no_thousands(http: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sold(
+        "fal-ai/many",
+        inputs=[PROMPT, field("image_urls", "array", items={"type": "string"}, media="image")],
+        outputs=IMAGES_OUT,
+    )
+    published.forget()
+    monkeypatch.setattr(inline, "MOST_FILES", 2)
+    step = {"name": "one", "model": "fal-ai/many"}
+    for number, status in ((3, 413), (2, 201)):
+        input = {"prompt": "a fox", "image_urls": files(number)}
+        send(http, "/jobs", {"model": "fal-ai/many", "input": input}, status=status)
+        send(http, "/workflows", {"steps": [step | {"input": input}]}, status=status)
+        assert Asset.objects.count() == (0 if status == 413 else 4)
+
+
+def test_the_items_of_a_batch_hold_some_thousand_files_together(
+    http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MOST_FILES", 5)
+    common = {"model": "fal-ai/flux/dev", "input": {"prompt": files(1)[0]}}
+
+    told = send(http, "/batches", common | {"items": [{"input": {"a": files(1)[0]}}] * 3}, status=413)
+
+    assert "6 files" in told["message"]
+    assert not Asset.objects.exists()
 
 
 def test_of_very_many_made_up_media_facts_the_first_are_named_and_few_are_guessed_at(monkeypatch: Any) -> None:
