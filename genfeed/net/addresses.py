@@ -16,9 +16,12 @@ LONGEST_URL = 4_096
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # All of IPv6 that is given out. What lies outside (::a.b.c.d and ::ffff:0:a.b.c.d, fec0::, …) reaches no stranger.
 _UNICAST = ipaddress.ip_network("2000::/3")
+# Given out as public, and yet inside of each machine's own network at Azure: what tells machines of themselves.
+_OF_HOSTS = frozenset({ipaddress.ip_address("168.63.129.16")})
 _HOST = re.compile(r"[a-z0-9._:-]+")
-# A resolver can't be told to hurry: it runs beside, and is not waited for beyond the deadline.
-_resolvers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+# A resolver can't be told to hurry: it runs beside, and is not waited for beyond the deadline. So many that names which
+# nobody answers for, as many as one client's webhooks and files can ask for, leave some for the others.
+_resolvers = ThreadPoolExecutor(max_workers=64, thread_name_prefix="resolve")
 
 Resolve = Callable[[str, int], list[str]]
 
@@ -86,7 +89,7 @@ def is_public(text: str) -> bool:
             return is_public(str(inner))
         if address not in _UNICAST:
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in _OF_HOSTS
 
 
 def resolve(host: str, port: int) -> list[str]:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote_to_bytes
 
@@ -28,6 +28,7 @@ from genfeed.media.sniffing import UNKNOWN, extension_of
 from genfeed.net.addresses import GuardError, RefusedAddressError
 from genfeed.net.guarded import GuardedClient
 from jobs.assets import parts
+from jobs.assets.bringing import BROUGHT, Bringing
 from jobs.assets.models import Asset
 from jobs.assets.reading import Read, read_file
 from jobs.assets.scanning import CLEAN, ScanError, is_on, scan
@@ -70,7 +71,10 @@ class Stored:
     read: Read
 
 
-_DUE = "SELECT id FROM jobs_asset WHERE state = 'pending' AND next_at <= %s ORDER BY next_at LIMIT %s"
+_DUE = """
+SELECT id, client_id, {brought} FROM jobs_asset WHERE state = 'pending' AND next_at <= %s {but}
+ORDER BY next_at LIMIT %s
+"""
 # Whoever changes the moment first has claimed it.
 _CLAIM = """
 UPDATE jobs_asset SET next_at = %s, attempts = attempts + 1
@@ -78,21 +82,43 @@ WHERE id IN ({}) AND state = 'pending' AND next_at <= %s RETURNING id
 """
 
 
-def claim(limit: int) -> list[Asset]:
-    """Up to `limit` files whose time has come, each for one fetcher alone until its lease ends."""
+def claim(limit: int, *, bringing: Bringing | None = None) -> list[Asset]:
+    """Up to `limit` files whose time has come, each for one fetcher alone until its lease ends.
+
+    `bringing` bounds those that clients named by their addresses, and is kept up; whoever is done with one tells it.
+    """
     if limit <= 0:
         return []
     now = timezone.now()
     until = now + timedelta(seconds=settings.ASSET_DOWNLOAD_SECONDS + _LEASE_SLACK)
-    due = [key for (key,) in sql.rows(_DUE, now, limit)]
+    due = _due(now, limit, bringing)
     if not due:
         return []
     ids = {key for (key,) in sql.rows(_CLAIM.format(sql.marks(due)), until, *due, now)}
+    for key, client_id in due.items():
+        if bringing and client_id is not None and key not in ids:
+            bringing.end(client_id)
     claimed = list(Asset.objects.filter(pk__in=ids, state=State.PENDING).select_related("job").order_by("id"))
     for asset in claimed:
         if asset.job_id is None and not asset.source_url:
             parts.load(asset)
     return claimed
+
+
+def _due(now: datetime, limit: int, bringing: Bringing | None) -> dict[str, int | None]:
+    """What to claim; of each the client where a place was taken for it."""
+    but, full = "", bringing.full if bringing else []
+    if bringing and bringing.is_full:
+        but, full = f"AND NOT {BROUGHT}", []
+    elif full:
+        but = f"AND NOT ({BROUGHT} AND client_id IN ({sql.marks(full)}))"
+    rows = sql.rows(_DUE.format(brought=BROUGHT, but=but), now, *full, limit)
+    counted = {key: client_id if bringing and is_brought else None for key, client_id, is_brought in rows}
+    return {
+        key: client_id
+        for key, client_id in counted.items()
+        if client_id is None or (bringing is not None and bringing.begin(client_id))
+    }
 
 
 def ask(asset: Asset) -> Stored | CannotFetchError:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from catalog.providers.queue import UnreachableError
 from genfeed.journal import request_ids
 from jobs.assets import fetching, handing_over
+from jobs.assets.bringing import Bringing, is_brought
 from jobs.assets.models import Asset
 
 logger = logging.getLogger(__name__)
@@ -41,13 +42,14 @@ class FetchPool:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="files")
         self._done: queues.SimpleQueue[tuple[Work, Any, Any]] = queues.SimpleQueue()
         self._running = 0
+        self._bringing = Bringing(self._threads)
 
     def tick(self) -> bool:
         """Writes down what has come and starts what is due; whether there was anything."""
         came = self.write_down()
         begun = 0
         for work in (HAND_OVER, FETCH):
-            for item in work.module.claim(self._threads - self._running):
+            for item in self._claim(work):
                 self._running += 1
                 begun += 1
                 self._pool.submit(self._call, work, item)
@@ -60,6 +62,15 @@ class FetchPool:
     def close(self) -> None:
         """Ends the threads; what they have under way must have been written down."""
         self._pool.shutdown()
+
+    def _claim(self, work: Work) -> list[Any]:
+        free = self._threads - self._running
+        return fetching.claim(free, bringing=self._bringing) if work is FETCH else work.module.claim(free)
+
+    def _free(self, item: Any) -> None:
+        self._running -= 1
+        if isinstance(item, Asset) and is_brought(item):
+            self._bringing.end(item.client_id)
 
     def _call(self, work: Work, item: Any) -> None:
         request_ids.begin()
@@ -99,21 +110,23 @@ class FetchPool:
             fetching.apply_all(stored)
         except (DatabaseError, InterfaceError):
             return False
-        self._running -= len(stored)
+        for item, _ in stored:
+            self._free(item)
         return True
 
     def _apply(self, work: Work, item: Any, outcome: Any) -> None:
-        self._running -= 1
         request_ids.begin()
         try:
             work.module.apply(item, outcome)
         except (OperationalError, InterfaceError):
             # The file lies there already: it is written down when the database is back.
-            self._running += 1
             self._done.put((work, item, outcome))
             raise
         except Exception:
+            self._free(item)
             logger.exception("file work on %s could not be written down", item.pk)
             if isinstance(outcome, fetching.Stored):
                 # Tried again it would be the same, and be brought here for ever.
                 fetching.give_up(item, outcome)
+        else:
+            self._free(item)

@@ -28,6 +28,9 @@ from jobs.ids import new_id
 
 logger = logging.getLogger(__name__)
 
+# Files of a client that wait to be fetched from the addresses that it gave.
+MOST_COMING = 100
+
 
 def store_upload(file: UploadedFile, client_id: int, *, asset_id: str = "") -> Asset:
     """Stores a file that was sent; raises ApiError for one that is too large, empty, of no use, or found bad.
@@ -98,13 +101,22 @@ def take_back(assets: Iterable[Asset]) -> None:
 
 
 def fetch_upload(url: str, client_id: int) -> Asset:
-    """A file to be fetched from an address, by the dispatchers; raises ApiError for an address that never will be."""
+    """A file to be fetched from an address, by the dispatchers; raises ApiError for an address that never will be,
+    and where MOST_COMING of the client's are still to be fetched."""
     try:
         address = read_address(url, settings.SSRF_ALLOW)
     except RefusedAddressError as error:
         raise ApiError(
             "invalid_request", f"url: {error}.", "Send the http or https address of a public file."
         ) from None
+    coming = Asset.objects.filter(client_id=client_id, state=Asset.State.PENDING, job=None).count()
+    if coming >= MOST_COMING:
+        raise ApiError(
+            "too_many_in_flight",
+            f"{coming} files of yours are still to be fetched.",
+            "Name the next ones when those are here, or send the files themselves.",
+            retry_after=30,
+        )
     return Asset.objects.create(
         id=new_id("ast"),
         client_id=client_id,

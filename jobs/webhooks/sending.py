@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,8 @@ LEASE = timedelta(seconds=60)
 FIRST_WAIT, GROWTH, LONGEST_WAIT = timedelta(seconds=5), 3, timedelta(hours=4)
 # Attempts at one address at once, by one sender: a slow one must not keep all others waiting.
 MOST_A_LANE = 4
+# In the counts of what runs: all lanes of a client together.
+_OF_CLIENT = "client "
 _KEPT_OF_ANSWER = 500
 _ANY = """
 SELECT EXISTS (SELECT 1 FROM jobs_webhookdelivery WHERE status = 'pending' AND place IS NOT NULL),
@@ -71,23 +73,24 @@ def claim(limit: int, busy: Counter[str]) -> list[Attempt]:
     """Up to `limit` due deliveries, claimed for us alone; `busy` counts what runs of each lane, and is kept up."""
     claimed: list[Attempt] = []
     while len(claimed) < limit:
-        full = [lane for lane, running in busy.items() if running >= MOST_A_LANE]
+        full = [name for name, running in busy.items() if running >= _most(name)]
         now = timezone.now()
         due = _due(now, full, limit - len(claimed))
         if not due:
             break
         for row in due:
-            if busy[row.lane] >= MOST_A_LANE or len(claimed) >= limit:
+            if any(busy[name] >= _most(name) for name in _names(row)) or len(claimed) >= limit:
                 continue
             attempt = _claim(row, now)
             if attempt is not None:
-                busy[row.lane] += 1
+                busy.update(_names(row))
                 claimed.append(attempt)
     return claimed
 
 
-def _due(now: datetime, full: Iterable[str], limit: int) -> list[WebhookDelivery]:
-    """What was due first, of lanes that are not full: deliveries without order, and the first of each line."""
+def _due(now: datetime, full: Collection[str], limit: int) -> list[WebhookDelivery]:
+    """What was due first, of lanes and clients that are not full: what has no order, and the first of each line."""
+    clients = [int(name.removeprefix(_OF_CLIENT)) for name in full if name.startswith(_OF_CLIENT)]
     # Looked at first: most rounds find nothing.
     ((in_line, any_due),) = sql.rows(_ANY, now)
     found: list[WebhookDelivery] = []
@@ -95,6 +98,8 @@ def _due(now: datetime, full: Iterable[str], limit: int) -> list[WebhookDelivery
         if not is_there:
             continue
         due = WebhookDelivery.objects.filter(some, status=Status.PENDING, next_at__lte=now).exclude(lane__in=full)
+        if clients:
+            due = due.exclude(client_id__in=clients)
         found += due.select_related("message", "endpoint").order_by("next_at")[:limit]
     return sorted(found, key=lambda row: row.next_at)[:limit]
 
@@ -179,7 +184,16 @@ def wait_after(attempts: int) -> timedelta:
 
 def free_lanes(busy: Counter[str], ended: Iterable[WebhookDelivery]) -> None:
     """Counts attempts that have ended out of their lanes."""
-    for row in ended:
-        busy[row.lane] -= 1
-        if busy[row.lane] <= 0:
-            del busy[row.lane]
+    for name in (name for row in ended for name in _names(row)):
+        busy[name] -= 1
+        if busy[name] <= 0:
+            del busy[name]
+
+
+def _names(row: WebhookDelivery) -> tuple[str, str]:
+    return row.lane, f"{_OF_CLIENT}{row.client_id}"
+
+
+def _most(name: str) -> int:
+    """So many at once: a client leaves others a quarter of what a sender can, however many addresses it has."""
+    return max(MOST_A_LANE, settings.WEBHOOK_THREADS * 3 // 4) if name.startswith(_OF_CLIENT) else MOST_A_LANE

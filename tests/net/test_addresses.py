@@ -1,6 +1,8 @@
 """Which addresses may be fetched: the public internet, over http and https, and what the operator names."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Semaphore
 
 import pytest
 
@@ -16,6 +18,7 @@ from genfeed.net.addresses import GuardError, RefusedAddressError, is_public, pu
         "2002:7f00:1::", "2002:a00:1::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "fe80::1%eth0", "", "nonsense",
         "::7f00:1", "::127.0.0.1", "::a9fe:a9fe", "::ffff:0:7f00:1", "::ffff:0:10.0.0.1", "fec0::1", "5f00::1",
         "4000::1", "64:ff9b:1::7f00:1", "100::1", "2001:0:7f00:1::", "0:0:0:0:0:ffff:7f00:1", "2002:a9fe:a9fe::1",
+        "168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::a83f:8110",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_none(address: str) -> None:
@@ -114,3 +117,21 @@ def test_a_slow_resolver_is_not_waited_for() -> None:
 
     with pytest.raises(GuardError, match="in time"):
         public_addresses("slow.example", 80, seconds=0.05, resolver=slow)
+
+
+def test_names_that_nobody_answers_for_hold_up_no_other() -> None:
+    begun, answer = Semaphore(0), Event()
+
+    def silent(*_: object) -> list[str]:
+        begun.release()
+        answer.wait(30)
+        return ["1.1.1.1"]
+
+    with ThreadPoolExecutor(20) as many:
+        waiting = [many.submit(public_addresses, "silent.example", 443, seconds=30, resolver=silent) for _ in range(20)]
+        try:
+            assert all(begun.acquire(timeout=5) for _ in range(8))
+            assert public_addresses("quick.example", 443, seconds=5, resolver=lambda *_: ["1.1.1.1"]) == ["1.1.1.1"]
+        finally:
+            answer.set()
+    assert [one.result() for one in waiting] == [["1.1.1.1"]] * 20
