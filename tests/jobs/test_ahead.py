@@ -8,6 +8,7 @@ from django.test import Client as HttpClient
 
 from jobs.accepting.accept import Wanted
 from jobs.batches.accepting import WantedBatch, accept_batch
+from jobs.dispatching import ahead
 from jobs.dispatching.ahead import ahead_of
 from jobs.dispatching.claiming import claim_queued
 from tests.jobs.doubles import Provider, make_caller, make_job, submit
@@ -46,6 +47,17 @@ def test_from_the_submit_on_it_is_the_place_in_the_providers_queue(acme: HttpCli
 
     assert acme.get(f"{JOBS}/{job.pk}").json()["queue_position"] is None
     assert acme.get(f"{JOBS}/{waiting.pk}").json()["queue_position"] == 3
+
+
+@pytest.mark.parametrize(("most", "told"), [(3, 2), (2, None)])
+def test_of_a_queue_that_is_too_long_to_be_counted_no_place_is_told(
+    most: int, told: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "MOST", most)
+    caller = make_caller()
+    jobs = [make_job(caller) for _ in range(3)]
+
+    assert ahead_of(jobs).get(jobs[-1].pk) == told
 
 
 def test_where_nothing_waits_nothing_is_asked(django_assert_num_queries: Callable[..., Any]) -> None:
