@@ -122,6 +122,15 @@ class ModelNotFoundError(LookupError):
         return nearest_ids(self._wanted, self._known)
 
 
+class NoDefaultError(ModelNotFoundError):
+    """No model is the default of that category, or none that may be had; `known` are the addresses of defaults."""
+
+    def __init__(self, address: str, known: list[str]) -> None:
+        super().__init__(address, known)
+        self.args = (f"There is no default model for the category {self._wanted[:120]!r}.",)
+        self._wanted = address
+
+
 class ModelAmbiguousError(LookupError):
     """Several providers have a model of this id; `candidates` are the full addresses."""
 
@@ -238,6 +247,11 @@ def find(address: str, *, offered_only: bool = True, within: Published | None = 
         return entries[0]
     if entries:
         raise ModelAmbiguousError(address, sorted(f"{entry.provider}:{entry.id}" for entry in entries))
+    if address.startswith(f"{DEFAULT}:"):
+        chosen = catalog.defaults.items()
+        raise NoDefaultError(
+            address, [f"{DEFAULT}:{category}" for category, entry in chosen if entry.enabled or not offered_only]
+        )
     known = [entry.id for entry in catalog.entries if entry.enabled or not offered_only]
     raise ModelNotFoundError(address, known)
 

@@ -47,8 +47,22 @@ def test_a_default_that_is_taken_back_or_not_offered_is_no_model() -> None:
     drop_default(row, actor=SYSTEM)
     published.forget()
 
-    with pytest.raises(published.ModelNotFoundError, match="default:text-to-image"):
+    with pytest.raises(published.ModelNotFoundError, match="no default model for the category 'text-to-image'"):
         published.find(ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [("default:txt-to-image", "Did you mean default:text-to-image?"), ("default:llm", "List them at /api/v1/models.")],
+)
+def test_who_asks_for_a_default_that_there_is_not_is_led_to_those_that_there_are(
+    api: HttpClient, address: str, hint: str
+) -> None:
+    choose("fal-ai/flux/dev")
+
+    body = api.get(f"/api/v1/models/{address}").json()
+
+    assert (body["code"], body["hint"]) == ("model_not_found", hint)
 
 
 def test_a_key_that_may_not_use_the_default_finds_none(api: HttpClient) -> None:
