@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -157,6 +158,7 @@ def _too_large(_request: HttpRequest, _error: RequestDataTooBig) -> HttpResponse
 
 
 @api.exception_handler(SuspiciousOperation)
+@api.exception_handler(MultiPartParserError)
 @api.exception_handler(RawPostDataException)
 @api.exception_handler(UnreadablePostError)
 def _unreadable(_request: HttpRequest, _error: Exception) -> HttpResponse:

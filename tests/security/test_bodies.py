@@ -72,6 +72,14 @@ def test_a_form_whose_length_is_no_length_is_refused(length: str) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("path", ["/api/v1/uploads", "/v1/images/edits"])
+def test_a_form_that_is_none_is_the_callers_mistake(make_key: Callable[..., str], path: str) -> None:
+    http = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write')}"}, raise_request_exception=False)
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=\xff"):
+        assert http.generic("POST", path, form(1)[0], content_type=kind, **{HANDED_OVER: None}).status_code == 400, kind
+
+
+@pytest.mark.once
 def test_a_form_of_images_is_bounded_in_all(make_key: Callable[..., str], settings: Any) -> None:
     settings.UPLOAD_MAX_BYTES = 1000
     body, content_type = form(200_000)
