@@ -158,11 +158,28 @@ def test_a_test_key_says_so_in_its_text(finance: HttpClient, acme: Client) -> No
 
 
 def test_a_key_has_the_chosen_scopes_and_end(finance: HttpClient, acme: Client) -> None:
-    make_key(finance, acme, scopes=["models:read", "admin"], expires_at_0="2031-02-03", expires_at_1="04:05:06")
+    make_key(finance, acme, scopes=["models:read", "keys"], expires_at_0="2031-02-03", expires_at_1="04:05:06")
 
     row = ApiKey.objects.get()
-    assert row.scopes == ["admin", "models:read"]
+    assert row.scopes == ["keys", "models:read"]
     assert f"{row.expires_at:%Y-%m-%d %H:%M:%S}" == "2031-02-03 04:05:06"
+
+
+@pytest.mark.parametrize("role", ["finance", "superuser"])
+def test_a_key_that_may_do_more_than_any_role_is_made_by_superusers_alone(
+    staff: Staff, acme: Client, role: str
+) -> None:
+    browser, is_root = staff(role), role == "superuser"
+    old, _ = create_key(acme, actor=SYSTEM, scopes=["admin"])
+    offered = read(browser, f"{KEYS}add/").all("input", name="scopes")
+
+    answer = make_key(browser, acme, scopes=["admin"])
+    rotated = browser.post(f"{KEYS}{old.pk}/rotate/", {"overlap": "0"})
+
+    assert ("admin" in {box.attributes["value"] for box in offered}) is is_root
+    assert bool(page_of(answer).all("input", data_testid="new-api-key")) is is_root
+    assert rotated.status_code == (200 if is_root else 302)
+    assert ApiKey.objects.filter(scopes=["admin"]).count() == (3 if is_root else 1)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +196,7 @@ def test_the_form_explains_each_scope_and_begins_with_reading(finance: HttpClien
     page = read(finance, f"{KEYS}add/")
 
     boxes = {box.attributes["value"]: "checked" in box.attributes for box in page.all("input", name="scopes")}
-    assert boxes == {scope: scope in ("models:read", "estimates") for scope in SCOPES}
+    assert boxes == {scope: scope in ("models:read", "estimates") for scope in SCOPES if scope != "admin"}
     assert "models:read: List and read the models of the catalog." in page.text
 
 

@@ -21,6 +21,8 @@ from genfeed.clients.rotation import CannotRotateError, rotate_key
 from genfeed.journal.audit import Actor
 from genfeed.journal.pages import badge
 
+# A key with it may do more than any role may: only who may do all of it hands it out.
+ADMIN = "admin"
 _OVERLAPS = {0: "none: it ends at once", 3600: "an hour", 86_400: "a day", 604_800: "a week", 2_592_000: "30 days"}
 
 
@@ -41,6 +43,16 @@ class NewKeyForm(forms.ModelForm):
 
     allowed_models = ModelListField(help_text="One id a line, a * at the end for anything; empty: the client's.")
     denied_models = ModelListField(help_text="One id a line. None of these, whatever is allowed.")
+
+    # Whether whoever fills it in may give a key the scope admin.
+    may_give_admin = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A page that only shows a key has no such field.
+        if "scopes" in self.fields and not self.may_give_admin:
+            scopes: Any = self.fields["scopes"]
+            scopes.choices = [(scope, words) for scope, words in scopes.choices if scope != ADMIN]
 
     class Meta:
         model = ApiKey
@@ -94,6 +106,11 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("clients.change_apikey")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.may_give_admin = request.user.is_superuser
+        return form
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm, change: bool) -> None:
         made, text = create_key(
@@ -151,6 +168,9 @@ class ApiKeyAdmin(admin.ModelAdmin):
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks for the overlap, then shows the successor."""
         key = self._key(request, pk)
+        if ADMIN in key.scopes and not request.user.is_superuser:
+            self.message_user(request, "Its successor would have the scope admin: ask a superuser.", messages.ERROR)
+            return self._to_page(key)
         form = RotateForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             overlap = timedelta(seconds=form.cleaned_data["overlap"])
