@@ -15,6 +15,8 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+# What the example of a server's settings (deploy/systemd/genfeed.env) has in the place of each secret.
+_EXAMPLE = "CHANGE-ME"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 
@@ -189,9 +191,11 @@ def secret(name: str, generated_into: Path | None = None, make: Callable[[], str
     """A secret from `name`, else from the file that `name_FILE` names, else from the file `generated_into`.
 
     That last file is written at first need: what `make` makes (50 random URL-safe bytes), readable by its owner alone.
-    Without `generated_into` an unset secret is "".
+    Without `generated_into` an unset secret is "". The example's own value raises ImproperlyConfigured.
     """
     value = text(name)
+    if value == _EXAMPLE:
+        raise ImproperlyConfigured(f"{name} is still {_EXAMPLE}, which everybody knows; set it, or remove the line.")
     if value:
         return value
     path = text(f"{name}_FILE")

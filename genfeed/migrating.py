@@ -10,11 +10,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import DatabaseError, InterfaceError
+from django.db.utils import DatabaseError, InterfaceError, OperationalError
 
 # Any number that nobody else locks: "genfeed" as bytes.
 _LOCK = int.from_bytes(b"genfeed")
 _EVERY_SECONDS = 0.5
+# What a server says of itself that will be over; whatever else it refuses us for, no waiting mends.
+_SOON = ("starting up", "shutting down", "in recovery", "not yet accepting", "too many clients", "connection slots")
 _LET_SLEEP = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 
 
@@ -32,6 +34,31 @@ def one_at_a_time(connection: BaseDatabaseWrapper, say: Callable[[str], None]) -
             yield
     else:
         yield
+
+
+def wait_for(connection: BaseDatabaseWrapper, say: Callable[[str], None], *, seconds: float) -> None:
+    """Waits for a server that does not answer yet, as after a boot of all machines at once, and says so once.
+
+    Raises OperationalError for what no waiting mends, such as a wrong password, and after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    has_said = False
+    while True:
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            if not _is_away(str(error)) or time.monotonic() >= deadline:
+                raise
+            if not has_said:
+                say(f"The database does not answer yet; waiting for it. {str(error).strip()}")
+                has_said = True
+            time.sleep(_EVERY_SECONDS)
+        else:
+            return
+
+
+def _is_away(words: str) -> bool:
+    return "FATAL" not in words or any(one in words for one in _SOON)
 
 
 @contextmanager

@@ -114,19 +114,27 @@ def test_commands_of_the_machine_name_what_is_there(line: str) -> None:
         assert {name for name in named if not {name, f"{name}.service"} & UNITS} == set()
 
 
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
 @pytest.mark.django_db
 def test_rules_ask_for_metrics_that_there_are_and_name_a_heading() -> None:
     # Those of rows, and those that are counted, of which nothing may have happened yet.
     told = {*re.findall(r"# TYPE (\w+)", metrics.exposition().decode()), *(one.name for one in REGISTRY.collect())}
     headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "incidents.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
-
-    assert len(rules) >= 8
-    for rule in rules:
+    assert len(rules()) >= 8
+    for rule in rules():
         assert rule["annotations"]["runbook"] in anchors, rule["alert"]
         for name in re.findall(r"genfeed_\w+", rule["expr"]):
             assert {name, name.removesuffix("_total"), name.removesuffix("_bucket")} & told, name
+
+
+def test_a_catalog_that_was_never_brought_is_old_too() -> None:
+    (rule,) = [rule for rule in rules() if rule["alert"] == "GenFeedSyncOld"]
+
+    assert "or absent(genfeed_last_successful_sync_timestamp_seconds)" in rule["expr"]
 
 
 @pytest.mark.django_db

@@ -7,15 +7,15 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from genfeed.management.commands.migrate import Command
-from genfeed.migrating import one_at_a_time
+from genfeed.migrating import one_at_a_time, wait_for
 from tests.running_app import manage
 
 WAIT_SECONDS = 20
@@ -149,3 +149,45 @@ def test_a_command_on_an_empty_database_says_what_to_do_first(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (
         1, "The database is empty or of an older version. Run `manage.py migrate` first, or `manage.py up`.\n",
     )  # fmt: skip
+
+
+class Answers:
+    """A connection whose server says one thing after the other, and then is there."""
+
+    def __init__(self, *words: str) -> None:
+        self.left = list(words)
+
+    def ensure_connection(self) -> None:
+        if self.left:
+            raise OperationalError(self.left.pop(0))
+
+
+AWAY = "connection failed: Connection refused\n\tIs the server running on that host?"
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genfeed.migrating._EVERY_SECONDS", 0)
+    server, said = Answers(AWAY, "FATAL:  the database system is starting up", AWAY), list[str]()
+
+    wait_for(cast(Any, server), said.append, seconds=60)
+
+    assert server.left == []
+    assert len(said) == 1
+    assert "Connection refused" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ('FATAL:  password authentication failed for user "genfeed"', 60),
+        ('FATAL:  database "genfeed" does not exist', 60),
+        (AWAY, 0),
+    ],
+)
+def test_what_no_waiting_mends_and_what_lasts_too_long_is_told(words: str, seconds: float) -> None:
+    server = Answers(words, "never asked again")
+
+    with pytest.raises(OperationalError, match=words.splitlines()[0]):
+        wait_for(cast(Any, server), print, seconds=seconds)
+
+    assert server.left == ["never asked again"]

@@ -1,11 +1,12 @@
 """`manage.py migrate`: Django's own, one at a time."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.commands import migrate
 from django.db import connections
 
-from genfeed.migrating import one_at_a_time
+from genfeed.migrating import one_at_a_time, wait_for
 
 
 class Command(migrate.Command):
@@ -14,9 +15,18 @@ class Command(migrate.Command):
         "while the others wait, and then find nothing to do."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--wait", type=float, default=0, metavar="SECONDS",
+            help="Wait so long for a server that does not answer yet; what it refuses us for ends the command at once.",
+        )  # fmt: skip
+
     def handle(self, *args: Any, **options: Any) -> None:
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return
+        if options.get("wait"):
+            wait_for(connections[options["database"]], self.stderr.write, seconds=options["wait"])
         with one_at_a_time(connections[options["database"]], self.stderr.write):
             super().handle(*args, **options)
