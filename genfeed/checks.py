@@ -5,6 +5,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import storages
+from django.core.files.storage.handler import InvalidStorageError
+from django.utils.module_loading import import_string
 
 from catalog.exchange.signing import is_open_to_forgers
 from catalog.providers import queue
@@ -67,4 +71,35 @@ def settings_make_sense(**_: Any) -> list[CheckMessage]:
                 id="genfeed.E002",
             )
         )
+    return found
+
+
+@register(_SETTINGS)
+def files_can_be_kept(**_: Any) -> list[CheckMessage]:
+    """genfeed.E003 and E004, where files lie elsewhere or are looked at; the storage is made, and asked for nothing."""
+    found: list[CheckMessage] = []
+    if settings.ASSET_STORAGE:
+        try:
+            storages.create_storage(settings.STORAGES["assets"])
+        except (ImportError, InvalidStorageError, ImproperlyConfigured, TypeError, ValueError) as error:
+            found.append(
+                Error(
+                    f"ASSET_STORAGE and ASSET_STORAGE_OPTIONS name no storage that can be made: {error}",
+                    hint="docs/assets.md shows an example. S3 needs requirements-s3.txt to be installed.",
+                    id="genfeed.E003",
+                )
+            )
+    if settings.ASSET_SCANNER:
+        try:
+            usable = callable(import_string(settings.ASSET_SCANNER))
+        except ImportError:
+            usable = False
+        if not usable:
+            found.append(
+                Error(
+                    f"ASSET_SCANNER names no function: {settings.ASSET_SCANNER}.",
+                    hint="Name one by its dotted path, such as jobs.assets.clamav.scan.",
+                    id="genfeed.E004",
+                )
+            )
     return found

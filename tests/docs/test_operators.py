@@ -1,10 +1,12 @@
 """Every command in the pages for operators: ours are run, those of the machine name what is there."""
 
+import ast
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,65 @@ def test_the_rule_of_failing_jobs_counts_what_is_not_the_clients(status: str, co
     (wanted, unwanted) = re.findall(r'status="(\w+)",code!~"(.*?)"', RULES.read_text())[0]
 
     assert (status == wanted and not re.fullmatch(unwanted, code)) is counts
+
+
+def test_every_metric_is_told_of_and_none_that_there_is_not() -> None:
+    maker = re.compile(r'(?:Counter|Histogram|Metric|GaugeMetricFamily)\(\s*"(genfeed_\w+)"')
+    made = {name for path in sources() for name in maker.findall(path.read_text())}
+    page = (ROOT / "docs" / "operations.md").read_text()
+
+    assert len(made) > 20
+    assert set(re.findall(r"`(genfeed_\w+)`", page)) == made
+
+
+def test_the_example_of_a_scrape_asks_for_what_the_rules_know() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL)
+    example = yaml.safe_load(block)
+
+    (job,) = example["scrape_configs"]
+    assert f'up{{job="{job["job_name"]}"}}' in RULES.read_text()
+    assert example["rule_files"] == [RULES.name]
+
+
+def test_every_alert_that_can_be_raised_stands_in_the_guide() -> None:
+    page = (ROOT / "docs" / "incidents.md").read_text()
+    (table,) = re.findall(r"^\| code \| what to do \|\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
+    told = {code for row in table.splitlines() for code in re.findall(r"`(\w+)`", row.split("|")[1])}
+    raised = {code for path in sources() if "raise_alert" in path.read_text() for code in codes_of(path)}
+
+    assert {"storage_failed", "provider_locked", "prices_gone", "price_held", "operator_loss"} <= raised
+    assert told == raised
+
+
+def sources() -> list[Path]:
+    return [path for floor in ("genfeed", "catalog", "pricing", "jobs") for path in (ROOT / floor).rglob("*.py")]
+
+
+def codes_of(path: Path) -> set[str]:
+    """The codes of alerts that a module raises: given as they are, by a name of the module, or chosen from several."""
+    tree = ast.parse(path.read_text())
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and "raise_alert" in ast.unparse(node.func):
+            first = node.args[0].value if isinstance(node.args[0], ast.Starred) else node.args[0]
+            given = first.value if isinstance(first, ast.Constant) else getattr(module, ast.unparse(first), None)
+            given = given[0] if isinstance(given, tuple) else given
+            found |= {str(given)} if given else chosen_codes(tree)
+    return found
+
+
+def chosen_codes(tree: ast.Module) -> set[str]:
+    """Those that a module keeps in a table of sentences, or takes together with a title."""
+    found: list[ast.expr | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            target = ast.unparse(node.targets[0])
+            if target in ("said", "sentences") and isinstance(node.value, ast.Dict):
+                found += node.value.keys
+            if target in ("code, title", "(code, title)") and isinstance(node.value, ast.Tuple):
+                found.append(node.value.elts[0])
+    return {str(one.value) for one in found if isinstance(one, ast.Constant)}
 
 
 def test_promtool_takes_the_rules() -> None:

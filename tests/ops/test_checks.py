@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core import checks
 
-from genfeed.checks import a_key_is_set, settings_make_sense
+from genfeed.checks import a_key_is_set, files_can_be_kept, settings_make_sense
 
 
 @pytest.fixture
@@ -110,3 +110,42 @@ def test_the_settings_of_the_tests_pass_all_checks() -> None:
 def test_e002_a_cloud_over_plain_http_needs_a_key_that_is_known(good: Any, url: str, key: str, is_wrong: bool) -> None:
     good.CATALOG_SOURCE, good.CLOUD_URL, good.CLOUD_PUBLIC_KEY = "cloud", url, key
     assert found() == ({"genfeed.E002": checks.ERROR} if is_wrong else {})
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "words"),
+    [
+        ("no.such.Storage", {}, "Could not find backend"),
+        ("jobs.assets.storage.storage", {"bucket": "hush"}, "unexpected keyword argument"),
+        ("django.core.files.storage.FileSystemStorage", {"bucket_name": "hush"}, "unexpected keyword argument"),
+    ],
+)
+def test_e003_a_storage_that_can_not_be_made_is_an_error(good: Any, backend: str, options: Any, words: str) -> None:
+    good.ASSET_STORAGE = backend
+    good.STORAGES = {**good.STORAGES, "assets": {"BACKEND": backend, "OPTIONS": options}}
+
+    (message,) = files_can_be_kept()
+
+    assert (message.id, message.level) == ("genfeed.E003", checks.ERROR)
+    assert words in message.msg
+    assert "hush" not in message.msg
+
+
+@pytest.mark.parametrize(
+    "name", ["no.such.scanner", "jobs.assets.clamav.nothing", "scan", "jobs.assets.clamav.__name__"]
+)
+def test_e004_a_scanner_that_is_none_is_an_error(good: Any, name: str) -> None:
+    good.ASSET_SCANNER = name
+
+    (message,) = files_can_be_kept()
+
+    assert (message.id, message.level) == ("genfeed.E004", checks.ERROR)
+    assert name in message.msg
+
+
+def test_e003_and_e004_are_silent_where_both_can_be_used(good: Any) -> None:
+    good.ASSET_STORAGE, good.ASSET_SCANNER = "jobs.assets.s3.S3Storage", "jobs.assets.clamav.scan"
+    options = {"bucket_name": "media", "endpoint_url": "http://127.0.0.1:9"}
+    good.STORAGES = {**good.STORAGES, "assets": {"BACKEND": good.ASSET_STORAGE, "OPTIONS": options}}
+
+    assert files_can_be_kept() == []

@@ -61,6 +61,7 @@ def settings(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         "GENFEED_VAR_DIR": str(var), "DATABASE_URL": f"sqlite:///{var}/db.sqlite3", "SECRET_KEY": "x" * 50,
         "ENCRYPTION_KEYS": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "FAL_KEY": "no:key",
         "FAL_PLATFORM_URL": "http://127.0.0.1:9/v1", "METRICS_TOKEN": "of the test",
+        "CATALOG_SIGNING_KEY": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     }  # fmt: skip
     assert not [name for name, value in (example | own).items() if value == "CHANGE-ME"]
     return environment(var) | example | own
