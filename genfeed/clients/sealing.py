@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -31,6 +32,18 @@ def unseal(sealed: str, *, purpose: str = "") -> str:
     if (before if mark else "") != purpose:
         raise CannotUnsealError("A stored secret can't be read: it was sealed for something else.")
     return text if mark else marked
+
+
+def resealed(sealed: str) -> str:
+    """The same, sealed with the first of ENCRYPTION_KEYS; unchanged where it is already. Raises CannotUnsealError."""
+    first = settings.ENCRYPTION_KEYS.split(",")[0]
+    with suppress(InvalidToken):
+        _box(first).decrypt(sealed.encode())
+        return sealed
+    try:
+        return _box(settings.ENCRYPTION_KEYS).rotate(sealed.encode()).decode()
+    except InvalidToken:
+        raise CannotUnsealError("A stored secret can't be read: restore the key it was sealed with.") from None
 
 
 @lru_cache(maxsize=4)

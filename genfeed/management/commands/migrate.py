@@ -1,8 +1,8 @@
 """`manage.py migrate`: Django's own, one at a time."""
 
-from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 
@@ -15,7 +15,7 @@ class Command(migrate.Command):
         "while the others wait, and then find nothing to do."
     )
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--wait", type=float, default=0, metavar="SECONDS",
