@@ -138,9 +138,12 @@ def test_the_application_knows_that_its_callers_use_tls(site: Site) -> None:
 
 def test_plain_http_is_sent_to_tls(site: Site) -> None:
     found = (site.folder / "genfeed.conf").read_text().partition("listen 127.0.0.1:")[2]
-    answer = httpx.get(f"http://127.0.0.1:{found.partition(';')[0]}/api/v1/models?q=a", trust_env=False)
+    plain = f"http://127.0.0.1:{found.partition(';')[0]}/api/v1/models?q=a"
 
-    assert (answer.status_code, answer.headers["Location"]) == (301, "https://127.0.0.1/api/v1/models?q=a")
+    # Nobody is led elsewhere by the host that somebody else named.
+    for host in ("127.0.0.1", "evil.example"):
+        answer = httpx.get(plain, headers={"Host": host}, trust_env=False)
+        assert (answer.status_code, answer.headers["Location"]) == (301, "https://127.0.0.1/api/v1/models?q=a")
 
 
 def test_who_tries_keys_is_known_by_the_address_that_nginx_saw(site: Site) -> None:
