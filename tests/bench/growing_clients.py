@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from tests.bench.inside import Api, claimed, once, run, took
-from tests.bench.jobs import _postgres, _sqlite
-from tests.bench.processes import manage, settings_for
+from tests.bench.inside import Api, claimed, installation, once, run, took
 from tests.bench.rows import Row, growing
-from tests.sandbox_server import API_KEY
 
 SIZES = (10, 1_000, 10_000)
 MOST = 2.0
@@ -38,12 +33,7 @@ _GROWING = {
 def measure(name: str = "PostgreSQL", sizes: Sequence[int] = SIZES) -> Iterator[Row]:
     """One installation that grows."""
     found: dict[int, dict[str, float]] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="genfeed-bench-clients-", ignore_cleanup_errors=True) as folder,
-        (_postgres if name == "PostgreSQL" else _sqlite)() as database,
-    ):
-        settings = settings_for(Path(folder)) | database | {"LOG_LEVEL": "ERROR", "FAL_KEY": API_KEY}
-        manage(settings, "migrate", "-v", "0")
+    with installation("clients", name) as settings:
         for size in sizes:
             found[size] = run(settings, f"growing_clients.inside({size})")
     yield Row(f"clients, {name}", " / ".join(f"{size:,}" for size in sizes))

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 
-from tests.bench.inside import Api, claimed, once, run, took
-from tests.bench.jobs import _postgres, _sqlite
-from tests.bench.processes import manage, settings_for
+from tests.bench.inside import Api, claimed, installation, once, run, took
+from tests.bench.processes import manage
 from tests.bench.reports import _INCREMENT
 from tests.bench.rows import Row, growing
-from tests.sandbox_server import API_KEY
 
 SIZES = (10_000, 100_000, 1_000_000)
 # The largest client's, whose jobs are a tenth of all. More than noise, less than what a missing index costs.
@@ -37,12 +33,7 @@ _FLAT = {
 def measure(name: str = "PostgreSQL", sizes: Sequence[int] = SIZES) -> Iterator[Row]:
     """One installation that grows; the jobs that have been are made as rows."""
     found: dict[int, dict[str, float]] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="genfeed-bench-jobs-", ignore_cleanup_errors=True) as folder,
-        (_postgres if name == "PostgreSQL" else _sqlite)() as database,
-    ):
-        settings = settings_for(Path(folder)) | database | {"LOG_LEVEL": "ERROR", "FAL_KEY": API_KEY}
-        manage(settings, "migrate", "-v", "0")
+    with installation("jobs", name) as settings:
         for size in sizes:
             found[size] = _at(size, settings)
     yield Row(f"settled jobs of a year, {name}", " / ".join(f"{size:,}" for size in sizes))

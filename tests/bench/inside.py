@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.bench.processes import manage
+from tests.bench.jobs import _postgres, _sqlite
+from tests.bench.processes import manage, settings_for
+from tests.sandbox_server import API_KEY
+
+
+@contextmanager
+def installation(of: str, database: str) -> Iterator[dict[str, str]]:
+    """The settings of an installation, migrated and without processes, on "SQLite" or "PostgreSQL"; `of` names it."""
+    with (
+        tempfile.TemporaryDirectory(prefix=f"genfeed-bench-{of}-", ignore_cleanup_errors=True) as folder,
+        (_postgres if database == "PostgreSQL" else _sqlite)() as where,
+    ):
+        settings = settings_for(Path(folder)) | where | {"LOG_LEVEL": "ERROR", "FAL_KEY": API_KEY}
+        manage(settings, "migrate", "-v", "0")
+        yield settings
 
 
 def run(settings: dict[str, str], call: str) -> dict[str, Any]:
