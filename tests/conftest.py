@@ -51,11 +51,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return spreading.scheduler(config, log)
 
 
+def _on_postgresql() -> bool:
+    return bool(django_settings.DATABASES["default"]["ENGINE"] == "genfeed.postgresql")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path.match("test_*.py") and _on_postgresql():
+        return spreading.is_for_sqlite_alone(collection_path, config.rootpath) or None
+    return None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL only what uses the database is run again: the rest has said the same on SQLite already."""
     spreading.long_ones_first(items)
-    if django_settings.DATABASES["default"]["ENGINE"] != "genfeed.postgresql":
-        return
     uses = [
         item
         for item in items
@@ -66,6 +74,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             or "db" in getattr(item, "fixturenames", ())
         )
     ]
+    spreading.refuse_what_would_be_left_out(uses)
+    if not _on_postgresql():
+        return
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Followers wait for every older transaction of the server, so also for other workers': run in a process alone.
         uses = [item for item in uses if "tests/jobs/events/" not in item.nodeid]
@@ -85,9 +96,13 @@ def _quicker() -> Iterator[None]:
 def django_db_keepdb(
     django_db_modify_db_settings: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> bool:
-    """Whether the tests' database is there already: the workers of one run copy one instead of migrating one each."""
+    """Whether the tests' database is there already: the workers of one run copy one instead of migrating one each.
+
+    So does whoever has a server to itself, whose tests may want one more of them.
+    """
+    several = "PYTEST_XDIST_WORKER" in os.environ or prepared.OWN_SERVER in os.environ
     with django_db_blocker.unblock():
-        return "PYTEST_XDIST_WORKER" in os.environ and prepared.put_migrated_in_place(tmp_path_factory)
+        return several and prepared.put_migrated_in_place(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """How tests are spread over processes: by file, so that what a file starts is started once, the longest first."""
 
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +66,19 @@ _FIRST = (
     "tests/security/",
 )
 
+# No test of these uses the database, unless it carries `once`: on PostgreSQL they are not even read.
+_WITHOUT_DATABASE = (
+    "tests/browser/",
+    "tests/front/",
+    "tests/media/",
+    "tests/net/",
+    "tests/pricing/test_",
+    "tests/protocols/test_fal_clients.py",
+    "tests/protocols/test_openai_client.py",
+    "tests/sandbox/",
+    *(one for one, group in _TOGETHER.items() if group == "recorded documents"),
+)
+
 
 class ByFile(LoadScopeScheduling):
     """One file, or all files of a group of `_TOGETHER`, to one process, in the order in which they were collected.
@@ -79,6 +94,23 @@ class ByFile(LoadScopeScheduling):
 def long_ones_first(items: list[pytest.Item]) -> None:
     """Orders the collected tests; the others stay as they were."""
     items.sort(key=lambda item: next((place for place, one in enumerate(_FIRST) if item.nodeid.startswith(one)), 99))
+
+
+def is_for_sqlite_alone(file: Path, root: Path) -> bool:
+    """Whether no test of this file runs on PostgreSQL: by where it is, or because all of it carries `once`."""
+    if file.relative_to(root).as_posix().startswith(_WITHOUT_DATABASE):
+        return True
+    return re.search(r"^pytestmark = .*\bpytest\.mark\.once\b", file.read_text(), re.MULTILINE) is not None
+
+
+def refuse_what_would_be_left_out(items: list[pytest.Item]) -> None:
+    """Fails where a test that uses the database lies where PostgreSQL's run does not look."""
+    lost = [item.nodeid for item in items if item.nodeid.startswith(_WITHOUT_DATABASE)]
+    if lost:
+        raise pytest.UsageError(
+            f"{lost[0]} uses the database, and would never run on PostgreSQL: mark it with `once`, or take its file "
+            "out of _WITHOUT_DATABASE in tests/spreading.py."
+        )
 
 
 def scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
