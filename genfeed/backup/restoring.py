@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 
 from genfeed.backup import database, manifest, media, secrets
+from genfeed.backup.making import existing
 from genfeed.backup.manifest import BackupError, Manifest, Progress
 from genfeed.backup.reopening import hold_back_what_may_be_sent
 from pricing.ledger.checking import check_ledger
@@ -34,6 +35,8 @@ def restore(
     Nothing is changed before all that can be asked is known. `other_keys`: what is sealed may be lost.
     `nothing_ran_since`: waiting jobs go on, as nobody can have sent them.
     """
+    if inside := existing(folder):
+        raise BackupError(f"{folder} is where backups lie. Name one of them, such as the newest, {inside[-1]}.")
     told = manifest.read(folder)
     require_known(told)
     found = secrets.read(folder, told, passphrase) if with_secrets else {}

@@ -265,6 +265,13 @@ def test_a_backup_whose_own_words_are_damaged_is_refused_in_a_sentence(
         call_command("restore", str(folder))
 
 
+def test_who_names_the_folder_of_all_backups_is_led_to_the_newest(tmp_path: Path) -> None:
+    folder = back_up(tmp_path / "backups")
+
+    with pytest.raises(CommandError, match=rf"Name one of them, such as the newest, {folder}\."):
+        call_command("restore", str(folder.parent))
+
+
 def test_sealed_secrets_that_are_damaged_are_told_so(tmp_path: Path) -> None:
     folder = back_up(tmp_path / "backups", "--with-secrets")
     (folder / secrets.PLAIN).write_text('{"SECRET_KEY": "x')
