@@ -141,6 +141,7 @@ def test_a_file_beyond_the_cap_is_given_up_at_the_cap(
     assert files(media) == []
 
 
+@pytest.mark.once
 def test_a_large_file_is_stored_whole(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_bytes": 20_000_000}])
 

@@ -65,6 +65,7 @@ def test_the_provider_gets_an_address_in_its_own_storage(run: Run, sandbox: Runn
     assert Handover.objects.count() == 0
 
 
+@pytest.mark.once
 def test_the_key_is_sent_to_no_storage_address(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.clear_requests()
     run(**edit_of(f"asset:{picture().pk}"))
@@ -218,6 +219,7 @@ def test_what_is_told_of_a_film_goes_before_what_is_known() -> None:
     assert job.quote["units"] == "7"
 
 
+@pytest.mark.once
 def test_addresses_of_others_go_to_the_provider_as_they_are(run: Run, sandbox: RunningSandbox) -> None:
     run(**edit_of("https://example.com/a.png"))
 
@@ -230,6 +232,7 @@ def test_a_bare_id_names_a_file_too(run: Run, sandbox: RunningSandbox) -> None:
     assert sent(sandbox)["image_url"].startswith(sandbox.cdn_url)
 
 
+@pytest.mark.once
 def test_a_file_above_90_mb_is_handed_over_in_parts_and_whole(run: Run, sandbox: RunningSandbox) -> None:
     # Told by both of them: initiate-multipart from 90 MB, and parts of 10 MB.
     content = b"\x89PNG" + b"0123456789abcdef" * (91 * 1024 * 1024 // 16)

@@ -34,10 +34,12 @@ def test_a_file_is_stored_and_read_once() -> None:
     assert key_of().get(body["url"].removeprefix("http://testserver")).status_code == 200
 
 
+@pytest.mark.once
 def test_a_films_length_is_known() -> None:
     assert upload(film(3), "a.mp4").json()["seconds"] == pytest.approx(3, abs=0.1)
 
 
+@pytest.mark.once
 def test_a_large_file_is_moved_and_not_copied(media: Path, tmp_path: Path) -> None:
     content = PNG + bytes(3_000_000)
 

@@ -84,6 +84,7 @@ REFUSING = {
 }  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("code", FAILING)
 def test_a_job_fails_with_the_code_that_is_asked_for(run: Run, code: str) -> None:
     job = run(f"fail:{code}")

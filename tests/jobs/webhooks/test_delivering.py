@@ -140,6 +140,7 @@ def test_a_failed_attempt_says_what_was_answered_and_waits(listen: Listen, recei
     assert (row.endpoint.failures, row.endpoint.error) == (1, "answered 503")
 
 
+@pytest.mark.once
 def test_a_redirect_is_not_followed(listen: Listen, settings: Any, work: Work) -> None:
     with serving(whole(b"", status=307, Location="/elsewhere")) as served:
         settings.SSRF_ALLOW = [*settings.SSRF_ALLOW, served.pair]
@@ -150,6 +151,7 @@ def test_a_redirect_is_not_followed(listen: Listen, settings: Any, work: Work) -
     assert (the_delivery().status, len(served.requests)) == ("pending", 1)
 
 
+@pytest.mark.once
 def test_an_address_that_has_become_private_is_never_called(
     listen: Listen, receiver: Receiver, work: Work, settings: Any
 ) -> None:
@@ -162,6 +164,7 @@ def test_an_address_that_has_become_private_is_never_called(
     assert "port" in the_delivery().error or "public" in the_delivery().error
 
 
+@pytest.mark.once
 def test_a_name_that_leads_inside_is_never_called(
     listen: Listen, receiver: Receiver, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +185,7 @@ def _inside(real: Any) -> Any:
     return addresses
 
 
+@pytest.mark.once
 def test_a_receiver_that_never_answers_costs_one_attempt_within_the_time(
     listen: Listen, settings: Any, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +198,7 @@ def test_a_receiver_that_never_answers_costs_one_attempt_within_the_time(
     assert (the_delivery().status, the_delivery().attempts, the_delivery().response_status) == ("pending", 1, None)
 
 
+@pytest.mark.once
 def test_a_huge_answer_is_cut(listen: Listen, settings: Any, work: Work) -> None:
     with serving(whole(b"x" * 5_000_000)) as served:
         settings.SSRF_ALLOW = [*settings.SSRF_ALLOW, served.pair]
