@@ -56,7 +56,7 @@ def put_migrated_in_place(factory: pytest.TempPathFactory) -> bool:
 
     On PostgreSQL only in a server of the tests' own (`tests.on_postgres`): elsewhere nothing would clear it away.
     """
-    tests = str(connection.settings_dict["TEST"]["NAME"])
+    tests = connection.creation._get_test_db_name()
     if connection.vendor == "sqlite":
         shutil.copy(migrated(factory), tests)
         return True
