@@ -95,10 +95,12 @@ def claim(limit: int, *, bringing: Bringing | None = None) -> list[Asset]:
     if not due:
         return []
     ids = {key for (key,) in sql.rows(_CLAIM.format(sql.marks(due)), until, *due, now)}
-    for key, client_id in due.items():
-        if bringing and client_id is not None and key not in ids:
-            bringing.end(client_id)
     claimed = list(Asset.objects.filter(pk__in=ids, state=State.PENDING).select_related("job").order_by("id"))
+    ours = {asset.pk for asset in claimed}
+    for key, client_id in due.items():
+        # Somebody else's, or deleted this moment.
+        if bringing and client_id is not None and key not in ours:
+            bringing.end(client_id)
     for asset in claimed:
         if asset.job_id is None and not asset.source_url:
             parts.load(asset)

@@ -16,6 +16,7 @@ from jobs.assets.models import Asset
 from jobs.assets.pool import FetchPool
 from jobs.webhooks.endpoints import make_endpoint, send_test
 from jobs.webhooks.sending import claim, free_lanes
+from pricing import sql
 from tests.jobs.doubles import make_caller, make_job
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +70,25 @@ def test_a_place_is_given_back_when_a_file_is_done(
 
     assert not pool.is_busy
     assert pool._bringing.begin(slow.pk)
+
+
+def test_a_file_that_is_given_up_the_moment_it_is_claimed_takes_no_place(
+    slow: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(slow, 1)
+    rows = sql.rows
+
+    def and_expired(text: str, *values: Any) -> Any:
+        found = rows(text, *values)
+        if text.lstrip().startswith("UPDATE"):
+            Asset.objects.update(state=Asset.State.EXPIRED)
+        return found
+
+    monkeypatch.setattr(sql, "rows", and_expired)
+    bringing = Bringing(4)
+
+    assert fetching.claim(4, bringing=bringing) == []
+    assert bringing.begin(slow.pk)
 
 
 @pytest.mark.once
