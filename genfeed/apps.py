@@ -8,9 +8,10 @@ class GenFeedConfig(AppConfig):
     name = "genfeed"
 
     def ready(self) -> None:
-        from genfeed import checks, inherited  # noqa: F401 - checks register themselves
+        from genfeed import arenas, checks, inherited  # noqa: F401 - checks register themselves
         from genfeed.cloud import standing
 
+        arenas.share()
         standing.register()
         inherited.register()
 

@@ -1,0 +1,53 @@
+"""Heaps of a process of ours: few, however many threads it has."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+
+import pytest
+
+# Twelve threads that hold some megabytes of small pieces each, at the same time. Heaps of glibc begin at multiples of
+# 64 MB; the first one of a process is called [heap].
+_THREADS = """
+import re, threading
+import django
+django.setup()
+together = threading.Barrier(12)
+def work():
+    held = [bytearray(2_000) for _ in range(2_000)]
+    together.wait(30)
+    return held
+threads = [threading.Thread(target=work) for _ in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+maps = re.findall(r"^([0-9a-f]+)-[0-9a-f]+ rw\\S+ \\S+ 00:00 0\\s*$", open("/proc/self/maps").read(), re.MULTILINE)
+print(sum(int(start, 16) % 2**26 == 0 for start in maps))
+"""
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread"),
+]
+
+
+def heaps(**settings: str) -> int:
+    environment = {name: value for name, value in os.environ.items() if not re.match("MALLOC_", name)}
+    done = subprocess.run(
+        [sys.executable, "-c", _THREADS],
+        env=environment | {"DJANGO_SETTINGS_MODULE": "genfeed.settings"} | settings,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return int(done.stdout)
+
+
+def test_threads_of_a_process_share_two_heaps():
+    assert heaps() <= 1
+
+
+def test_who_has_chosen_a_number_of_heaps_is_left_alone():
+    assert heaps(MALLOC_ARENA_MAX="6") > 2
