@@ -47,6 +47,9 @@ def narrowed(catalog: Published, caller: Caller | None) -> Published:
         rendered_at_most=_RENDERED_AT_MOST,
     )
     with _lock:
+        # Those of callers that are not asking any more would hold on to the revisions that they saw last.
+        for stale in [kept for kept, (seen, _) in _kept.items() if seen.revision != catalog.revision]:
+            del _kept[stale]
         _kept[key] = (catalog, made)
         if len(_kept) > _KEPT_AT_MOST:
             _kept.popitem(last=False)

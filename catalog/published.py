@@ -21,6 +21,7 @@ from catalog.guessing import nearest_ids
 from catalog.legacy import convert_to_existing_schema
 from catalog.models import AIModel
 from catalog.reporting import held_words
+from genfeed import heaps
 from genfeed.journal.times import rfc3339 as rfc3339
 
 CHECK_EVERY_SECONDS = 1.0
@@ -203,6 +204,9 @@ def current() -> Published:
         number = newest.number if newest else 0
         if _current is None or _current.revision != number:
             _current = _build(number, newest.at if newest else None)
+            # Of clients that are not asking any more, each would hold on to the revision that it saw last.
+            _scoped.clear()
+            heaps.give_back()
         _checked_at = time.monotonic()
         return _current
     finally:

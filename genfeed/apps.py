@@ -8,10 +8,10 @@ class GenFeedConfig(AppConfig):
     name = "genfeed"
 
     def ready(self) -> None:
-        from genfeed import arenas, checks, inherited  # noqa: F401 - checks register themselves
+        from genfeed import checks, heaps, inherited  # noqa: F401 - checks register themselves
         from genfeed.cloud import standing
 
-        arenas.share()
+        heaps.share()
         standing.register()
         inherited.register()
 

@@ -1,7 +1,9 @@
 """The published catalog in memory: always a whole revision, never far behind, and cheap to ask."""
 
+import gc
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -9,8 +11,11 @@ import pytest
 from catalog import published, revisions
 from catalog.availability import switch_models
 from catalog.models import AIModel
+from catalog.narrowing import narrowed
 from catalog.published import ModelAmbiguousError, ModelNotFoundError, Published
 from catalog.revisions import Revision
+from genfeed.clients.keys import Caller, create_key, find_caller
+from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from tests.factories import make_model, make_models, publish_now
 
@@ -44,6 +49,14 @@ class FakeDatabase:
         self.reading.set()
         assert self.go_on.wait(WAIT)
         return iter(())
+
+
+def restricted(pattern: str) -> Caller:
+    """A caller that may use the models of a pattern alone."""
+    client = Client.objects.create(name=pattern, allowed_models=[pattern])
+    caller = find_caller(create_key(client, actor=SYSTEM)[1])
+    assert caller is not None
+    return caller
 
 
 def in_thread(call: Any) -> tuple[threading.Thread, list[Any]]:
@@ -306,3 +319,36 @@ def test_models_that_are_not_offered_are_not_named_to_clients() -> None:
     assert caught.value.nearest == []
 
     assert published.find("fal-ai/flux/dev", offered_only=False).enabled is False
+
+
+@pytest.mark.django_db
+def test_lists_of_callers_who_ask_no_more_hold_on_to_no_revision_of_the_past() -> None:
+    make_model("a/1")
+    publish_now()
+    catalog = published.current()
+    narrowed(catalog, restricted("a/*"))
+    seen = weakref.ref(catalog)
+    del catalog
+    make_model("a/2")
+    publish_now()
+
+    narrowed(published.current(), restricted("b/*"))
+    gc.collect()
+
+    assert seen() is None
+
+
+@pytest.mark.django_db
+def test_prices_of_clients_who_ask_no_more_hold_on_to_no_revision_of_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "_scope_of", lambda client_id: f"c{client_id}")
+    make_model("a/1")
+    publish_now()
+    seen = weakref.ref(published.current())
+    published.for_client(1)
+    revisions.publish("a price has changed")
+    published._checked_at = 0.0
+
+    published.for_client(2)
+    gc.collect()
+
+    assert seen() is None

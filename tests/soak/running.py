@@ -15,20 +15,26 @@ import httpx
 
 from tests.fleet import Fleet, fleet
 from tests.soak.sampling import Held, Sampler, bytes_of, waiting
-from tests.soak.traffic import Traffic
-from tests.soak.verdict import Bounds, Grown, grown, problems_of
+from tests.soak.traffic import MODEL, Traffic
+from tests.soak.verdict import Bounds, Grown, grown, memory_of, problems_of
 
 PATIENCE_SECONDS = 120
 # Two processes take turns, more or less.
 _FIRST_SYNCS = 6
+_AT_ONCE = 200
 _PASSWORD = "a soak of an hour"
 # Without syncs the price is made up, and a look at the provider's bills would find them wrong. A database that was
-# migrated some time ago would have it looked at now, with all else that is done once in a while.
+# migrated some time ago would have it looked at now, with all else that is done once in a while. What is done each
+# minute is done some times at the start: a process of the worker copies pages of its parent with its first task.
 _LATER = """
 from datetime import timedelta
 from django.utils import timezone
 from django_q.models import Schedule
+from django_q.tasks import async_task
 Schedule.objects.exclude(minutes=1).update(next_run=timezone.now() + timedelta(hours=1))
+for func in Schedule.objects.filter(minutes=1).values_list("func", flat=True):
+    for _ in range(4):
+        async_task(func)
 """
 # Somebody in the admin, and a key of staff.
 _PREPARE = """
@@ -56,6 +62,8 @@ class Outcome:
     at_rest: dict[str, Held]
     waiting: dict[str, int]
     folder_bytes: int
+    # Megabytes of each process at ten moments: a step looks otherwise than a slope.
+    memory: dict[str, list[float]]
     problems: list[str]
 
 
@@ -87,6 +95,7 @@ def soak(
             one.start_all()
             if syncs:
                 _sync_everywhere(one, admin_key)
+            _fill_pools(one, key)
             traffic = Traffic(one.base_url, key, admin_key, _PASSWORD, hook, rate, clients=clients)
             sampler = Sampler(one, min(10.0, seconds / 30))
             begun = time.monotonic()
@@ -110,6 +119,7 @@ def soak(
                 at_rest=held,
                 waiting=left,
                 folder_bytes=bytes_of(one),
+                memory=memory_of(sampler.samples),
                 problems=problems,
             )
 
@@ -127,6 +137,17 @@ def _sync_everywhere(one: Fleet, admin_key: str) -> None:
             while http.get(f"/api/v1/admin/sync/{run}").raise_for_status().json()["finished_at"] is None:
                 assert time.monotonic() < until, f"sync {run} did not end"
                 time.sleep(0.5)
+
+
+def _fill_pools(one: Fleet, key: str) -> None:
+    """Has so much to do at once that the dispatcher begins all the threads and connections that it may have."""
+    with httpx.Client(base_url=one.base_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as http:
+        body = {"model": MODEL, "prompts": [f"a crowd {number}" for number in range(_AT_ONCE)]}
+        made = http.post("/api/v1/batches", json=body, timeout=60).raise_for_status().json()["id"]
+        until = time.monotonic() + PATIENCE_SECONDS
+        while http.get(f"/api/v1/batches/{made}").raise_for_status().json()["finished_at"] is None:
+            assert time.monotonic() < until, "the first batch does not end"
+            time.sleep(0.5)
 
 
 def _at_rest(one: Fleet) -> dict[str, int]:
@@ -178,6 +199,10 @@ def words_of(name: str, found: Outcome) -> str:
         f"  done: {json.dumps(done)}",
         f"  webhooks received: {found.hooks}; begun over 5 s late: {found.late}",
         *(f"  {one}{'  TOO MUCH' if one.is_too_much else ''}" for one in found.grown),
+        *(
+            f"  {name}: MB over the time {' '.join(f'{one:.0f}' for one in megabytes)}"
+            for name, megabytes in found.memory.items()
+        ),
         f"  at rest: { ({who: held.sockets for who, held in found.at_rest.items()}) } sockets",
         f"  waiting at the end: {sum(found.waiting.values())}; in the folder: {found.folder_bytes / 1e6:.0f} MB",
         *(f"  PROBLEM {problem}" for problem in found.problems),

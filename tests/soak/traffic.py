@@ -234,6 +234,15 @@ def _sync(one: Client) -> None:
     one.post("/api/v1/admin/sync", {}, 200, 201, 202, 409, headers={"Authorization": f"Bearer {one.traffic.admin_key}"})
 
 
+def _switch(one: Client) -> None:
+    """Staff switches a model that nobody here uses, and every process reads the catalog anew."""
+    staff = {"Authorization": f"Bearer {one.traffic.admin_key}"}
+    items = one.get("/api/v1/admin/models?limit=20", headers=staff).json()["items"]
+    if other := next((item for item in items if item["id"] != MODEL), None):
+        body = {"ids": [f"{other['provider']}:{other['id']}"], "enabled": not other["enabled"], "reason": "soak"}
+        one.post("/api/v1/admin/models/bulk-toggle", body, 200, headers=staff)
+
+
 # How often each is done among all, and what it is.
 DEEDS: dict[str, tuple[float, Callable[[Client], None]]] = {
     "jobs with webhooks": (40, _job),
@@ -251,6 +260,7 @@ DEEDS: dict[str, tuple[float, Callable[[Client], None]]] = {
     "requests refused": (4, _refused),
     "five pages of the admin": (2, _admin),
     "syncs": (0.05, _sync),
+    "models switched": (0.1, _switch),
 }
 # Jobs that a deed makes.
 _JOBS = {

@@ -82,6 +82,16 @@ def problems_of(
     return [*problems, *wrong[:20]]
 
 
+def memory_of(samples: Sequence[tuple[float, dict[str, Held]]], parts: int = 10) -> dict[str, list[float]]:
+    """The medians of each process's megabytes, of so many parts of the time."""
+    width = -(-len(samples) // parts)
+    pieces = [samples[begin : begin + width] for begin in range(0, len(samples), width)]
+    return {
+        name: [statistics.median(held[name].memory for _, held in piece) / _MB for piece in pieces]
+        for name in samples[-1][1]
+    }
+
+
 _FIGURES: dict[str, Callable[[Held], float]] = {
     MEMORY: lambda held: held.memory / _MB,
     "descriptors": lambda held: held.files,

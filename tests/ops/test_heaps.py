@@ -5,8 +5,12 @@ import platform
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from django_q.signals import post_execute_in_worker
+
+from genfeed import heaps
 
 # Twelve threads that hold some megabytes of small pieces each, at the same time. Heaps of glibc begin at multiples of
 # 64 MB; the first one of a process is called [heap].
@@ -32,7 +36,7 @@ pytestmark = [
 ]
 
 
-def heaps(**settings: str) -> int:
+def heaps_of_threads(**settings: str) -> int:
     environment = {name: value for name, value in os.environ.items() if not re.match("MALLOC_", name)}
     done = subprocess.run(
         [sys.executable, "-c", _THREADS],
@@ -46,8 +50,29 @@ def heaps(**settings: str) -> int:
 
 
 def test_threads_of_a_process_share_two_heaps():
-    assert heaps() <= 1
+    assert heaps_of_threads() <= 1
 
 
 def test_who_has_chosen_a_number_of_heaps_is_left_alone():
-    assert heaps(MALLOC_ARENA_MAX="6") > 2
+    assert heaps_of_threads(MALLOC_ARENA_MAX="6") > 2
+
+
+def anonymous_megabytes() -> float:
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    return int(re.search(r"^Anonymous:\s+(\d+) kB", rollup, re.MULTILINE)[1]) / 1000
+
+
+def test_what_a_task_of_the_worker_took_is_given_back_when_it_ends():
+    """Sixty megabytes in small pieces, below one that stays: the heap alone would keep them."""
+    heaps.share()
+    taken = [bytearray(2_000) for _ in range(30_000)]
+    stays = bytearray(2_000)
+    full = anonymous_megabytes()
+    del taken
+
+    kept = anonymous_megabytes()
+    post_execute_in_worker.send(sender="django_q", func="", task={})
+
+    assert kept > full - 20
+    assert anonymous_megabytes() < full - 50
+    assert stays
