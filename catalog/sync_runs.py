@@ -4,6 +4,7 @@ A partial unique constraint allows one open run a provider. Whoever runs it hold
 every progress report; a process that died stops renewing, and the next request closes its run and starts a new one.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from catalog.models import Provider, SyncRun
 from catalog.providers import base
+
+logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=120)
 # A queued run that no worker has taken for this long was lost, e.g. with a worker's database queue.
@@ -95,14 +98,23 @@ class Lease:
     _reported: float = 0.0
 
     def report(self, phase: str, done: int, total: int) -> None:
-        """Tells how far the sync is; a change of phase or its end is always written."""
+        """Tells how far the sync is; a change of phase or its end is always written.
+
+        What can't be written now, as others write for too long, is left out: outside of a transaction it only tells,
+        and what is done in the end proves the lease itself.
+        """
         if self.on_progress:
             self.on_progress(phase, done, total)
         now = time.monotonic()
         if phase == self._phase and done < total and now - self._reported < _REPORT_EVERY:
             return
         self._phase, self._reported = phase, now
-        self._write(phase=phase, done=done, total=total, lease_until=timezone.now() + LEASE)
+        try:
+            self._write(phase=phase, done=done, total=total, lease_until=timezone.now() + LEASE)
+        except OperationalError as error:
+            if connection.in_atomic_block:
+                raise
+            logger.warning("how far sync run %s is could not be written: %s", self.run_id, error)
 
     def finish(self, status: SyncRun.Status, **values: Any) -> None:
         """Closes the run. Inside a transaction this is also the proof that the lease still held."""

@@ -1,9 +1,10 @@
 """One sync at a time, whoever asks and whoever dies."""
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from catalog import discovery, sync_runs
@@ -67,6 +68,20 @@ def test_a_live_process_keeps_its_sync(provider):
     lease = sync_runs.claim(run)
     lease.report("listing models", 1, 2)
     assert not sync_runs.close_dead_run(provider)
+
+
+@real_commits
+def test_how_far_a_sync_is_may_go_untold_while_others_write(provider, monkeypatch):
+    run, _ = sync_runs.request_run(provider, trigger="admin")
+    lease = sync_runs.claim(run)
+    with monkeypatch.context() as locked:
+        locked.setattr(SyncRun.objects, "filter", Mock(side_effect=OperationalError("database is locked")))
+        lease.report("reading prices", 1, 2)
+        with pytest.raises(OperationalError), transaction.atomic():
+            lease.prove()
+    lease.report("reading prices", 2, 2)
+    run.refresh_from_db()
+    assert (run.phase, run.done) == ("reading prices", 2)
 
 
 def test_a_queued_run_that_no_worker_takes_is_closed_in_words(provider):
