@@ -8,12 +8,12 @@ class GenFeedConfig(AppConfig):
     name = "genfeed"
 
     def ready(self) -> None:
-        from genfeed import checks, heaps, inherited  # noqa: F401 - checks register themselves
+        from genfeed import checks, heaps, worker_memory  # noqa: F401 - checks register themselves
         from genfeed.cloud import standing
 
         heaps.share()
         standing.register()
-        inherited.register()
+        worker_memory.register()
 
 
 class GenFeedAdminConfig(SimpleAdminConfig):

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from django_q.signals import post_execute_in_worker
 
-from genfeed import heaps
-
 # Twelve threads that hold some megabytes of small pieces each, at the same time. Heaps of glibc begin at multiples of
 # 64 MB; the first one of a process is called [heap].
 _THREADS = """
@@ -64,7 +62,6 @@ def anonymous_megabytes() -> float:
 
 def test_what_a_task_of_the_worker_took_is_given_back_when_it_ends():
     """Sixty megabytes in small pieces, below one that stays: the heap alone would keep them."""
-    heaps.share()
     taken = [bytearray(2_000) for _ in range(30_000)]
     stays = bytearray(2_000)
     full = anonymous_megabytes()
