@@ -36,7 +36,7 @@ class Part:
 
 PARTS = {
     "peer_lists": Part("The list of models, against LiteLLM and against constant bytes", 120, "catalog"),
-    "peer_jobs": Part("Jobs, against LiteLLM’s image call", 240, "nothing yet"),
+    "peer_jobs": Part("Jobs, against LiteLLM’s image call", 360, "nothing yet"),
     "catalog": Part("Discovery", 120, "nothing yet"),
     "prices": Part("Prices", 120, "catalog"),
     "serving": Part("The API under load", 120, "catalog"),

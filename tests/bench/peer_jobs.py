@@ -1,7 +1,9 @@
 """Jobs against LiteLLM's image calls, all in one run: accepted, and from acceptance to settlement."""
 
 import json
-from collections.abc import Generator, Iterator
+import statistics
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.bench import jobs, litellm_proxy, load
@@ -19,14 +21,14 @@ def measure(folder: Path) -> Iterator[Row]:
         yield NOT_INSTALLED
         return
     with litellm_proxy.stub() as provider, litellm_proxy.litellm(folder.parent / "peer", provider) as peer:
-        calls = yield from _calls(f"{peer}/v1/images/generations", version)
-    at_the_sandbox = yield from _at_the_sandbox(folder.parent / "peer")
-    yield from _whole(calls, at_the_sandbox)
+        address = f"{peer}/v1/images/generations"
+        yield from _calls(address, version)
+        at_the_sandbox = yield from _at_the_sandbox(folder.parent / "peer-at-sandbox")
+        yield from _whole(address, at_the_sandbox)
 
 
-def _calls(theirs: str, version: str) -> Generator[Row, None, float]:
+def _calls(theirs: str, version: str) -> Iterator[Row]:
     """Single calls: ours on both databases with nothing else at work, theirs in between."""
-    theirs_all: list[load.Load] = []
     for name, database in (("SQLite", jobs._sqlite), ("PostgreSQL", jobs._postgres)):
         with database() as settings, jobs._running(settings, dispatch=False) as (one, headers):
             address = f"{one.base_url}/api/v1/jobs"
@@ -39,8 +41,6 @@ def _calls(theirs: str, version: str) -> Generator[Row, None, float]:
         yield Row(f"POST /jobs, {name}", told(found["ours"]))
         ours, peer = rate(found["ours"]), rate(found["peer"])
         yield ratio(f"POST /jobs against LiteLLM’s image call, {name}", ours, peer, 2, "a second", jobs._load())
-        theirs_all += found["peer"]
-    return rate(theirs_all)
 
 
 def _at_the_sandbox(folder: Path) -> Generator[Row, None, float]:
@@ -55,13 +55,25 @@ def _at_the_sandbox(folder: Path) -> Generator[Row, None, float]:
     return max(one.per_second for one in found)
 
 
-def _whole(calls: float, at_the_sandbox: float) -> Iterator[Row]:
-    """From the first POST to the last settlement, as `jobs` measures it, the sandbox and its files included."""
+def _whole(theirs: str, at_the_sandbox: float) -> Iterator[Row]:
+    """From the first POST to the last settlement, as `jobs` measures it, the sandbox and its files included.
+
+    Each time on a new database, and the peer's calls at the provider that answers at once before and after.
+    """
     for name, database in (("SQLite", jobs._sqlite), ("PostgreSQL", jobs._postgres)):
-        with database() as settings:
-            row = next(jobs._sustained(name, settings))
-        ours = row.values["jobs/s"]
-        for where, theirs in (("at a provider that answers at once", calls), ("at the same sandbox", at_the_sandbox)):
+        found = in_turns(
+            peer=lambda: load.run(theirs, headers=PEER, seconds=SECONDS, body=CALL),
+            ours=lambda: _settled(name, database),  # noqa: B023
+        )
+        ours, calls = statistics.mean(row.values["jobs/s"] for row in found["ours"]), rate(found["peer"])
+        for where, peer in (("at a provider that answers at once", calls), ("at the same sandbox", at_the_sandbox)):
             what = f"accepted to settled against LiteLLM’s image call {where}, {name}"
-            yield ratio(what, ours, theirs, 1, "a second", jobs._load())
-        yield Row("  in full", row.measured)
+            yield ratio(what, ours, peer, 1, "a second", jobs._load())
+        yield Row("  the peer’s calls before and after", told(found["peer"]))
+        for row in found["ours"]:
+            yield Row("  ours in full", row.measured)
+
+
+def _settled(name: str, database: Callable[[], AbstractContextManager[dict[str, str]]]) -> Row:
+    with database() as settings:
+        return next(jobs._sustained(name, settings))

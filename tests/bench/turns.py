@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 from tests.bench import litellm_proxy, load
 from tests.bench.rows import Row, number
@@ -11,9 +12,9 @@ PEER = {"Authorization": f"Bearer {litellm_proxy.KEY}"}
 NOT_INSTALLED = Row("LiteLLM", "not installed: make peer", "installed", False)
 
 
-def in_turns(**measured: Callable[[], load.Load]) -> dict[str, list[load.Load]]:
-    """Each once, and once more from the last to the first."""
-    found: dict[str, list[load.Load]] = {name: [] for name in measured}
+def in_turns(**measured: Callable[[], Any]) -> dict[str, list[Any]]:
+    """Each once, and once more from the last to the first: what each of them gave, by its name."""
+    found: dict[str, list[Any]] = {name: [] for name in measured}
     for name in (*measured, *reversed(measured)):
         found[name].append(measured[name]())
     return found
