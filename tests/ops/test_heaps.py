@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from django_q.signals import post_execute_in_worker
 
-# Twelve threads that hold some megabytes of small pieces each, at the same time. Heaps of glibc begin at multiples of
-# 64 MB; the first one of a process is called [heap].
+# Twelve threads that hold a megabyte of small pieces each, at the same time. Heaps of glibc begin at multiples of 64 MB,
+# as one or the other piece of memory does by chance; the first one of a process is called [heap].
 _THREADS = """
 import re, threading
 import django
 django.setup()
 together = threading.Barrier(12)
 def work():
-    held = [bytearray(2_000) for _ in range(2_000)]
+    held = [bytearray(2_000) for _ in range(500)]
     together.wait(30)
     return held
 threads = [threading.Thread(target=work) for _ in range(12)]
@@ -48,11 +48,11 @@ def heaps_of_threads(**settings: str) -> int:
 
 
 def test_threads_of_a_process_share_two_heaps():
-    assert heaps_of_threads() <= 1
+    assert heaps_of_threads() <= 3
 
 
 def test_who_has_chosen_a_number_of_heaps_is_left_alone():
-    assert heaps_of_threads(MALLOC_ARENA_MAX="6") > 2
+    assert heaps_of_threads(MALLOC_ARENA_MAX="10") > 3
 
 
 def anonymous_megabytes() -> float:
