@@ -8,8 +8,8 @@ PYTHON ?= $(shell for name in python3.13 python3.14 python3.12 python3 python; d
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
-# Set to "-n 0" to run the tests in one process. One more than the cores of CI: many tests wait.
-PYTEST_OPTIONS ?= -n 3
+# Set to "-n 0" to run the tests in one process. Two more than the cores of CI: many tests wait.
+PYTEST_OPTIONS ?= -n 4
 # The tests start a hundred processes; where the environment forbids to keep bytecode, each would compile all sources.
 export PYTHONDONTWRITEBYTECODE :=
 
