@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from django_q.signals import post_execute_in_worker
 
-# Twelve threads that hold a megabyte of small pieces each, at the same time. Heaps of glibc begin at multiples of 64 MB,
-# as one or the other piece of memory does by chance; the first one of a process is called [heap].
+# Twelve threads that hold a megabyte of small pieces each, at the same time. Heaps of glibc begin at multiples of
+# 64 MB, as one or the other piece of memory does by chance; the first one of a process is called [heap].
 _THREADS = """
 import re, threading
 import django
