@@ -1,10 +1,15 @@
 """Staff plan tasks of ours; whoever got hold of a superuser's session runs no other code by them."""
 
+import inspect
+import re
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
+from django.conf import settings
 from django.test import Client as HttpClient
 from django_q.models import Schedule
+from django_q.tasks import async_task
 
 from genfeed.admin_schedules import is_task
 
@@ -23,6 +28,20 @@ OURS = "catalog.tasks.sync_all"
         {"func": "jobs.tasks.__builtins__"},
         {"func": OURS, "hook": "os.system"},
         {"func": OURS, "kwargs": "q_options={'hook': 'os.system'}"},
+        {"func": OURS, "kwargs": '{"q_\\x6fptions": {"hook": "os.system"}}'},
+        {"func": OURS, "kwargs": "q_\N{FULLWIDTH LATIN SMALL LETTER O}ptions={'hook': 'os.system'}"},
+        {"func": OURS, "kwargs": "**{'q_options': {'hook': 'os.system'}}"},
+        {"func": OURS, "kwargs": "hook='os.system'"},
+        {"func": OURS, "kwargs": "chain=[('os.system', ('id',))]"},
+        {"func": OURS, "kwargs": "task_name='x'"},
+        {"func": OURS, "intended_date_kwarg": "hook"},
+        # What the package can't read stops every other schedule, or is dropped without a word.
+        {"func": OURS, "args": "os.getcwd()"},
+        {"func": OURS, "args": "1, 2"},
+        {"func": OURS, "kwargs": "[1]"},
+        {"func": OURS, "kwargs": "limit=1) + g(limit=2"},
+        {"func": OURS, "kwargs": "{1: 2}"},
+        {"func": OURS, "kwargs": "(" * 300},
     ],
     ids=lambda more: str(list(more.values())[-1]),
 )
@@ -35,6 +54,46 @@ def test_a_schedule_calls_nothing_but_tasks_of_ours(staff: Callable[[str], HttpC
 
     assert (added.status_code, changed.status_code) == (200, 200)
     assert list(Schedule.objects.values()) == before
+
+
+@pytest.mark.parametrize("written", ["trigger='mine', deep=True", '{"trigger": "mine", "deep": True}'])
+def test_a_task_is_planned_with_what_it_takes(staff: Callable[[str], HttpClient], written: str) -> None:
+    what = {"func": "pricing.tasks.reconcile", "args": "'fal'", "kwargs": written}
+
+    answer = staff("superuser").post("/admin/django_q/schedule/add/", AT | what)
+
+    assert answer.status_code == 302
+    planned = Schedule.objects.latest("pk")
+    assert (planned.args, planned.kwargs) == ("('fal',)", "{'trigger': 'mine', 'deep': True}")
+
+
+def test_a_refused_schedule_says_what_the_task_takes(staff: Callable[[str], HttpClient]) -> None:
+    answer = staff("superuser").post(
+        "/admin/django_q/schedule/add/", AT | {"func": "pricing.tasks.ask_for_past_costs", "kwargs": "hook='os.system'"}
+    )
+
+    assert "which takes limit: " in answer.content.decode()
+
+
+def test_no_task_has_a_parameter_that_the_package_takes_for_itself() -> None:
+    """Its options by the code of the pinned version (django_q.tasks.async_task)."""
+    source = inspect.getsource(async_task)
+    options = set(re.findall(r'"([a-z_]+)",?$', source.partition("opt_keys = (")[2].partition(")")[0], re.MULTILINE))
+    assert {"hook", "chain", "broker", "timeout"} <= options
+    modules = [
+        ".".join(path.relative_to(settings.BASE_DIR).with_suffix("").parts)
+        for package in ("genfeed", "catalog", "pricing", "jobs")
+        for path in (settings.BASE_DIR / package).rglob("tasks.py")
+    ]
+    ours = [
+        member
+        for module in modules
+        for name, member in inspect.getmembers(import_module(module), inspect.isfunction)
+        if is_task(f"{module}.{name}")
+    ]
+    assert len(ours) > 10
+    taken = options | {"q_options", "task_name"}
+    assert [one.__qualname__ for one in ours if taken & set(inspect.signature(one).parameters)] == []
 
 
 def test_what_is_planned_is_a_task_of_ours() -> None:
