@@ -6,8 +6,8 @@ a change is also the number of its event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,74 @@ class Earlier:
     columns: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a job. `to`: its next status, "" where that stays; `event`: what tells of it, with `data`.
+
+    `columns`: what else changes; `after`: what is told before; `rows`: new ones that are written with it.
+    """
+
+    job: Job
+    to: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    event: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    after: Earlier | None = None
+    rows: Sequence[Model] = ()
+
+    @property
+    def events(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """What is told, in its order."""
+        earlier: list[tuple[str, Mapping[str, Any]]] = [(self.after.event, self.after.data)] if self.after else []
+        return [*earlier, (self.event, self.data)] if self.event else earlier
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What must still hold of the job."""
+        return {"id": self.job.pk, "status": self.job.status, "version": self.job.version}
+
+    @property
+    def version(self) -> int:
+        """The job's version after it."""
+        return self.job.version + max(1, len(self.events))
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """All columns that change but the version; raises NotAllowedError for a step that there is not."""
+        columns = {**(self.after.columns if self.after else {}), **self.columns}
+        if not self.to:
+            return columns
+        if self.to not in FOLLOWS[self.job.status]:
+            raise NotAllowedError(f"{self.job.id}: {self.job.status} is not followed by {self.to}")
+        return columns | {"status": self.to} | (_emptied(self.job) if self.to in ENDED else {})
+
+
+def change_all(changes: Sequence[Change]) -> list[bool]:
+    """Makes changes of different jobs in the caller's transaction; of each whether it was made.
+
+    One whose job changed meanwhile writes nothing. The other jobs at hand are kept up to date.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")
+    written = [change.written for change in changes]
+    news = [{**columns, "version": change.version} for change, columns in zip(changes, written, strict=True)]
+    made = sql.update_each(Job, [(columns, change.seen) for change, columns in zip(changes, news, strict=True)])
+    told = [_made(change, columns) for change, columns, count in zip(changes, news, made, strict=True) if count]
+    sql.insert_each(told)
+    return [bool(count) for count in made]
+
+
+def _made(change: Change, columns: Mapping[str, Any]) -> list[Model]:
+    """Brings the job at hand up to date; the rows that are written with its change."""
+    job, told = change.job, []
+    first = job.version + 1
+    for name, value in columns.items():
+        setattr(job, name, value)
+    for number, (kind, said) in enumerate(change.events, first):
+        told += _told(job, kind, said, number=number)
+    return [*told, *change.rows]
+
+
 def move(
     job: Job,
     to: str,
@@ -63,11 +131,7 @@ def move(
     `event` names the event that tells of it, `columns` what else changes with it, `after` what is told before, `rows`
     are new ones that are written with it. The job at hand is kept up to date.
     """
-    if to in ENDED:
-        columns |= _emptied(job)
-    if to not in FOLLOWS[job.status]:
-        raise NotAllowedError(f"{job.id}: {job.status} is not followed by {to}")
-    return _change(job, event, data, after, rows, {"status": to, **columns})
+    return change_all([Change(job, to, columns, event, data or {}, after, rows)])[0]
 
 
 def _emptied(job: Job) -> dict[str, Any]:
@@ -92,7 +156,7 @@ def touch(
     **columns: Any,
 ) -> bool:
     """Changes what is no status of a job, under the same condition."""
-    return _change(job, event, data, after, rows, columns)
+    return change_all([Change(job, "", columns, event, data or {}, after, rows)])[0]
 
 
 def told_queued(job: Job) -> list[Model]:
@@ -118,41 +182,13 @@ def tell_all_queued(jobs: Sequence[Job]) -> None:
     OutboxEvent.objects.bulk_create([news for _, news in told])
 
 
-def _change(
-    job: Job,
-    event: str,
-    data: dict[str, Any] | None,
-    after: Earlier | None,
-    rows: Sequence[Model],
-    columns: dict[str, Any],
-) -> bool:
-    if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")
-    events = [(event, data or {})] if event else []
-    if after:
-        events.insert(0, (after.event, after.data))
-        columns = after.columns | columns
-    seen = {"id": job.pk, "status": job.status, "version": job.version}
-    version = job.version + max(1, len(events))
-    if not sql.update(Job, {**columns, "version": version}, where=seen):
-        return False
-    for name, value in columns.items():
-        setattr(job, name, value)
-    told: list[Model] = []
-    for number, (kind, said) in enumerate(events, job.version + 1):
-        told += _told(job, kind, said, number=number)
-    job.version = version
-    sql.insert_all([*told, *rows])
-    return True
-
-
-def _told(job: Job, kind: str, data: dict[str, Any], *, number: int) -> list[Model]:
+def _told(job: Job, kind: str, data: Mapping[str, Any], *, number: int) -> list[Model]:
     now = timezone.now()
     return [_event(job, kind, data, number, now), _news(job, kind, number, now)]
 
 
-def _event(job: Job, kind: str, data: dict[str, Any], number: int, now: datetime) -> JobEvent:
-    return JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data=data | mark_of(is_test=is_test(job)))
+def _event(job: Job, kind: str, data: Mapping[str, Any], number: int, now: datetime) -> JobEvent:
+    return JobEvent(job_id=job.pk, number=number, kind=kind, at=now, data={**data, **mark_of(is_test=is_test(job))})
 
 
 def _news(job: Job, kind: str, number: int, now: datetime) -> OutboxEvent:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Field, Model
 
 type AnyField = Field[Any, Any]
+# A model, whether the database makes the key, and how many rows of it.
+type _Kind = tuple[type[Model], bool, int]
 
 
 def changed(statement: str, *values: Any) -> int:
@@ -30,49 +34,89 @@ def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def rows_each(statement: str, many: Sequence[Sequence[Any]]) -> list[list[tuple[Any, ...]]]:
+    """Runs a statement with each of many lists of values, in their order; what each of them answered, as `rows` does.
+
+    PostgreSQL is told all before it is asked what became of the first: one way there and back.
+    """
+    return [found for _, found in _each(statement, [_adapted(tuple(values)) for values in many])]
+
+
 def insert(row: Model) -> None:
     """Writes a new row and tells it its key: as `save`, for models without signals. Defaults stay the database's."""
-    statement, fields = _insert_into(type(row), row.pk is None)
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    statement, _ = _insert_into(type(row), row.pk is None)
     with _cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement, _values_of([row]))
         _is_written(row, cursor.fetchone()[0])
 
 
 def insert_all(rows: Sequence[Model]) -> None:
     """Writes new rows, each as `insert` does, those of one model in this order; PostgreSQL is asked once for all."""
-    if connection.vendor != "postgresql" or len(rows) < 2:
-        for row in rows:
+    insert_each([rows])
+
+
+def insert_each(many: Sequence[Sequence[Model]]) -> None:
+    """Writes several lists of new rows, each as `insert_all` does one."""
+    if connection.vendor != "postgresql":
+        for row in chain.from_iterable(many):
             insert(row)
         return
-    kinds: dict[tuple[type[Model], bool], list[Model]] = {}
-    for row in rows:
-        kinds.setdefault((type(row), row.pk is None), []).append(row)
-    statement = _insert_kinds(tuple((*kind, len(of_kind)) for kind, of_kind in kinds.items()))
-    ordered = [row for of_kind in kinds.values() for row in of_kind]
-    values: list[Any] = []
-    for row in ordered:
-        fields = _insert_into(type(row), row.pk is None)[1]
-        values += [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-    with _cursor() as cursor:
-        cursor.execute(statement, values)
-        keys = [key for of_kind in cursor.fetchone() for key in of_kind]
-    for row, key in zip(ordered, keys, strict=True):
-        _is_written(row, key)
+    alike: dict[tuple[_Kind, ...], list[list[Model]]] = {}
+    for rows in many:
+        kinds: dict[tuple[type[Model], bool], list[Model]] = {}
+        for row in rows:
+            kinds.setdefault((type(row), row.pk is None), []).append(row)
+        if kinds:
+            shape = tuple((*kind, len(of_kind)) for kind, of_kind in kinds.items())
+            alike.setdefault(shape, []).append([row for of_kind in kinds.values() for row in of_kind])
+    for shape, lists in alike.items():
+        written = _each(_insert_kinds(shape), [_values_of(rows) for rows in lists])
+        for rows, (_, found) in zip(lists, written, strict=True):
+            keys = [key for of_kind in found[0] for key in of_kind]
+            for row, key in zip(rows, keys, strict=True):
+                _is_written(row, key)
 
 
 def update(model: type[Model], columns: Mapping[str, Any], *, where: Mapping[str, Any]) -> int:
     """Sets columns of the rows whose columns equal `where`; how many those were."""
-    statement = _update_of(model, tuple(columns), tuple(where))
-    values = [*_prepared(model, columns.items()), *_prepared(model, where.items())]
-    with _cursor() as cursor:
-        cursor.execute(statement, values)
-        return int(cursor.rowcount)
+    return update_each(model, [(columns, where)])[0]
+
+
+def update_each(model: type[Model], many: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[int]:
+    """Sets columns of the rows whose others are equal, for each (columns, where), as `update` does; how many rows each.
+
+    Those that set the same columns go together, so that no order is promised between others.
+    """
+    alike: dict[str, list[int]] = {}
+    for place, (columns, where) in enumerate(many):
+        alike.setdefault(_update_of(model, tuple(columns), tuple(where)), []).append(place)
+    changed = [0] * len(many)
+    for statement, places in alike.items():
+        values = [_prepared(model, chain(many[place][0].items(), many[place][1].items())) for place in places]
+        for place, (count, _) in zip(places, _each(statement, values), strict=True):
+            changed[place] = count
+    return changed
 
 
 def marks(values: Iterable[Any]) -> str:
     """The placeholders of a list of values."""
     return ", ".join("%s" for _ in values)
+
+
+def _each(statement: str, many: Sequence[list[Any]]) -> list[tuple[int, list[tuple[Any, ...]]]]:
+    """Runs a statement with each list of values; how many rows each changed or found, and the rows."""
+    answers = []
+    with _cursor() as cursor:
+        if len(many) < 2 or connection.vendor != "postgresql" or not settings.DATABASE_KEEPS_STATEMENTS:
+            for values in many:
+                cursor.execute(statement, values)
+                answers.append((int(cursor.rowcount), list(cursor.fetchall()) if cursor.description else []))
+            return answers
+        cursor.executemany(statement, many)
+        while True:
+            answers.append((int(cursor.rowcount), list(cursor.fetchall()) if cursor.description else []))
+            if not cursor.nextset():
+                return answers
 
 
 @cache
@@ -89,7 +133,7 @@ def _insert_into(model: type[Model], makes_key: bool) -> tuple[str, list[AnyFiel
 
 
 @cache
-def _insert_kinds(kinds: tuple[tuple[type[Model], bool, int], ...]) -> str:
+def _insert_kinds(kinds: tuple[_Kind, ...]) -> str:
     """One statement that writes so many rows of each model, and answers with a list of keys for each."""
     parts = []
     for place, (model, makes_key, count) in enumerate(kinds):
@@ -122,6 +166,14 @@ def _is_written(row: Model, key: Any) -> None:
 
 def _quoted(field: Any) -> str:
     return connection.ops.quote_name(field.column)
+
+
+def _values_of(rows: Iterable[Model]) -> list[Any]:
+    return [
+        field.get_db_prep_save(getattr(row, field.attname), connection)
+        for row in rows
+        for field in _insert_into(type(row), row.pk is None)[1]
+    ]
 
 
 def _prepared(model: type[Model], columns: Iterable[tuple[str, Any]]) -> list[Any]:

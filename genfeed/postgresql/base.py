@@ -75,6 +75,10 @@ class _KeptCursor(base.ServerBindingCursor, RawCursor[Any]):
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         return super().execute(_numbered(query), params, **options)
 
+    def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
+        """Sends a statement with many lists of values before it reads the first answer; `nextset` leads through all."""
+        super().executemany(_numbered(query), params_seq, returning=True)
+
 
 @lru_cache(1024)
 def _numbered(statement: str) -> str:

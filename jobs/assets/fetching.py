@@ -178,7 +178,8 @@ def apply_all(came: Sequence[tuple[Asset, Stored]]) -> None:
     """Writes down files that were stored, in one transaction. Raises DatabaseError, and then nothing is written."""
     with transaction.atomic(durable=True):
         # Everybody who locks several files takes them in this order.
-        done = [(asset, stored, _note_stored(asset, stored)) for asset, stored in sorted(came, key=_key)]
+        ordered = sorted(came, key=_key)
+        done = [(*one, won) for one, won in zip(ordered, _note_stored(ordered), strict=True)]
         _wake_for(asset for asset, _, won in done if won)
     for asset, stored, won in done:
         if not won:
@@ -211,8 +212,17 @@ def _key(one: tuple[Asset, Stored]) -> str:
     return one[0].pk
 
 
-def _note_stored(asset: Asset, stored: Stored) -> bool:
-    columns = {
+def _note_stored(came: Sequence[tuple[Asset, Stored]]) -> list[bool]:
+    """Writes down where the files lie; of each whether it was still its fetcher's."""
+    changed = sql.update_each(Asset, [(_stored_columns(stored), _mine(asset)) for asset, stored in came])
+    for (asset, _), won in zip(came, changed, strict=True):
+        if won and not asset.source_url and asset.job_id:
+            _take_out_of_output(asset)
+    return [bool(won) for won in changed]
+
+
+def _stored_columns(stored: Stored) -> dict[str, Any]:
+    return {
         "state": State.STORED,
         "problem": "",
         "scan_result": CLEAN if is_on() else "",
@@ -225,14 +235,14 @@ def _note_stored(asset: Asset, stored: Stored) -> bool:
         "stored_at": timezone.now(),
         **facts_columns(stored.read.facts),
     }
-    won = bool(_update_mine(asset, columns))
-    if won and not asset.source_url and asset.job_id:
-        _take_out_of_output(asset)
-    return won
 
 
 def _update_mine(asset: Asset, columns: dict[str, Any]) -> int:
-    return sql.update(Asset, columns, where={"id": asset.pk, "state": State.PENDING, "attempts": asset.attempts})
+    return sql.update(Asset, columns, where=_mine(asset))
+
+
+def _mine(asset: Asset) -> dict[str, Any]:
+    return {"id": asset.pk, "state": State.PENDING, "attempts": asset.attempts}
 
 
 def _wake_for(ended: Iterable[Asset]) -> None:

@@ -40,7 +40,7 @@ from jobs.metrics import observe_submitted
 from jobs.models import Job, ProviderAnswer, Status
 from jobs.testmode.mode import is_test
 from jobs.testmode.triggers import triggers_of
-from jobs.transitions import move, touch
+from jobs.transitions import Change, change_all, move, touch
 from pricing import sql
 
 _FIRST_RETRY = 1.0
@@ -133,18 +133,15 @@ def apply_all(came: Sequence[tuple[Job, Submitted]]) -> set[str]:
     for name in {gate_of(job) for job, _ in came}:
         gate.note_success(name)
     now = timezone.now()
-    answers: list[ProviderAnswer] = []
-    tied: list[Job] = []
     with transaction.atomic(durable=True):
         # Everybody who locks several jobs takes them in this order.
-        for job, outcome in sorted(came, key=lambda one: one[0].pk):
-            if _tie(job, outcome.request, outcome.queue_position, now=now):
-                tied.append(job)
-                answers += kept(job, outcome.answer)
-        sql.insert_all(answers)
-    for job in tied:
+        ordered = sorted((one for one in came if one[0].status == Status.SUBMITTING), key=lambda one: one[0].pk)
+        made = change_all([_tie(job, outcome.request, outcome.queue_position, now=now) for job, outcome in ordered])
+        tied = [one for one, is_made in zip(ordered, made, strict=True) if is_made]
+        sql.insert_all([answer for job, outcome in tied for answer in kept(job, outcome.answer)])
+    for job, _ in tied:
         _is_tied(job, now)
-    return {job.pk for job, _ in came} - {job.pk for job in tied}
+    return {job.pk for job, _ in came} - {job.pk for job, _ in tied}
 
 
 def _told_to_fail(job: Job, told: Failure) -> None:
@@ -171,8 +168,9 @@ def adopt(
     for _ in range(5):
         try:
             with transaction.atomic(durable=True):
-                rows = kept(job, answer)
-                _tie(job, request, position, now=now, looked_at_now=looked_at_now, rows=rows)
+                if job.status == Status.SUBMITTING:
+                    rows = kept(job, answer)
+                    change_all([_tie(job, request, position, now=now, looked_at_now=looked_at_now, rows=rows)])
         except IntegrityError:
             return False
         if job.status == Status.SUBMITTED and job.request_id == request.request_id:
@@ -192,21 +190,19 @@ def _tie(
     now: datetime,
     looked_at_now: bool = False,
     rows: Sequence[ProviderAnswer] = (),
-) -> bool:
-    """Ties a job that is being sent to its request, in the caller's transaction; False where it changed meanwhile."""
+) -> Change:
+    """The change that ties a job that is being sent to its request."""
     deadline = now + timedelta(seconds=job.deadline_seconds)
-    return job.status == Status.SUBMITTING and move(
-        job,
-        Status.SUBMITTED,
-        rows=rows,
-        request_id=request.request_id,
-        urls=request.urls,
-        submitted_at=now,
-        deadline_at=deadline,
-        queue_position=position,
-        looks=0,
-        next_at=now if looked_at_now else min(deadline, now + next_look(job, 0)),
-    )
+    columns = {
+        "request_id": request.request_id,
+        "urls": request.urls,
+        "submitted_at": now,
+        "deadline_at": deadline,
+        "queue_position": position,
+        "looks": 0,
+        "next_at": now if looked_at_now else min(deadline, now + next_look(job, 0)),
+    }
+    return Change(job, Status.SUBMITTED, columns, rows=rows)
 
 
 def _is_tied(job: Job, now: datetime) -> None:

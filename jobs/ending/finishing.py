@@ -27,7 +27,7 @@ from jobs.failures import Failure
 from jobs.metrics import observe_ended
 from jobs.models import Job, Status
 from jobs.testmode.mode import is_test
-from jobs.transitions import Earlier, move
+from jobs.transitions import Change, Earlier, change_all
 from jobs.workflows.waking import wake
 from pricing.estimates.facts import facts_of
 from pricing.ledger.settling import at_most, release, settle
@@ -172,7 +172,9 @@ def _write_all(bills: Sequence[_Bill]) -> list[_Bill]:
     """Writes ends down, all in one transaction; those whose jobs had not changed meanwhile."""
     with transaction.atomic(durable=True):
         # Everybody who locks several jobs takes them in this order.
-        moved = [bill for bill in sorted(bills, key=lambda bill: bill.end.job.pk) if _move(bill)]
+        ordered = sorted(bills, key=lambda bill: bill.end.job.pk)
+        made = change_all([_change_of(bill) for bill in ordered])
+        moved = [bill for bill, is_made in zip(ordered, made, strict=True) if is_made]
         for bill in moved:
             if bill.end.beside:
                 bill.end.beside()
@@ -192,25 +194,28 @@ def _write_all(bills: Sequence[_Bill]) -> list[_Bill]:
     return moved
 
 
-def _move(bill: _Bill) -> bool:
+def _change_of(bill: _Bill) -> Change:
     end, job, failure = bill.end, bill.end.job, bill.end.failure
-    return move(
+    columns = {
+        "finished_at": bill.at,
+        "cancel_reason": job.cancel_reason,
+        "output": end.output,
+        "error": failure.as_json() if failure else None,
+        "charge": bill.charge,
+        "cost": bill.amounts.cost,
+        "cost_source": bill.amounts.source,
+        "billed_units": "" if end.units is None else format_decimal(end.units)[:40],
+        "quarantine": bill.quarantine,
+        "queue_position": None,
+    }
+    return Change(
         job,
         end.status,
+        columns,
         event=f"job_{end.status}",
         data=failure.as_json() if failure else _delivered(job, end.output) | named(bill.assets, end.files),
         after=end.after,
         rows=[*kept(job, end.answer), *bill.assets, _usage(bill)],
-        finished_at=bill.at,
-        cancel_reason=job.cancel_reason,
-        output=end.output,
-        error=failure.as_json() if failure else None,
-        charge=bill.charge,
-        cost=bill.amounts.cost,
-        cost_source=bill.amounts.source,
-        billed_units="" if end.units is None else format_decimal(end.units)[:40],
-        quarantine=bill.quarantine,
-        queue_position=None,
     )
 
 
