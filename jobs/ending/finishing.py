@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from django.db import transaction
@@ -30,7 +31,7 @@ from jobs.testmode.mode import is_test
 from jobs.transitions import Change, Earlier, change_all
 from jobs.workflows.waking import wake
 from pricing.estimates.facts import facts_of
-from pricing.ledger.settling import at_most, release, settle
+from pricing.ledger.settling import Settlement, at_most, release, settle_each
 from pricing.models import UsageOfTest, UsageRecord
 from pricing.money import format_decimal
 from pricing.settling.amounts import Amounts, amounts_at_end
@@ -73,6 +74,11 @@ class _Bill:
     quarantine: str
     is_ours: bool
     assets: list[Asset]
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether the ledger takes a charge, be it none; the hold of any other is released."""
+        return not is_test(self.end.job) and (self.end.status == Status.SUCCEEDED or bool(self.amounts.charge))
 
     @property
     def is_plain(self) -> bool:
@@ -184,8 +190,7 @@ def _write_all(bills: Sequence[_Bill]) -> list[_Bill]:
         for workflow_id in sorted({bill.end.job.workflow_id for bill in moved if bill.end.job.workflow_id}):
             wake(workflow_id)
         # Last: other jobs of the clients wait for these rows until this transaction ends.
-        for bill in sorted(moved, key=lambda bill: bill.end.job.client_id):
-            _settle(bill)
+        _settle_all(sorted(moved, key=lambda bill: bill.end.job.client_id))
     for bill in moved:
         observe_ended(bill.end.job)
         log_ended(bill.end.job)
@@ -219,18 +224,30 @@ def _change_of(bill: _Bill) -> Change:
     )
 
 
-def _settle(bill: _Bill) -> None:
-    """Closes the hold, and tells of the batch whose last job this was."""
-    job, amounts, failure = bill.end.job, bill.amounts, bill.end.failure
+def _settle_all(bills: Sequence[_Bill]) -> None:
+    """Closes the holds in this order, and tells of the batches whose last jobs these were."""
+    for is_charged, few in groupby(bills, key=lambda bill: bill.is_charged):
+        if is_charged:
+            settle_each([_settlement(bill) for bill in few])
+        else:
+            for bill in few:
+                _release(bill)
+    for bill in bills:
+        if bill.end.job.batch_id:
+            end_if_last(bill.end.job.batch_id)
+
+
+def _settlement(bill: _Bill) -> Settlement:
+    return Settlement(bill.end.job.pk, bill.amounts.charge, bill.amounts.cost, tells_loss=not bill.is_ours)
+
+
+def _release(bill: _Bill) -> None:
+    job, failure = bill.end.job, bill.end.failure
     if is_test(job):
         # What is shown as charged was never held: only the job's place is given back.
         release(job.pk, reason="test")
-    elif job.status == Status.SUCCEEDED or amounts.charge:
-        settle(job.pk, charge=amounts.charge, cost=amounts.cost, tells_loss=not bill.is_ours)
     else:
-        release(job.pk, cost=amounts.cost, reason=failure.code if failure else "canceled")
-    if job.batch_id:
-        end_if_last(job.batch_id)
+        release(job.pk, cost=bill.amounts.cost, reason=failure.code if failure else "canceled")
 
 
 def _usage(bill: _Bill) -> UsageRecord | UsageOfTest:

@@ -49,7 +49,7 @@ INSERT INTO pricing_ledgertransaction
     (account_id, at, kind, job, reference, available, held, spent, funded, cost, loss, reason, actor_name)
 {} %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s{} RETURNING id
 """
-# PostgreSQL does both at once: while a client's rows are locked, every way to the database and back counts.
+# PostgreSQL does both at once.
 _MOVE_AND_EXPLAIN = f"""
 WITH moved AS ({_MOVE.replace("RETURNING", "RETURNING id,")}), told AS ({_EXPLAIN.format("SELECT id,", " FROM moved")})
 SELECT told.id, moved.available, moved.low_balance, moved.low_balance_told_at FROM moved, told
@@ -73,6 +73,17 @@ class OnlyIf:
 ALWAYS = OnlyIf()
 
 
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A movement of an account; `only_if` and the changes of its open holds go with it."""
+
+    account_id: int
+    movement: Movement
+    only_if: OnlyIf = ALWAYS
+    open_holds: int = 0
+    open_batch_holds: int = 0
+
+
 def post(
     account_id: int,
     movement: Movement,
@@ -88,20 +99,26 @@ def post(
     threshold is told, once. Raises IntegrityError where the same cause was booked before (job, kind and reference),
     which undoes the caller's transaction.
     """
-    _check(movement)
-    amounts = (movement.available, movement.held, movement.spent, movement.funded)
-    row = _row(account_id, movement, actor)
-    change = (*amounts, open_holds, open_batch_holds, account_id, *_bounds(only_if))
-    said = (row.at, str(row.kind), row.job, row.reference, *amounts, row.cost, row.loss, row.reason, row.actor_name)
-    booked = _book(account_id, change, said)
-    if booked is None:
-        return None
-    row.pk, available, threshold, told_at = booked
-    row._state.adding = False
-    # A hold may come back; what was charged does not.
-    if movement.spent > 0 and threshold is not None and available < threshold and told_at is None:
-        tell_low_balance(account_id)
-    return row
+    return post_each([Booking(account_id, movement, only_if, open_holds, open_batch_holds)], actor=actor)[0]
+
+
+def post_each(bookings: Sequence[Booking], *, actor: Actor) -> list[LedgerTransaction | None]:
+    """Books movements one after the other, as `post` does one; of each what `post` returns.
+
+    PostgreSQL is asked once for all: while a client's rows are locked, every way to the database and back counts.
+    """
+    for booking in bookings:
+        _check(booking.movement)
+    told = [_row(booking.account_id, booking.movement, actor) for booking in bookings]
+    for booking, row, found in zip(bookings, told, _book(bookings, told), strict=True):
+        if found is None:
+            continue
+        row.pk, available, threshold, told_at = found
+        row._state.adding = False
+        # A hold may come back; what was charged does not.
+        if booking.movement.spent > 0 and threshold is not None and available < threshold and told_at is None:
+            tell_low_balance(booking.account_id)
+    return [row if row.pk else None for row in told]
 
 
 def post_all(
@@ -151,13 +168,36 @@ def _row(account_id: int, movement: Movement, actor: Actor) -> LedgerTransaction
     )
 
 
-def _book(account_id: int, change: tuple[Any, ...], said: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Changes the account and writes the row of the ledger: its id, then balance, threshold and when it was told."""
+def _book(bookings: Sequence[Booking], told: Sequence[LedgerTransaction]) -> list[tuple[Any, ...] | None]:
+    """Changes the accounts and writes the rows of the ledger: their ids, then balance, threshold, when it was told."""
+    changes = [_change(booking) for booking in bookings]
+    said = [_said(row) for row in told]
     if connection.vendor == "postgresql":
-        found = sql.rows(_MOVE_AND_EXPLAIN, *change, *said)
-        return found[0] if found else None
+        found = sql.rows_each(_MOVE_AND_EXPLAIN, [(*one, *other) for one, other in zip(changes, said, strict=True)])
+        return [rows[0] if rows else None for rows in found]
+    return [_book_one(*one) for one in zip(bookings, changes, said, strict=True)]
+
+
+def _book_one(booking: Booking, change: tuple[Any, ...], said: tuple[Any, ...]) -> tuple[Any, ...] | None:
     moved = sql.rows(_MOVE, *change)
     if not moved:
         return None
-    ((key,),) = sql.rows(_EXPLAIN.format("VALUES (%s,", ")"), account_id, *said)
+    ((key,),) = sql.rows(_EXPLAIN.format("VALUES (%s,", ")"), booking.account_id, *said)
     return (key, *moved[0])
+
+
+def _change(booking: Booking) -> tuple[Any, ...]:
+    move = booking.movement
+    amounts = (move.available, move.held, move.spent, move.funded)
+    return (
+        *amounts,
+        booking.open_holds,
+        booking.open_batch_holds,
+        booking.account_id,
+        *_bounds(booking.only_if),
+    )
+
+
+def _said(row: LedgerTransaction) -> tuple[Any, ...]:
+    amounts = (row.available, row.held, row.spent, row.funded)
+    return (row.at, str(row.kind), row.job, row.reference, *amounts, row.cost, row.loss, row.reason, row.actor_name)

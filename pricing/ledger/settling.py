@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from pricing import sql
 from pricing.budgets.reserving import spend
 from pricing.budgets.thresholds import tell_thresholds
 from pricing.ledger.losses import tell_loss
-from pricing.ledger.posting import Movement, post
+from pricing.ledger.posting import Booking, Movement, post_each
 from pricing.models import Hold, LedgerTransaction
 from pricing.money import format_usd
 
@@ -26,6 +27,16 @@ class Ended:
     held: int
     charge: int
     loss: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a job is to be settled, as `settle` takes it."""
+
+    job: str
+    charge: int
+    cost: int
+    tells_loss: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +69,45 @@ def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ende
     `tells_loss`: a loss that was meant, as of runs of our own, is booked without an alert.
     None where the hold was closed before: then nothing is written. Raises Hold.DoesNotExist for a job without one.
     """
-    if charge < 0 or cost < 0:
-        raise ValueError(f"charge and cost can't be negative: {charge}, {cost}")
-    hold = _close(job)
-    if hold is None:
-        return None
-    charged = at_most(charge, hold.amount)
-    is_over = max(charge, cost) > max(hold.amount, charged)
-    loss = max(0, cost - charged) if is_over else 0
-    movement = Movement(
+    return settle_each([Settlement(job, charge, cost, tells_loss)])[0]
+
+
+def settle_each(settlements: Sequence[Settlement]) -> list[Ended | None]:
+    """Charges several jobs, as `settle` does one; of each what `settle` returns."""
+    for one in settlements:
+        if one.charge < 0 or one.cost < 0:
+            raise ValueError(f"charge and cost can't be negative: {one.charge}, {one.cost}")
+    closed = _close([one.job for one in settlements])
+    open_until_now = [(one, hold) for one, hold in zip(settlements, closed, strict=True) if hold]
+    ended = {one.job: _outcome(one, hold) for one, hold in open_until_now}
+    post_each([_booking(hold, _charging(one, hold, ended[one.job])) for one, hold in open_until_now], actor=SYSTEM)
+    for one, hold in open_until_now:
+        end = ended[one.job]
+        budgets = spend(hold.budget_periods, reserved=hold.amount, spent=end.charge)
+        if end.charge:
+            tell_thresholds(budgets)
+        if end.loss and one.tells_loss:
+            held = format_usd(hold.amount)
+            tell_loss(one.job, f"it cost {format_usd(one.cost)} USD, and {held} USD were held", end.loss)
+    return [ended[one.job] if hold else None for one, hold in zip(settlements, closed, strict=True)]
+
+
+def _outcome(one: Settlement, hold: _Closed) -> Ended:
+    charged = at_most(one.charge, hold.amount)
+    is_over = max(one.charge, one.cost) > max(hold.amount, charged)
+    return Ended(hold.amount, charged, max(0, one.cost - charged) if is_over else 0)
+
+
+def _charging(one: Settlement, hold: _Closed, end: Ended) -> Movement:
+    return Movement(
         LedgerTransaction.Kind.SETTLE,
         held=-hold.amount,
-        spent=charged,
-        available=hold.amount - charged,
-        cost=cost,
-        loss=loss,
-        job=job,
+        spent=end.charge,
+        available=hold.amount - end.charge,
+        cost=one.cost,
+        loss=end.loss,
+        job=one.job,
     )
-    _book(hold, movement)
-    budgets = spend(hold.budget_periods, reserved=hold.amount, spent=charged)
-    if charged:
-        tell_thresholds(budgets)
-    if loss and tells_loss:
-        tell_loss(job, f"it cost {format_usd(cost)} USD, and {format_usd(hold.amount)} USD were held", loss)
-    return Ended(hold.amount, charged, loss)
 
 
 def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
@@ -91,7 +117,7 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
     """
     if cost < 0:
         raise ValueError(f"cost can't be negative: {cost}")
-    hold = _close(job)
+    (hold,) = _close([job])
     if hold is None:
         return None
     movement = Movement(
@@ -103,27 +129,32 @@ def release(job: str, *, cost: int = 0, reason: str = "") -> Ended | None:
         job=job,
         reason=reason,
     )
-    _book(hold, movement)
+    post_each([_booking(hold, movement)], actor=SYSTEM)
     spend(hold.budget_periods, reserved=hold.amount, spent=0)
     if cost:
         tell_loss(job, "it was released, and the provider billed it", cost)
     return Ended(hold.amount, 0, cost)
 
 
-def _book(hold: _Closed, movement: Movement) -> None:
-    """Books the end, and frees the place that the job had."""
+def _booking(hold: _Closed, movement: Movement) -> Booking:
+    """The end of a hold, which frees the place that the job had."""
     if hold.in_batch:
-        post(hold.account_id, movement, actor=SYSTEM, open_batch_holds=-1)
-    else:
-        post(hold.account_id, movement, actor=SYSTEM, open_holds=-1)
+        return Booking(hold.account_id, movement, open_batch_holds=-1)
+    return Booking(hold.account_id, movement, open_holds=-1)
 
 
-def _close(job: str) -> _Closed | None:
+def _close(jobs: Sequence[str]) -> list[_Closed | None]:
+    """Closes the holds of jobs; None for one that was closed before."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("The end of a hold belongs in a transaction.")
-    if found := sql.rows(_CLOSE, timezone.now(), job):
-        account_id, amount, periods, in_batch = found[0]
-        return _Closed(account_id, amount, json.loads(periods), bool(in_batch))
-    # Closed before; or there never was one, which raises.
-    Hold.objects.get(job=job)
-    return None
+    now = timezone.now()
+    closed: list[_Closed | None] = []
+    for job, found in zip(jobs, sql.rows_each(_CLOSE, [(now, job) for job in jobs]), strict=True):
+        if found:
+            account_id, amount, periods, in_batch = found[0]
+            closed.append(_Closed(account_id, amount, json.loads(periods), bool(in_batch)))
+        else:
+            # Closed before; or there never was one, which raises.
+            Hold.objects.get(job=job)
+            closed.append(None)
+    return closed

@@ -16,6 +16,7 @@ from jobs.dispatching.claiming import claim_queued
 from jobs.dispatching.dispatcher import SUBMIT, WATCH, Dispatcher, _Came
 from jobs.ending import finishing
 from jobs.models import Job, JobEvent, ProviderAnswer, ProviderGate, Status
+from jobs.transitions import Change
 from pricing import sql
 from pricing.ledger.checking import check_ledger
 from pricing.models import Budget, BudgetPeriod, Hold, LedgerTransaction
@@ -133,7 +134,7 @@ def test_a_period_of_a_budget_is_opened_after_the_locks_that_all_take_first() ->
     assert BudgetPeriod.objects.get().reserved == Hold.objects.get().amount
 
 
-def test_submits_that_came_together_take_a_statement_each_and_few_besides() -> None:
+def test_submits_that_came_together_go_to_postgresql_in_two_statements() -> None:
     came = claimed(5)
 
     with CaptureQueriesContext(connection) as seen:
@@ -142,7 +143,8 @@ def test_submits_that_came_together_take_a_statement_each_and_few_besides() -> N
     assert statuses(came) == [Status.SUBMITTED] * 5
     assert ProviderAnswer.objects.filter(call="submit").count() == 5
     assert [query["sql"] for query in seen.captured_queries].count("COMMIT") <= 1
-    assert statements(seen) <= (7 if connection.vendor == "postgresql" else 11)
+    # And one that looks at the gate.
+    assert statements(seen) <= (3 if connection.vendor == "postgresql" else 11)
 
 
 def test_results_that_came_together_are_written_and_settled_in_one_transaction() -> None:
@@ -154,7 +156,7 @@ def test_results_that_came_together_are_written_and_settled_in_one_transaction()
     assert statuses(came) == [Status.SUCCEEDED] * 5
     assert money(came[0][0]) == (100 * USD - 5 * PRICE, 0, 5 * PRICE)
     assert [query["sql"] for query in seen.captured_queries].count("COMMIT") <= 1
-    assert statements(seen) <= 5 * (4 if connection.vendor == "postgresql" else 9)
+    assert statements(seen) <= (4 if connection.vendor == "postgresql" else 5 * 9)
 
 
 # --- that they spoil nothing ---
@@ -219,14 +221,14 @@ def test_a_submit_and_results_that_came_mixed_are_each_written_down() -> None:
 
 def test_a_result_that_can_not_be_kept_fails_its_job_and_the_others_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
     came = looked_at(3)
-    real = finishing.move
+    real = finishing.change_all
 
-    def move(job: Job, to: str, **more: Any) -> bool:
-        if (job.pk, to) == (came[1][0].pk, Status.SUCCEEDED):
+    def change_all(changes: Sequence[Change]) -> list[bool]:
+        if (came[1][0].pk, Status.SUCCEEDED) in {(one.job.pk, one.to) for one in changes}:
             raise DataError("no such value")
-        return real(job, to, **more)
+        return real(changes)
 
-    monkeypatch.setattr(finishing, "move", move)
+    monkeypatch.setattr(finishing, "change_all", change_all)
 
     written_down(came)
 
@@ -237,15 +239,15 @@ def test_a_result_that_can_not_be_kept_fails_its_job_and_the_others_succeed(monk
 
 def test_results_whose_database_went_away_are_written_down_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     came = looked_at(3)
-    real = finishing.settle
+    real = finishing.settle_each
     errors = [OperationalError("the server is gone")]
 
-    def settle(*given: Any, **named: Any) -> Any:
+    def settle_each(*given: Any, **named: Any) -> Any:
         if errors and Job.objects.filter(status=Status.SUCCEEDED).count() == 3:
             raise errors.pop()
         return real(*given, **named)
 
-    monkeypatch.setattr(finishing, "settle", settle)
+    monkeypatch.setattr(finishing, "settle_each", settle_each)
     one = Dispatcher(threads=1)
     for job, outcome in came:
         one._done.put(_Came(WATCH, job, outcome, is_asked=False))
@@ -295,7 +297,7 @@ def test_submits_whose_transaction_broke_are_written_down_one_by_one(
     came = claimed(3)
     real = submitting._tie
 
-    def broken(job: Job, *given: Any, **named: Any) -> bool:
+    def broken(job: Job, *given: Any, **named: Any) -> Change:
         if job.pk == came[2][0].pk and job.status == Status.SUBMITTING:
             monkeypatch.setattr(submitting, "_tie", real)
             raise error
@@ -327,7 +329,7 @@ def test_an_end_that_can_not_be_written_whole_is_not_written_at_all(monkeypatch:
     provider, job = submitted()
     provider.logs = [LINE]
     outcome = watching.ask(provider, job)
-    monkeypatch.setattr("jobs.ending.finishing.settle", lambda *given, **named: 1 / 0)
+    monkeypatch.setattr("jobs.ending.finishing.settle_each", lambda *given, **named: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         watching.apply(job, outcome)
