@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, cast
 
 from django.conf import settings
@@ -85,16 +85,12 @@ def update(model: type[Model], columns: Mapping[str, Any], *, where: Mapping[str
 def update_each(model: type[Model], many: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[int]:
     """Sets columns of the rows whose others are equal, for each (columns, where), as `update` does; how many rows each.
 
-    Those that set the same columns go together, so that no order is promised between others.
+    In this order, in which others may lock the rows too; PostgreSQL is asked once for neighbours that set the same.
     """
-    alike: dict[str, list[int]] = {}
-    for place, (columns, where) in enumerate(many):
-        alike.setdefault(_update_of(model, tuple(columns), tuple(where)), []).append(place)
-    changed = [0] * len(many)
-    for statement, places in alike.items():
-        values = [_prepared(model, chain(many[place][0].items(), many[place][1].items())) for place in places]
-        for place, (count, _) in zip(places, _each(statement, values), strict=True):
-            changed[place] = count
+    changed: list[int] = []
+    for statement, alike in groupby(many, key=lambda one: _update_of(model, tuple(one[0]), tuple(one[1]))):
+        values = [_prepared(model, chain(columns.items(), where.items())) for columns, where in alike]
+        changed += [count for count, _ in _each(statement, values)]
     return changed
 
 

@@ -156,7 +156,8 @@ def test_results_that_came_together_are_written_and_settled_in_one_transaction()
     assert statuses(came) == [Status.SUCCEEDED] * 5
     assert money(came[0][0]) == (100 * USD - 5 * PRICE, 0, 5 * PRICE)
     assert [query["sql"] for query in seen.captured_queries].count("COMMIT") <= 1
-    assert statements(seen) <= (4 if connection.vendor == "postgresql" else 5 * 9)
+    # And now and then one that looks whether the catalog is as it was.
+    assert statements(seen) <= 1 + (4 if connection.vendor == "postgresql" else 5 * 9)
 
 
 # --- that they spoil nothing ---

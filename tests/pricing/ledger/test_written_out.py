@@ -1,9 +1,12 @@
 """Statements that are written out: many at once say of each what it did, and none is left half done."""
 
+import re
+from itertools import groupby
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from genfeed.clients.models import Client
 from genfeed.journal.models import Alert, OutboxEvent
@@ -40,6 +43,17 @@ def test_each_of_many_updates_tells_whether_it_found_its_row() -> None:
     names = list(Client.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk").values_list("name", flat=True))
     assert names == ["first", "client 1", "client 2", "fourth"]
     assert Client.objects.get(pk=rows[2].pk).max_in_flight == 7
+
+
+def test_rows_are_locked_in_the_order_in_which_they_are_named() -> None:
+    rows = clients(4)
+    columns: list[dict[str, Any]] = [{"name": "a"}, {"name": "b"}, {"max_in_flight": 1}, {"name": "c"}]
+
+    with CaptureQueriesContext(connection) as seen:
+        sql.update_each(Client, [(one, {"id": row.pk}) for one, row in zip(columns, rows, strict=True)])
+
+    names = [re.findall('SET "([a-z_]+)"', query["sql"])[0] for query in seen.captured_queries]
+    assert [name for name, _ in groupby(names)] == ["name", "max_in_flight", "name"]
 
 
 def test_values_of_other_kinds_may_follow_each_other() -> None:
