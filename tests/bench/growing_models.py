@@ -41,7 +41,7 @@ def measure() -> Iterator[Row]:
             for _ in range(ROUNDS)
         ]
     for size, one in found.items():
-        one |= {key: statistics.median(each[size][key] for each in rounds) for key in _FLAT.values()}
+        one.update({key: statistics.median(each[size][key] for each in rounds) for key in _FLAT.values()})
     sizes = " / ".join(f"{size:,}" for size in SIZES)
     yield Row("models", sizes)
     for what, key in _FLAT.items():
