@@ -86,7 +86,7 @@ def test_a_refund_while_the_job_is_being_settled_is_refused_or_comes_after_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The hold is closed, and no money has moved yet.
-    other = Meanwhile(monkeypatch, settling, "post", lambda: give_back(USD))
+    other = Meanwhile(monkeypatch, settling, "post_each", lambda: give_back(USD))
 
     end(charge=2 * USD, cost=USD)
 
@@ -99,7 +99,7 @@ def test_a_refund_while_the_job_is_being_settled_is_refused_or_comes_after_it(
 def test_a_bill_while_the_job_is_being_settled_is_refused_or_comes_after_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Meanwhile(monkeypatch, settling, "post", lambda: fix(USD))
+    other = Meanwhile(monkeypatch, settling, "post_each", lambda: fix(USD))
 
     end(charge=2 * USD, cost=USD)
 
@@ -112,7 +112,7 @@ def test_a_bill_while_the_job_is_being_settled_is_refused_or_comes_after_it(
 def test_a_second_settlement_while_the_first_is_at_work_books_nothing(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Meanwhile(monkeypatch, settling, "post", again)
+    other = Meanwhile(monkeypatch, settling, "post_each", again)
 
     end(charge=2 * USD, cost=USD)
 
