@@ -82,6 +82,7 @@ class _OfOurTasks:
     """Mixed into the form of schedules."""
 
     cleaned_data: dict[str, Any]
+    changed_data: list[str]
 
     def clean_func(self) -> str:
         path = str(self.cleaned_data["func"])
@@ -104,7 +105,7 @@ class _OfOurTasks:
     def _as_read(self, name: str, read: Callable[[str], Any]) -> str | None:
         """The text as it was understood, so that what was checked is what runs."""
         text: str | None = self.cleaned_data[name]
-        if not text:
+        if not text or name not in self.changed_data:
             return text
         try:
             return repr(read(text))
@@ -113,13 +114,19 @@ class _OfOurTasks:
 
     def clean(self) -> dict[str, Any] | None:
         cleaned: dict[str, Any] | None = super().clean()  # type: ignore[misc]
-        told = self.cleaned_data
-        if not {"func", "args", "kwargs", "intended_date_kwarg"} <= set(told):
+        told, what = self.cleaned_data, {"func", "args", "kwargs", "intended_date_kwarg"}
+        # What our own schedules tell the package stays as it is where only their time changes.
+        if not what & {*self.changed_data} or not what <= {*told}:
             return cleaned
-        given = keywords(told["kwargs"]) if told["kwargs"] else {}
+        try:
+            args = positional(told["args"]) if told["args"] else ()
+            given = keywords(told["kwargs"]) if told["kwargs"] else {}
+        except ValueError as error:
+            # It was there before.
+            raise ValidationError(str(error)) from error
         if told["intended_date_kwarg"]:
             given[told["intended_date_kwarg"]] = ""
-        if why := unfit(told["func"], positional(told["args"]) if told["args"] else (), given):
+        if why := unfit(told["func"], args, given):
             raise ValidationError(why)
         return cleaned
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.schemas.fields import Field
 from catalog.schemas.mapping import MappedSchema
+from catalog.schemas.refs import MOST_EXACT
 
 MEDIA_TYPES = ("image", "video", "audio", "text", "3d", "other")
 
@@ -157,14 +158,21 @@ def extract_limits(mapped: MappedSchema) -> dict[str, Any]:
 
 
 def _highest(field: Field) -> float | None:
-    """The greatest number that the field takes, by its enum (numbers may be written "5" or "8s") or its maximum."""
+    """The greatest number that the field takes, by its enum (numbers may be written "5" or "8s") or its maximum.
+
+    None for one that is so great that it bounds nothing.
+    """
     if "enum" in field:
-        return _greatest(map(_number, field["enum"]))
+        return _greatest(number for value in field["enum"] if _bounds(number := _number(value)))
     highest = field.get("maximum")
     below: float | None = field.get("exclusive_maximum")
     if highest is None and below is not None:
-        return below - 1 if field["type"] == "integer" else below
-    return highest
+        highest = below - 1 if field["type"] == "integer" else below
+    return highest if _bounds(highest) else None
+
+
+def _bounds(number: float | None) -> bool:
+    return number is not None and abs(number) <= MOST_EXACT
 
 
 def _number(value: Any) -> float | None:

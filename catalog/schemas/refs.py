@@ -269,11 +269,13 @@ def _mend(key: str, value: Any) -> Any:
         return list(dict.fromkeys(name for name in value if isinstance(name, str)))
     if key == "type" and isinstance(value, list):
         return [kind for kind in dict.fromkeys(filter(_is_text, value)) if kind in JSON_TYPES] or None
-    if key in _COUNTS and isinstance(value, float) and value >= 0 and value.is_integer():
+    if key in _COUNTS and isinstance(value, float) and 0 <= value <= MOST_EXACT and value.is_integer():
         return int(value)
     return None
 
 
+# Up to here each integer is a number of its own in all software that reads JSON (RFC 8259, section 6).
+MOST_EXACT = 2**53 - 1
 _COUNTS = frozenset(
     ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains")
 )

@@ -230,3 +230,10 @@ def test_the_document_is_not_changed() -> None:
     before = copy.deepcopy(document)
     map_openapi(document, ENDPOINT)
     assert document == before
+
+
+def test_a_count_that_is_written_as_a_float_is_one_where_it_can_be_kept() -> None:
+    field = only_field({"type": "string", "minLength": 2.0, "maxLength": 1e30})
+
+    # What bounds nothing is left out; nothing else of the model is lost.
+    assert (field["min_length"], "max_length" in field) == (2, False)

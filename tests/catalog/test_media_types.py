@@ -167,6 +167,15 @@ def test_a_length_in_milliseconds_is_a_limit_in_seconds() -> None:
 
 
 @pytest.mark.parametrize(
+    "bounds", [{"maximum": 2**60}, {"exclusive_maximum": -(2**63)}, {"maximum": 1e300}, {"enum": ["9" * 400, "5"]}]
+)
+def test_a_number_that_bounds_nothing_is_no_limit(bounds: dict[str, Any]) -> None:
+    limits = extract_limits(schema(field("duration", "integer", **bounds)))
+
+    assert limits.get("max_duration") == (5 if "enum" in bounds else None)
+
+
+@pytest.mark.parametrize(
     ("values", "greatest"),
     [
         (["1MP", "4MP"], "4MP"),
