@@ -130,5 +130,5 @@ def _api() -> Api:
     from genfeed.clients.models import Client
     from genfeed.journal.audit import SYSTEM
 
-    client = Client.objects.create(name="Growing", reads_per_minute=10_000_000)
+    client, _ = Client.objects.get_or_create(name="Growing", defaults={"reads_per_minute": 10_000_000})
     return Api(create_key(client, actor=SYSTEM, scopes=["models:read", "estimates"])[1])

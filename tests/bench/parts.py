@@ -45,7 +45,7 @@ PARTS = {
     "export": Part("The catalog for other installations", 120, "catalog"),
     "jobs": Part("Jobs", 420),
     "twice": Part("Two of each process against one", 180),
-    "growing_models": Part("More and more models", 500),
+    "growing_models": Part("More and more models", 700),
     "growing_jobs": Part("More and more jobs", 400),
     "growing_clients": Part("More and more clients", 240),
     "batches": Part("Batches", 120),
