@@ -25,8 +25,9 @@ def describe() -> dict[str, str]:
 
 
 def moment() -> dict[str, str]:
-    """When, how loaded by others, and of which commit."""
+    """When, on what, how loaded by others, and of which commit."""
     return {
+        "on": _processor(),
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "load": f"{os.getloadavg()[0]:.1f}",
         "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),

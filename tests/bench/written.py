@@ -40,8 +40,8 @@ def page(kept: dict[str, Any]) -> str:
     for name, part in kept["parts"].items():
         lines += [f"\n## {PARTS[name].title}\n"]
         lines += [
-            f"`python -m tests.bench {name}`, {part['at']}, load {part['load']} at its start, "
-            f"commit {part['commit']}, {part['seconds']} s.\n"
+            f"`python -m tests.bench {name}`, {part['at']}, {part.get('on', 'processor not noted')}, "
+            f"load {part['load']} at its start, commit {part['commit']}, {part['seconds']} s.\n"
         ]
         lines += ["| what | measured | bar | |", "| --- | --- | --- | --- |"]
         for row in part["rows"]:
