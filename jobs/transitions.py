@@ -93,7 +93,8 @@ class Change:
 def change_all(changes: Sequence[Change]) -> list[bool]:
     """Makes changes of different jobs in the caller's transaction; of each whether it was made.
 
-    One whose job changed meanwhile writes nothing. The other jobs at hand are kept up to date.
+    One whose job changed meanwhile writes nothing. The other jobs at hand are kept up to date. Raises NotAllowedError,
+    before anything is written, for a step that there is not, and TransactionManagementError outside of a transaction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("A job changes in a transaction, with its event and its money.")

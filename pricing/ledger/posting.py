@@ -103,7 +103,7 @@ def post(
 
 
 def post_each(bookings: Sequence[Booking], *, actor: Actor) -> list[LedgerTransaction | None]:
-    """Books movements one after the other, as `post` does one; of each what `post` returns.
+    """Books movements one after the other, as `post` does one; of each what `post` returns, and it raises the same.
 
     PostgreSQL is asked once for all: while a client's rows are locked, every way to the database and back counts.
     """

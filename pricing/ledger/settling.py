@@ -31,7 +31,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a job is to be settled, as `settle` takes it."""
+    """How a job is to be settled, as `settle` takes it: `charge` and `cost` in nano-USD."""
 
     job: str
     charge: int
@@ -73,7 +73,11 @@ def settle(job: str, *, charge: int, cost: int, tells_loss: bool = True) -> Ende
 
 
 def settle_each(settlements: Sequence[Settlement]) -> list[Ended | None]:
-    """Charges several jobs, as `settle` does one; of each what `settle` returns."""
+    """Charges several jobs, as `settle` does one; of each what `settle` returns.
+
+    Whoever settles jobs of several clients names them in the order of the clients, whose accounts are locked in it.
+    Raises ValueError for a negative amount, before anything is written, and Hold.DoesNotExist for a job without a hold.
+    """
     for one in settlements:
         if one.charge < 0 or one.cost < 0:
             raise ValueError(f"charge and cost can't be negative: {one.charge}, {one.cost}")
