@@ -29,6 +29,8 @@ _LEFT_OUT = frozenset(
         *("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"),
     )
 )
+# Up to here each integer is a number of its own in all software that reads JSON (RFC 8259, section 6).
+MOST_EXACT = 2**53 - 1
 # Bounds that pydantic writes down under its own names when a union hides the number.
 _PYTHON_BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
@@ -274,8 +276,6 @@ def _mend(key: str, value: Any) -> Any:
     return None
 
 
-# Up to here each integer is a number of its own in all software that reads JSON (RFC 8259, section 6).
-MOST_EXACT = 2**53 - 1
 _COUNTS = frozenset(
     ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains")
 )
