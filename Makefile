@@ -23,17 +23,26 @@ setup: $(VENV)/.installed ## Install what is needed to run
 
 setup-dev: $(VENV)/.installed-dev ## Install what is needed to test
 
-$(VENV)/.installed: requirements.txt
+define make-venv
 	@if [ -z "$(PYTHON)" ]; then echo "GenFeed needs Python 3.12 or newer, and none was found; install one, or name it: make PYTHON=/path/to/python3"; exit 1; fi
 	@if [ ! -x $(BIN)/python ]; then echo "Making $(VENV) with $(PYTHON) …"; $(PYTHON) -m venv $(VENV); fi
+endef
+
+$(VENV)/.installed: requirements.txt
+	$(make-venv)
 	@echo "Installing …"
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	@echo "Installing what the tests need …"
-	@$(PIP) -r requirements-dev.txt
-	@touch $@
+# What runs is among what the tests need. uv takes a fifth of pip's time, but knows nothing of an index that pip is set
+# up with: where it finds none, pip does it.
+$(VENV)/.installed-dev: requirements-dev.txt requirements-uv.txt
+	$(make-venv)
+	@echo "Installing GenFeed and what the tests need …"
+	@$(PIP) -r requirements-uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.txt \
+		|| $(PIP) -r requirements-dev.txt
+	@touch $(VENV)/.installed $@
 
 # Style, types and floors beside the tests: most of it keeps one core alone. Before them, pip beside Debian's packages.
 test: ## Check everything, on SQLite and on PostgreSQL
@@ -103,6 +112,7 @@ lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt --extra s3 pyproject.toml -o requirements-s3.txt
+	echo uv | $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.txt - -o requirements-uv.txt
 	echo "litellm[proxy]==1.108.7" | $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header - -o tests/bench/peer.txt
 
 openapi: setup-dev ## Write docs/openapi.json anew after a change of the API, and tell what breaks callers

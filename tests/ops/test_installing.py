@@ -10,7 +10,7 @@ import pytest
 
 from tests.sandbox_server import ROOT
 
-REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
+REQUIREMENTS = [ROOT / f"requirements{part}.txt" for part in ("", "-dev", "-s3", "-uv")]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
