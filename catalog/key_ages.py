@@ -12,14 +12,13 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
 from catalog.models import KeyAge, Provider
 from catalog.providers import base
 from genfeed.clients.models import ProviderKey
 from genfeed.clients.provider_keys import fingerprint_of
-from genfeed.journal import alerts
+from genfeed.journal import alerts, links
 
 ALERT = "provider_key_old"
 # Names behind the provider's own, as in FAL_KEY; those that it does not have are left out.
@@ -84,7 +83,7 @@ def _of_the_operator() -> Iterator[_Key]:
     pages = dict(Provider.objects.values_list("slug", "pk"))
     for provider in base.registered():
         page = pages.get(provider.slug)
-        url = reverse("admin:catalog_provider_change", args=[page]) if page else ""
+        url = links.to_page("catalog_provider_change", page) if page else ""
         for name, _, key in operator_keys(provider.slug):
             # The sandbox's own are published, and open nothing else.
             if key and key not in settings.SANDBOX_ACCEPTS:
@@ -96,5 +95,5 @@ def _of_clients() -> Iterator[_Key]:
     for row in ProviderKey.objects.filter(client__is_active=True).select_related("client"):
         name = f"{row.provider} of client {row.client_id}"
         todo = f"Have the client make a new one, PUT it to /api/v1/provider-keys/{row.provider}, and end the old one."
-        url = reverse("admin:clients_providerkey_change", args=[row.pk])
+        url = links.to_page("clients_providerkey_change", row.pk)
         yield _Key(name, row.fingerprint, row.set_at, f"{row.client}: the {row.provider} key of its own", todo, url)

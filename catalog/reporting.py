@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.urls import reverse
-
 from catalog.availability import HELD_WORDS
 from catalog.changes.comparing import readable_diff
 from catalog.models import AIModel, Provider, SchemaVersion
 from catalog.news import model_event
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert, OutboxEvent
 
@@ -104,7 +103,7 @@ def _alert_breaking(provider: Provider, row: AIModel, version: SchemaVersion) ->
         f"{row.name}: version {version.number} of its schema breaks callers",
         "\n".join(readable_diff(version.changes)[:20]),
         level=Alert.Level.WARNING,
-        url=reverse("admin:catalog_aimodel_change", args=[row.pk]),
+        url=links.to_page("catalog_aimodel_change", row.pk),
     )
 
 

@@ -19,7 +19,7 @@ class GenFeedConfig(AppConfig):
 class GenFeedAdminConfig(SimpleAdminConfig):
     """Django's admin with GenFeed's own start page and short addresses (`/admin/models`, `/admin/providers`).
 
-    Its pages are loaded with the addresses (`genfeed.urls`): commands, the worker and dispatchers show none.
+    Its pages are loaded with their addresses (`genfeed.admin_urls`), by whoever shows them or leads to them.
     """
 
     default_site = "genfeed.admin_site.GenFeedAdminSite"

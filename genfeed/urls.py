@@ -1,25 +1,21 @@
 """All addresses."""
 
-from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from genfeed import health, playground
+from genfeed import admin_urls, health, playground
 from genfeed.api import api
 from jobs import webhooks_in
 from jobs.assets import serving
 from jobs.protocols.agents import views as agents
 from pricing.exchange.api import well_known_key
 
-# Here, and not at every start of Django: only who answers requests shows pages.
-admin.autodiscover()
-
 handler500 = "genfeed.crashes.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", admin.site.urls),
+    *admin_urls.urlpatterns,
     path("api/v1/", api.urls),
     path("fal/", include("jobs.protocols.fal.views")),
     path("v1/", include("jobs.protocols.openai.views")),

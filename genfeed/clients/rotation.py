@@ -7,12 +7,11 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.urls import reverse
 from django.utils import timezone
 
 from genfeed.clients.keys import ROTATION_ALERT, Bounds, alert_subject, create_key, forget
 from genfeed.clients.models import ApiKey
-from genfeed.journal import alerts
+from genfeed.journal import alerts, links
 from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.models import Alert, OutboxEvent
 
@@ -90,7 +89,7 @@ def _remind(key: ApiKey) -> bool:
             alert_subject(key),
             f"{key.client}: the key {key} is {days} days old",
             "Rotate it, or ask the client to: a successor takes over while the old key still works for a while.",
-            url=reverse("admin:clients_apikey_change", args=[key.pk]),
+            url=links.to_page("clients_apikey_change", key.pk),
         )
         OutboxEvent.objects.create(
             kind="api_key.rotation_due",

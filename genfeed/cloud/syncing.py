@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
-from django.urls import reverse
 
 from catalog import sync_runs, upstreams
 from catalog.exchange import file_format
@@ -17,6 +16,7 @@ from genfeed.cloud import taking
 from genfeed.cloud.downloading import Asked, CloudError, Progress, configured_cloud
 from genfeed.cloud.standing import NAME
 from genfeed.cloud.taking import LacksBaseError, Taken, Trust
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.exchange import rendering
@@ -56,7 +56,7 @@ def sync_from_cloud(
         outcome = str(error)
         raise_alert(
             ALERT, "cloud", "The catalog could not be brought from the cloud; the one that is here stays in use",
-            outcome, level=Alert.Level.WARNING, url=reverse("admin:pricing_cloudcatalog_changelist"),
+            outcome, level=Alert.Level.WARNING, url=links.to_page("pricing_cloudcatalog_changelist"),
         )  # fmt: skip
         raise
     finally:

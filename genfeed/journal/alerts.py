@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.urls import get_resolver
 from django.utils import timezone
 
 from genfeed.journal.audit import Actor, Change, record
@@ -18,14 +17,6 @@ from genfeed.journal.models import Alert
 # so long is over, and the next occurrence is news.
 QUIET = timedelta(days=1)
 _LEVELS = [str(level) for level in Alert.Level]
-
-
-def get_ready() -> None:
-    """Reads the addresses of all pages, to some of which alerts lead, before any alert is raised.
-
-    Read with the first one, they would hold up its transaction for half a second.
-    """
-    _ = get_resolver().url_patterns
 
 
 def raise_alert(

@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.urls import reverse
 from django.utils import timezone
 
+from genfeed.journal import links
 from genfeed.journal.positions import CurrentTransaction
 
 
@@ -111,7 +111,7 @@ class Alert(models.Model):
     @property
     def page(self) -> str:
         """Where its title leads: the admin page where it can be dealt with, else its own, which has the words."""
-        return self.url if self.url.startswith("/") else reverse("admin:journal_alert_change", args=[self.pk])
+        return self.url if self.url.startswith("/") else links.to_page("journal_alert_change", self.pk)
 
 
 class NoticeChannel(models.Model):

@@ -10,12 +10,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
-from django.urls import reverse
 from django.utils import timezone
 
 from genfeed.clients.errors import ApiError
 from genfeed.clients.models import Client
 from genfeed.clients.sealing import seal
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.audit import Actor, Change, record
 from genfeed.journal.models import OutboxEvent
@@ -190,7 +190,7 @@ def _disable(row: WebhookEndpoint, since: Any) -> None:
             f"{row.client}: a webhook endpoint was switched off",
             f"It has taken nothing since {since:%Y-%m-%d %H:%M} UTC ({row.error}). The client was told; once it is "
             "mended, they switch it on again.",
-            url=reverse("admin:jobs_webhookendpoint_change", args=[row.pk]),
+            url=links.to_page("jobs_webhookendpoint_change", row.pk),
         )
 
 

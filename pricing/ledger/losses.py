@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import reverse
-
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert
 from genfeed.journal.models import Alert
 from pricing.models import UsageRecord
@@ -19,7 +18,7 @@ def tell_loss(job: str, why: str, loss: int) -> None:
     """
     usage = UsageRecord.objects.filter(job=job).select_related("model__provider").first()
     of = f"{usage.model.provider.slug}:{usage.model.endpoint_id}" if usage else job
-    url = f"{reverse('admin:pricing_ledgertransaction_changelist')}?q={job}"
+    url = f"{links.to_page('pricing_ledgertransaction_changelist')}?q={job}"
     name = usage.model.endpoint_id if usage else f"Job {job}"
     raise_alert(_CODE, of, name, _text(job, why, loss), url=url, amount=loss)
     live = Alert.objects.filter(code=_CODE, subject=of[:300], resolved_at=None)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from django.urls import reverse
-
 from catalog.models import AIModel, Provider
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.models import PricePoint
@@ -37,7 +36,7 @@ def tell(*, held: Sequence[PricePoint], changed: Sequence[tuple[PricePoint, Pric
             model = models[point.model_id]
             raise_alert(
                 code, _subject(model), f"{model.name}: {words[code]}", text,
-                level=Alert.Level.WARNING, url=reverse("admin:pricing_pricepoint_change", args=[point.pk]),
+                level=Alert.Level.WARNING, url=links.to_page("pricing_pricepoint_change", point.pk),
             )  # fmt: skip
 
 
@@ -47,7 +46,7 @@ def _tell_all(code: str, words: str, said: Sequence[tuple[PricePoint, str]], mod
     raise_alert(
         code, "many", f"{words.capitalize()} for {len(said)} models at once", "\n".join(lines),
         level=Alert.Level.CRITICAL,
-        url=f"{reverse('admin:pricing_pricepoint_changelist')}?standing__exact={standing}",
+        url=f"{links.to_page('pricing_pricepoint_changelist')}?standing__exact={standing}",
     )  # fmt: skip
 
 

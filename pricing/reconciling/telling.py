@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import Count, Sum
-from django.urls import reverse
 
 from catalog.availability import stop_selling
 from catalog.models import Provider
 from catalog.providers.base import AccountBalance
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.models import Bill, UsageRecord
@@ -24,7 +24,7 @@ State = Bill.State
 
 def page_url() -> str:
     """The page Reconciliation."""
-    return reverse("admin:pricing_reconciliation")
+    return links.to_page("pricing_reconciliation")
 
 
 def tell_anomaly(bill: Bill, usage: UsageRecord) -> None:
@@ -40,7 +40,7 @@ def tell_anomaly(bill: Bill, usage: UsageRecord) -> None:
         f"{usage.job}: {bill.words}. Nothing was corrected; the client pays what was settled."
         + (" It is the second in a row: the model is not sold until a person switches it on." if is_second else ""),
         level=Alert.Level.CRITICAL if is_second else Alert.Level.WARNING,
-        url=f"{reverse('admin:pricing_bill_changelist')}?state__exact={State.QUARANTINED}",
+        url=f"{links.to_page('pricing_bill_changelist')}?state__exact={State.QUARANTINED}",
     )
 
 
@@ -74,7 +74,7 @@ def tell_orphans(provider: Provider, keys: set[int]) -> None:
             provider.slug,
             f"{provider.name} billed {format_usd(found['total'])} USD for {_count(found['n'], 'request')} of no job",
             "The key was used by something else, or a submission that looked lost was accepted. The bills are listed.",
-            url=f"{reverse('admin:pricing_bill_changelist')}?state__exact={State.ORPHAN}",
+            url=f"{links.to_page('pricing_bill_changelist')}?state__exact={State.ORPHAN}",
         )
 
 
@@ -120,7 +120,7 @@ def tell_daily(provider: Provider, *, now: datetime) -> None:
             f"{one.name or 'All models'}: estimates are {one.percent(one.mean_ppm)} % off the bills",
             f"Over {one.count} jobs of the last 30 days; {one.percent(one.signed_ppm)} % in one direction. Look at the "
             "price rule and the price of the model.",
-            url=reverse("admin:pricing_model_price", args=[one.model_id]) if one.model_id else page_url(),
+            url=links.to_page("pricing_model_price", one.model_id) if one.model_id else page_url(),
         )
     for subject in known:
         resolve("price_drift", subject)

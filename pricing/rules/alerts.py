@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.urls import reverse
 
 from catalog.models import AIModel, Provider
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.models import PriceRule
@@ -15,7 +15,7 @@ PROPOSED, CONTRADICTING = "price_rules_proposed", "price_texts_contradict"
 
 def tell_rules(provider: Provider, *, proposed: int, contradicting: int) -> None:
     """Raises the alerts of rules that a sync has proposed, or made against the price row; closes what has ended."""
-    rules = reverse("admin:pricing_pricerule_changelist")
+    rules = links.to_page("pricing_pricerule_changelist")
     if contradicting:
         raise_alert(
             CONTRADICTING, provider.slug,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db.models import Exists, OuterRef
-from django.urls import reverse
 from django.utils import timezone
 
 from catalog.models import AIModel
 from genfeed.clients.models import Client
+from genfeed.journal import links
 from genfeed.journal.alerts import raise_alert, resolve
 from genfeed.journal.models import Alert
 from pricing.existing.profitability import analyze_existing_profitability
@@ -41,12 +41,12 @@ def tell_losses() -> int:
     if len(said) > FEW:
         lines = [f"{subject}: {words[0]}" for subject, (_, words) in sorted(said.items())][:_NAMED]
         title = f"{len(said)} models are sold below their cost"
-        _tell(told, MANY, title, "\n".join(lines), reverse("admin:pricing_marginrule_changelist"))
+        _tell(told, MANY, title, "\n".join(lines), links.to_page("pricing_marginrule_changelist"))
         said = {MANY: next(iter(said.values()))}
     else:
         for subject, (model, words) in said.items():
             text = "\n".join([*words, "Raise the price, or switch the model off."])
-            url = reverse("admin:catalog_aimodel_change", args=[model.pk])
+            url = links.to_page("catalog_aimodel_change", model.pk)
             _tell(told, subject, f"{model.name or model.endpoint_id} is sold below its cost", text, url)
     for subject in told.keys() - said.keys():
         resolve(CODE, subject)

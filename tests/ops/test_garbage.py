@@ -44,7 +44,7 @@ def test_a_sync_by_command_has_read_the_routes_before_it_begins(monkeypatch: pyt
     were_read: list[bool] = []
 
     def begin(*_given: Any, **_options: Any) -> None:
-        were_read.append("url_patterns" in vars(get_resolver()))
+        were_read.append("url_patterns" in vars(get_resolver("genfeed.admin_urls")))
         raise CommandError("That is enough.")
 
     monkeypatch.setattr(sync_runs, "request_run", begin)

@@ -11,7 +11,7 @@ from genfeed.cloud import taking
 from genfeed.cloud.downloading import CloudError
 from genfeed.cloud.showing import add_trust_arguments, shown_progress, told, trust_of
 from genfeed.cloud.syncing import import_file
-from genfeed.journal import alerts
+from genfeed.journal import links
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         add_trust_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        alerts.get_ready()
+        links.get_ready()
         before = taking.had()
         try:
             with shown_progress() as progress:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django_q.management.commands import qcluster
 
-from genfeed.journal import alerts
+from genfeed.journal import links
 
 _NEEDED = (
     "catalog.tasks",
@@ -24,5 +24,5 @@ class Command(qcluster.Command):
         for module in _NEEDED:
             # Loaded here, once: each process that starts later has it by being forked, in memory that all share.
             import_module(module)
-        alerts.get_ready()
+        links.get_ready()
         super().handle(*args, **options)

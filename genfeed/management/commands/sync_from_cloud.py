@@ -8,7 +8,7 @@ from catalog.exchange.file_format import BadExportError
 from genfeed.cloud.downloading import CloudError
 from genfeed.cloud.showing import add_trust_arguments, shown_progress, told, trust_of
 from genfeed.cloud.syncing import sync_from_cloud
-from genfeed.journal import alerts
+from genfeed.journal import links
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         add_trust_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        alerts.get_ready()
+        links.get_ready()
         try:
             with shown_progress() as progress:
                 taken = sync_from_cloud(

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from catalog import discovery, sync_runs
 from catalog.models import Provider, SyncRun
 from catalog.providers import base
-from genfeed.journal import alerts
+from genfeed.journal import links
 from genfeed.sync import sync_everything
 
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        alerts.get_ready()
+        links.get_ready()
         slugs = [options["provider"]] if options["provider"] else [entry.slug for entry in base.in_use()]
         rows = sync_runs.ensure_providers()
         for slug in slugs:

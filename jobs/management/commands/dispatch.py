@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from genfeed.journal import alerts
+from genfeed.journal import links
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.webhooks.sender import Sender
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=None, help="Calls at once; DISPATCH_THREADS by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        alerts.get_ready()
+        links.get_ready()
         # All that is here by now stays: to look through it for garbage again would stop all threads, and whoever waits
         # for a lock that one of them holds.
         gc.collect()
