@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.sandbox_server import ROOT, free_port
 
@@ -82,6 +81,9 @@ def running_swift() -> Iterator[Swift]:
 @contextmanager
 def running_moto() -> Iterator[str]:
     """moto's server in a thread; its address. It keeps objects, and asks for no right key."""
+    # Half a second, which every process of the tests would take.
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     try:
