@@ -49,7 +49,12 @@ REFERENCES = st.sampled_from(["A", "B", "Input", "Output", "Nowhere"]).map(
     lambda name: {"$ref": f"#/components/schemas/{name}"}
 )
 SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=True) | st.text(max_size=9)
-JUNK = st.recursive(SCALARS, lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(st.text(max_size=5), deeper))
+# Eight scalars in one place show as much as a hundred, which take far longer to be drawn than to be mapped.
+JUNK = st.recursive(
+    SCALARS,
+    lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(st.text(max_size=5), deeper, max_size=3),
+    max_leaves=8,
+)
 VALUED = st.sampled_from(
     [
         *(
@@ -106,7 +111,8 @@ def schemas_of(deeper: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         {},
         optional={
             **dict.fromkeys(
-                ("properties", "patternProperties", "dependentSchemas"), st.dictionaries(names, below) | JUNK
+                ("properties", "patternProperties", "dependentSchemas"),
+                st.dictionaries(names, below, max_size=4) | JUNK,
             ),
             **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), st.lists(below, max_size=3) | JUNK),
             **dict.fromkeys(

@@ -1,9 +1,16 @@
 from collections import Counter
+from functools import cache
 from typing import Any
 
 from catalog.schemas.fields import Field
-from catalog.validating.checking import apply_defaults, compile_validator, validate_input
+from catalog.validating.checking import Validator, apply_defaults, compile_validator, validate_input
 from tests.recorded import JUNE, mapped, requires_recorded
+
+
+@cache
+def validators() -> dict[str, Validator]:
+    """The validator of every recorded model, by endpoint."""
+    return {endpoint_id: compile_validator(schema.input_schema) for endpoint_id, schema in mapped(JUNE).items()}
 
 
 def a_value_for(field: Field) -> Any:
@@ -40,7 +47,7 @@ def test_required_fields_with_their_own_examples_are_right_for_every_recorded_mo
     wrong: dict[str, list[str]] = {}
     for endpoint_id, schema in mapped(JUNE).items():
         value = {field["name"]: a_value_for(field) for field in schema.inputs if field["required"]}
-        found = validate_input(compile_validator(schema.input_schema), value)
+        found = validate_input(validators()[endpoint_id], value)
         if found:
             wrong[endpoint_id] = sorted(f"{problem.path} {problem.code}" for problem in found)
     assert wrong == CONTRADICTING_THEMSELVES
@@ -51,9 +58,9 @@ def test_an_unknown_field_is_refused_by_name_for_every_recorded_model_with_field
     refused = Counter(
         any(
             (problem.path, problem.code) == ("zz_unknown", "unknown_field")
-            for problem in validate_input(compile_validator(schema.input_schema), {"zz_unknown": 1})
+            for problem in validate_input(validator, {"zz_unknown": 1})
         )
-        for schema in mapped(JUNE).values()
+        for validator in validators().values()
     )
     # Not refused: four documents without an input schema, and two that say "additionalProperties": true.
     assert refused == {True: 1408, False: 6}
@@ -63,8 +70,8 @@ def test_an_unknown_field_is_refused_by_name_for_every_recorded_model_with_field
 def test_recorded_defaults_are_all_usable() -> None:
     unusable = {
         endpoint_id: validator.unusable_defaults
-        for endpoint_id, schema in mapped(JUNE).items()
-        if (validator := compile_validator(schema.input_schema)).unusable_defaults
+        for endpoint_id, validator in validators().items()
+        if validator.unusable_defaults
     }
     assert unusable == {}
 
@@ -72,7 +79,7 @@ def test_recorded_defaults_are_all_usable() -> None:
 @requires_recorded
 def test_defaults_never_make_a_recorded_input_wrong() -> None:
     for endpoint_id, schema in mapped(JUNE).items():
-        validator = compile_validator(schema.input_schema)
+        validator = validators()[endpoint_id]
         value = {field["name"]: a_value_for(field) for field in schema.inputs if field["required"]}
         found = validate_input(validator, apply_defaults(validator, value))
         assert sorted(f"{problem.path} {problem.code}" for problem in found) == CONTRADICTING_THEMSELVES.get(
@@ -87,7 +94,7 @@ def test_recorded_defaults_that_are_spelled_otherwise_are_mended() -> None:
         for endpoint_id, schema in mapped(JUNE).items()
         for field in schema.inputs
         if field.get("default") is not None
-        and compile_validator(schema.input_schema).defaults.get(field["name"]) != field["default"]
+        and validators()[endpoint_id].defaults.get(field["name"]) != field["default"]
     }
     assert mended == {
         ("fal-ai/fast-lightning-sdxl", "num_inference_steps"),

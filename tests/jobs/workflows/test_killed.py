@@ -44,9 +44,13 @@ _, text = create_key(Client.objects.get(), actor=SYSTEM, scopes=["jobs:write", "
 NEVER = {**PICTURE, "name": "never", "depends_on": ["other"]}
 STEPS = [PICTURE, {**PICTURE, "name": "other"}, FILM, NEVER]
 
+# One for all: each would load the middleware anew.
+http = HttpClient(headers={"Authorization": f"Bearer {text}"}, SERVER_NAME="127.0.0.1")
+
 def post(key):
-    http = HttpClient(headers={"Authorization": f"Bearer {text}", "Idempotency-Key": key}, SERVER_NAME="127.0.0.1")
-    answer = http.post("/api/v1/workflows", json.dumps({"steps": STEPS}), content_type="application/json")
+    headers = {"Idempotency-Key": key}
+    body = json.dumps({"steps": STEPS})
+    answer = http.post("/api/v1/workflows", body, content_type="application/json", headers=headers)
     assert answer.status_code == 201, answer.content
     return answer.json()["id"]
 
