@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from tests.running_app import FIRST_START, manage, running_app
+from tests.running_app import FIRST_START, Stopped, manage, running_app
 from tests.sandbox_server import free_port
 
 _TOLD = "first_start.json"
@@ -32,12 +33,14 @@ class FirstStart:
     """What was seen while it ran: the status of /readyz, all that it printed, and the key of a client made then.
 
     `sandbox_port`: where its models' pictures are; the security policy of an installation names its own sandbox alone.
+    `stopped`: what a SIGTERM at last did to it.
     """
 
     ready: int
     output: str
     key: str
     sandbox_port: int
+    stopped: Stopped
 
 
 def copy_of_prepared(factory: pytest.TempPathFactory, to: Path) -> Path:
@@ -48,7 +51,8 @@ def copy_of_prepared(factory: pytest.TempPathFactory, to: Path) -> Path:
 
 def first_start(factory: pytest.TempPathFactory) -> FirstStart:
     """How the prepared installation was started for the first time."""
-    return FirstStart(**json.loads((_prepared(factory) / _TOLD).read_text()))
+    told = json.loads((_prepared(factory) / _TOLD).read_text())
+    return FirstStart(**told | {"stopped": Stopped(**told["stopped"])})
 
 
 def put_migrated_in_place(factory: pytest.TempPathFactory) -> bool:
@@ -133,5 +137,6 @@ def _make(var: Path) -> None:
     with running_app(var, sandbox_port=sandbox_port) as app:
         ready = httpx.get(f"{app.base_url}/readyz", timeout=10, trust_env=False).status_code
         key = app.manage("create_client", "Kept").split()[-1]
+        stopped = app.stop_all(signal.SIGTERM)
     (var / FIRST_START).write_text(app.output)
-    (var / _TOLD).write_text(json.dumps(asdict(FirstStart(ready, app.output, key, sandbox_port))))
+    (var / _TOLD).write_text(json.dumps(asdict(FirstStart(ready, app.output, key, sandbox_port, stopped))))

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.sandbox_server import ROOT, free_port
 
 START_SECONDS = 120
@@ -20,6 +22,15 @@ _SETTINGS = (
     "FAL_", "SANDBOX_", "GENFEED_", "CATALOG_", "DJANGO_", "PROMETHEUS_", "SECRET_KEY", "DATABASE_URL", "LOG_",
     "PUBLIC_URL", "METRICS_", "WEB_", "DEBUG", "CLOUD_", "REPLICATE_",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """An end: the words that started all its processes, its exit code, and how many of them were left afterwards."""
+
+    words: list[str]
+    code: int
+    left: int
 
 
 @dataclass
@@ -58,6 +69,14 @@ class RunningApp:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(30)
+
+    def stop_all(self, number: int) -> Stopped:
+        """Stops it, and looks after its processes."""
+        running = psutil.Process(self.process.pid).children(recursive=True)
+        words = [word for process in running for word in process.cmdline()]
+        code = self.stop(number)
+        _, alive = psutil.wait_procs(running, timeout=5)
+        return Stopped(words, code, len(alive))
 
 
 def environment(var: Path) -> dict[str, str]:

@@ -26,13 +26,9 @@ def prepared(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """One that was started before, started again: for all tests that leave it running."""
+    """One that was started before, started again: for all tests that leave it running, and the last, which stops it."""
     with running_app(copy_of_prepared(tmp_path_factory, tmp_path_factory.mktemp("up") / "var")) as running:
         yield running
-
-
-def children(app: RunningApp) -> list[psutil.Process]:
-    return psutil.Process(app.process.pid).children(recursive=True)
 
 
 def child(app: RunningApp, word: str) -> psutil.Process:
@@ -99,17 +95,6 @@ def test_with_a_key_no_sandbox_is_used(tmp_path: Path):
     assert asked(FAL_API_KEY="real:key") == "False https://api.fal.ai/v1"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_leaves_no_process_behind(prepared: Path, number: int):
-    with running_app(prepared) as app:
-        running = children(app)
-        assert {"qcluster", "sandbox"} <= {word for process in running for word in process.cmdline()}
-        assert app.stop(number) == 0
-        _, alive = psutil.wait_procs(running, timeout=5)
-        assert alive == []
-        assert "did not stop in time" not in app.output
-
-
 def test_the_first_start_makes_everything_and_the_second_keeps_it(
     app: RunningApp, prepared: Path, tmp_path_factory: pytest.TempPathFactory
 ):
@@ -143,3 +128,16 @@ def test_a_child_that_dies_is_started_again(app: RunningApp):
     # They would go on beside those of the new one, and nobody would stop them any more.
     assert its_own
     wait_for(lambda: not any(one.is_running() for one in its_own) and answers(app))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_no_process_behind(app: RunningApp, tmp_path_factory: pytest.TempPathFactory, number: int):
+    """By Ctrl-C of the one that all tests before have used, by SIGTERM of the first start that it began with."""
+    if number == signal.SIGINT:
+        stopped, output = app.stop_all(number), app.output
+    else:
+        stopped, output = first_start(tmp_path_factory).stopped, first_start(tmp_path_factory).output
+    assert {"qcluster", "sandbox"} <= set(stopped.words)
+    assert (stopped.code, stopped.left) == (0, 0)
+    assert "Stopping" in output
+    assert "did not stop in time" not in output

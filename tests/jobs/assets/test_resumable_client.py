@@ -1,20 +1,15 @@
 """A client of the protocol that knows nothing of us, and a server that is killed while it sends."""
 
 import hashlib
-import json
 import os
-import signal
 from pathlib import Path
 
 import httpx
-import psutil
-import pytest
 from tusclient.client import TusClient
 
 from genfeed.sandbox.media.making import Wish, make
-from tests.ops.test_up import child, wait_for
-from tests.prepared import copy_of_prepared, first_start
-from tests.running_app import running_app
+from tests.fleet import fleet
+from tests.ops.test_up import wait_for
 
 PIECE = 4 * 1024 * 1024
 
@@ -27,26 +22,21 @@ def large_film(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_an_upload_goes_on_where_the_killed_server_had_it(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_an_upload_goes_on_where_the_killed_server_had_it(tmp_path: Path, migrated_database: Path | None) -> None:
     content = large_film(tmp_path / "film.mp4")
-    var = copy_of_prepared(tmp_path_factory, tmp_path / "var")
-    with running_app(var, sandbox_port=first_start(tmp_path_factory).sandbox_port) as app:
-        key = json.loads(app.manage("create_client", "Acme", "--json").splitlines()[-1])["api_key"]
-        headers = {"Authorization": f"Bearer {key}"}
-        client = TusClient(f"{app.base_url}/api/v1/uploads/resumable", headers=headers)
+    with fleet(tmp_path / "var", worker=False, migrated=migrated_database) as site:
+        headers = {"Authorization": f"Bearer {site.prepare(sold=False)}"}
+        site.start_all()
+        client = TusClient(f"{site.base_url}/api/v1/uploads/resumable", headers=headers)
         options = {"chunk_size": PIECE, "metadata": {"filename": "film.mp4"}, "retries": 60, "retry_delay": 1}
         upload = client.uploader(str(tmp_path / "film.mp4"), **options)
         upload.upload(stop_at=2 * PIECE)
 
-        web = child(app, "genfeed.front.server")
-        workers = web.children()
-        os.killpg(web.pid, signal.SIGKILL)
-        psutil.wait_procs([web, *workers], timeout=10)
+        site.kill("web")
+        site.start("web")
         upload.upload()
 
-        address = f"{app.base_url}/api/v1/uploads/{upload.url.rpartition('/')[2]}"
+        address = f"{site.base_url}/api/v1/uploads/{upload.url.rpartition('/')[2]}"
         wait_for(lambda: httpx.get(address, headers=headers).json()["state"] == "stored")
         stored = httpx.get(address, headers=headers).json()
     assert (stored["size"], stored["seconds"]) == (len(content), 2.0)
