@@ -22,6 +22,8 @@ import pytest
 from tests.fleet import Fleet, fleet
 from tests.jobs.conftest import own_database  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.once
+
 MODEL = "fal-ai/flux/dev"
 PATIENCE_SECONDS = 60
 # Tables and columns that may hold what is looked for, with the reason in words.
