@@ -121,13 +121,19 @@ def test_there_is_a_filter_for_each_thing_that_admins_ask_for(root: HttpClient, 
     "query",
     [
         "",
-        "?q=flux",
-        "?media_type=image",
-        "?media_type=image&enabled=no",
         "?q=flux&enabled=no&held=-",
-        "?category=-&provider=fal",
         "?status=active&o=-3",
-        "?q=nothing-like-this",
+        # On PostgreSQL the others would ask the same again.
+        *(
+            pytest.param(query, marks=pytest.mark.once)
+            for query in (
+                "?q=flux",
+                "?media_type=image",
+                "?media_type=image&enabled=no",
+                "?category=-&provider=fal",
+                "?q=nothing-like-this",
+            )
+        ),
     ],
 )
 def test_every_choice_of_every_filter_leads_to_as_many_models_as_it_says(

@@ -178,6 +178,7 @@ def test_new_rows_stand_as_a_recomputation_would_leave_them() -> None:
     assert len(before["pricing_modelpricing"]) == 2
 
 
+@pytest.mark.once
 def test_ten_thousand_rows_are_imported(file: Any) -> None:
     table = io.StringIO()
     writer = csv.writer(table)
