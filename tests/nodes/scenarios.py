@@ -168,7 +168,7 @@ class _Watch:
 
     def _work(self) -> None:
         with httpx.Client(base_url=self._base_url, headers=self._headers, timeout=10, trust_env=False) as http:
-            while not self._ended.wait(0.05):
+            while not self._ended.wait(0.2):
                 for path in self.PATHS:
                     try:
                         answer = http.get(path)
