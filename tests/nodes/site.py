@@ -31,15 +31,17 @@ SETTINGS = kills.SETTINGS | {
     "QUEUE_TIMEOUT_SECONDS": "900",
 }
 PATIENCE_SECONDS = 150.0
-# Schedules are due from the migration on, which may be that of the database that this one is a copy of.
+# Schedules are due some time after the migration, the first at once: a copy is to be as one that was migrated now.
 _ENDPOINT = """
+from django.db.models import F, Min
 from django.utils import timezone
 from django_q.models import Schedule
 from genfeed.clients.models import Client
 from genfeed.journal.audit import SYSTEM
 from jobs.webhooks.endpoints import make_endpoint
 make_endpoint(Client.objects.get(name="Load").pk, url="http://{pair}/", events=["job.*"], actor=SYSTEM)
-Schedule.objects.update(next_run=timezone.now())
+age = timezone.now() - Schedule.objects.aggregate(first=Min("next_run"))["first"]
+Schedule.objects.update(next_run=F("next_run") + age)
 """
 
 
