@@ -68,14 +68,30 @@ _FIRST = (
 
 # No test of these uses the database, unless it carries `once`: on PostgreSQL they are not even read.
 _WITHOUT_DATABASE = (
+    "tests/api/test_api_breaks.py",
     "tests/browser/",
+    "tests/catalog/test_changes.py",
+    "tests/catalog/test_fal_",
+    "tests/catalog/test_listing.py",
+    "tests/catalog/test_mapping",
+    "tests/catalog/test_reading.py",
+    "tests/catalog/test_validation.py",
+    "tests/clients/test_restrictions.py",
+    "tests/docs/test_pages.py",
     "tests/front/",
+    "tests/jobs/assets/test_finding.py",
     "tests/media/",
     "tests/net/",
+    "tests/ops/test_settings.py",
+    "tests/pricing/collection/test_reading_files.py",
+    "tests/pricing/estimates/test_quality.py",
+    "tests/pricing/sync/test_guards.py",
     "tests/pricing/test_",
     "tests/protocols/test_fal_clients.py",
     "tests/protocols/test_openai_client.py",
+    "tests/protocols/test_openai_mapping.py",
     "tests/sandbox/",
+    "tests/test_",
     *(one for one, group in _TOGETHER.items() if group == "recorded documents"),
 )
 

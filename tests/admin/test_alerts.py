@@ -29,6 +29,7 @@ def subjects(page: Page) -> list[str]:
     return [cell.text for cell in page.all("td", "field-subject")]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["superuser", "catalog manager", "finance"])
 def test_an_alert_is_acknowledged_with_the_name_of_the_person(staff: Staff, role: str) -> None:
     alert = make_alert()
@@ -48,6 +49,7 @@ def test_an_alert_is_acknowledged_with_the_name_of_the_person(staff: Staff, role
     )  # fmt: skip
 
 
+@pytest.mark.once
 def test_a_viewer_sees_alerts_but_can_not_acknowledge_them(staff: Staff) -> None:
     alert = make_alert()
     client = staff("viewer")
@@ -91,6 +93,7 @@ def test_alerts_are_filtered_by_their_state(root: HttpClient, state: str, expect
     assert sorted(subjects(page)) == sorted(expected)
 
 
+@pytest.mark.once
 def test_an_alert_links_to_where_it_is_dealt_with(root: HttpClient) -> None:
     make_alert(url="/admin/catalog/provider/1/change/")
 
@@ -111,6 +114,7 @@ def test_an_alert_without_a_place_of_ours_links_to_its_own_words(root: HttpClien
     assert links == [f"{ALERTS}{alert.pk}/change/"]
 
 
+@pytest.mark.once
 def test_the_text_of_an_alert_is_never_markup(root: HttpClient) -> None:
     attack = "<script>alert(1)</script><img src=x onerror=alert(2)>"
     alert = make_alert(attack, text=attack, level="critical", url="/admin/?x=<script>")
@@ -121,6 +125,7 @@ def test_the_text_of_an_alert_is_never_markup(root: HttpClient) -> None:
         assert [element.tag for element in page.elements if "onerror" in element.attributes] == []
 
 
+@pytest.mark.once
 def test_an_alert_counts_how_often_it_came(root: HttpClient) -> None:
     make_alert()
     make_alert()
@@ -128,6 +133,7 @@ def test_an_alert_counts_how_often_it_came(root: HttpClient) -> None:
     assert read(root, ALERTS).one("td", "field-seen").text.endswith(", 2 times")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("what", ["change", "delete"])
 def test_an_alert_can_be_neither_edited_nor_deleted(root: HttpClient, what: str) -> None:
     alert = make_alert()

@@ -54,6 +54,7 @@ def add_user(root: HttpClient, name: str = "eve") -> User:
     return User.objects.get(username=name)
 
 
+@pytest.mark.once
 def test_a_new_user_is_audited(root: HttpClient) -> None:
     user = add_user(root)
 
@@ -61,6 +62,7 @@ def test_a_new_user_is_audited(root: HttpClient) -> None:
     assert newest().object_id == str(user.pk)
 
 
+@pytest.mark.once
 def test_a_changed_user_is_audited_with_the_values_before_and_after(root: HttpClient) -> None:
     user = User.objects.create_user("eve", first_name="Eve")
     viewer = Group.objects.get(name="viewer")
@@ -74,6 +76,7 @@ def test_a_changed_user_is_audited_with_the_values_before_and_after(root: HttpCl
     assert newest().after == {"first_name": "Eva", "is_staff": "True", "groups": "viewer"}
 
 
+@pytest.mark.once
 def test_only_what_changed_is_in_the_audit(root: HttpClient) -> None:
     user = User.objects.create_user("eve", email="eve@example.com")
 
@@ -82,6 +85,7 @@ def test_only_what_changed_is_in_the_audit(root: HttpClient) -> None:
     assert (newest().before, newest().after) == ({"last_name": ""}, {"last_name": "Moneypenny"})
 
 
+@pytest.mark.once
 def test_a_deleted_user_is_audited(root: HttpClient) -> None:
     user = User.objects.create_user("eve")
 
@@ -91,6 +95,7 @@ def test_a_deleted_user_is_audited(root: HttpClient) -> None:
     assert newest().object_id == str(user.pk)
 
 
+@pytest.mark.once
 def test_users_deleted_together_are_audited_one_by_one(root: HttpClient) -> None:
     users = [User.objects.create_user(f"user {number}") for number in range(3)]
 
@@ -118,6 +123,7 @@ def test_what_a_deleted_user_did_stays_in_the_audit(root: HttpClient) -> None:
 # --- passwords ---
 
 
+@pytest.mark.once
 def test_the_password_of_a_new_user_is_nowhere_in_the_audit(root: HttpClient) -> None:
     user = add_user(root)
 
@@ -125,6 +131,7 @@ def test_the_password_of_a_new_user_is_nowhere_in_the_audit(root: HttpClient) ->
     assert user.password not in str(list(AuditEvent.objects.values()))
 
 
+@pytest.mark.once
 def test_a_password_that_is_set_for_somebody_is_audited_without_the_password(root: HttpClient) -> None:
     user = User.objects.create_user("eve")
 
@@ -140,6 +147,7 @@ def test_a_password_that_is_set_for_somebody_is_audited_without_the_password(roo
     assert user.password not in str(list(AuditEvent.objects.values()))
 
 
+@pytest.mark.once
 def test_the_change_of_ones_own_password_is_audited_without_the_password(root: HttpClient) -> None:
     answer = root.post(
         "/admin/password_change/", {"old_password": "x", "new_password1": PASSWORD, "new_password2": PASSWORD}
@@ -150,6 +158,7 @@ def test_the_change_of_ones_own_password_is_audited_without_the_password(root: H
     assert PASSWORD not in str(list(AuditEvent.objects.values()))
 
 
+@pytest.mark.once
 def test_a_refused_change_of_ones_own_password_is_not_audited(root: HttpClient) -> None:
     root.post(
         "/admin/password_change/", {"old_password": "wrong", "new_password1": PASSWORD, "new_password2": PASSWORD}
@@ -159,6 +168,7 @@ def test_a_refused_change_of_ones_own_password_is_not_audited(root: HttpClient) 
     assert AuditEvent.objects.count() == 0
 
 
+@pytest.mark.once
 def test_the_values_of_fields_that_hold_secrets_are_masked(rf: RequestFactory) -> None:
     class ClientForm(ModelForm):
         provider_key = CharField()
@@ -183,6 +193,7 @@ def test_the_values_of_fields_that_hold_secrets_are_masked(rf: RequestFactory) -
 # --- groups, schedules, clients ---
 
 
+@pytest.mark.once
 def test_the_permissions_of_a_group_are_audited_by_their_names(root: HttpClient) -> None:
     group = Group.objects.get(name="viewer")
     kept = group.permissions.get(codename="view_alert")
@@ -194,6 +205,7 @@ def test_the_permissions_of_a_group_are_audited_by_their_names(root: HttpClient)
     assert newest().after["permissions"] == str(kept)
 
 
+@pytest.mark.once
 def test_a_new_and_a_deleted_group_are_audited(root: HttpClient) -> None:
     root.post("/admin/auth/group/add/", {"name": "auditors"})
     root.post(f"/admin/auth/group/{Group.objects.get(name='auditors').pk}/delete/", {"post": "yes"})
@@ -203,6 +215,7 @@ def test_a_new_and_a_deleted_group_are_audited(root: HttpClient) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.once
 def test_a_changed_schedule_is_audited(root: HttpClient) -> None:
     schedule = Schedule.objects.get(func="catalog.tasks.sync_all")
 
@@ -212,6 +225,7 @@ def test_a_changed_schedule_is_audited(root: HttpClient) -> None:
     assert (newest().before, newest().after) == ({"cron": "0 */6 * * *"}, {"cron": "0 3 * * *"})
 
 
+@pytest.mark.once
 def test_a_deleted_schedule_is_audited(root: HttpClient) -> None:
     schedule = Schedule.objects.get(func="catalog.tasks.sync_all")
 
@@ -220,6 +234,7 @@ def test_a_deleted_schedule_is_audited(root: HttpClient) -> None:
     assert said(newest())[:3] == ("root", "schedule.deleted", "django_q.schedule")
 
 
+@pytest.mark.once
 def test_a_deleted_queued_task_is_audited(root: HttpClient) -> None:
     task = OrmQ.objects.create(key="genfeed", payload="not readable", lock=timezone.now())
 
@@ -229,6 +244,7 @@ def test_a_deleted_queued_task_is_audited(root: HttpClient) -> None:
     assert said(newest())[:3] == ("root", "ormq.deleted", "django_q.ormq")
 
 
+@pytest.mark.once
 def test_a_failed_task_that_is_submitted_again_is_audited(root: HttpClient) -> None:
     now = timezone.now()
     task = Task.objects.create(
@@ -241,6 +257,7 @@ def test_a_failed_task_that_is_submitted_again_is_audited(root: HttpClient) -> N
     assert said(newest())[:3] == ("root", "failure.resubmit_task", "django_q.failure")
 
 
+@pytest.mark.once
 def test_a_changed_client_is_audited(staff: Staff) -> None:
     acme = Client.objects.create(name="Acme")
 
@@ -250,12 +267,14 @@ def test_a_changed_client_is_audited(staff: Staff) -> None:
     assert (newest().before, newest().after) == ({"is_active": "True"}, {"is_active": "False"})
 
 
+@pytest.mark.once
 def test_the_audit_carries_the_id_of_the_request(root: HttpClient) -> None:
     answer = root.post("/admin/auth/group/add/", {"name": "auditors"})
 
     assert newest().request_id == answer.headers["X-Request-Id"] != ""
 
 
+@pytest.mark.once
 def test_a_refused_form_is_not_audited(root: HttpClient) -> None:
     root.post("/admin/auth/group/add/", {"name": ""})
 
@@ -278,6 +297,7 @@ def is_untouched(event: AuditEvent) -> bool:
     return all(getattr(now, column) == getattr(event, column) for column in columns)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("what", ["change", "delete"])
 def test_an_event_can_be_neither_changed_nor_deleted_in_the_admin(
     root: HttpClient, event: AuditEvent, what: str
@@ -288,11 +308,13 @@ def test_an_event_can_be_neither_changed_nor_deleted_in_the_admin(
     assert is_untouched(event)
 
 
+@pytest.mark.once
 def test_no_event_can_be_made_by_hand(root: HttpClient) -> None:
     assert root.get(f"{AUDIT}add/").status_code == 403
     assert root.post(f"{AUDIT}add/", {"action": "made.up"}).status_code == 403
 
 
+@pytest.mark.once
 def test_events_can_not_be_deleted_by_an_action(root: HttpClient, event: AuditEvent) -> None:
     root.post(AUDIT, {"action": "delete_selected", "post": "yes", "_selected_action": [event.pk]})
 
@@ -325,6 +347,7 @@ def test_an_event_can_be_neither_changed_nor_deleted_in_code(
 # --- reading it ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "finance", "catalog manager"])
 def test_everybody_of_the_staff_may_read_the_audit(staff: Staff, event: AuditEvent, role: str) -> None:
     client = staff(role)
@@ -340,6 +363,7 @@ def test_the_audit_can_be_searched(root: HttpClient, event: AuditEvent, words: s
     assert len([cells for cells in page.rows if "client.renamed" in cells]) == found
 
 
+@pytest.mark.once
 def test_names_in_the_audit_are_text_and_never_markup(root: HttpClient) -> None:
     record(
         "<script>alert(1)</script>", [Change(Client.objects.create(name="<img src=x onerror=alert(2)>"))], actor=SYSTEM

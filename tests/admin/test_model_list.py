@@ -105,10 +105,12 @@ def test_a_filter_shows_only_its_models(root: HttpClient, mixed: None, query: st
     assert listed(root, f"?{query}") == expected
 
 
+@pytest.mark.once
 def test_filters_and_search_are_combined(root: HttpClient, mixed: None) -> None:
     assert listed(root, "?q=flux&media_type=image&enabled=no&held=-") == ["fal-ai/flux/schnell"]
 
 
+@pytest.mark.once
 def test_there_is_a_filter_for_each_thing_that_admins_ask_for(root: HttpClient, mixed: None) -> None:
     assert set(choices(read(root, LIST))) == {
         "enabled", "held because", "media type", "category", "status", "provider",
@@ -119,13 +121,19 @@ def test_there_is_a_filter_for_each_thing_that_admins_ask_for(root: HttpClient, 
     "query",
     [
         "",
-        "?q=flux",
-        "?media_type=image",
-        "?media_type=image&enabled=no",
         "?q=flux&enabled=no&held=-",
-        "?category=-&provider=fal",
         "?status=active&o=-3",
-        "?q=nothing-like-this",
+        # On PostgreSQL the others would ask the same again.
+        *(
+            pytest.param(query, marks=pytest.mark.once)
+            for query in (
+                "?q=flux",
+                "?media_type=image",
+                "?media_type=image&enabled=no",
+                "?category=-&provider=fal",
+                "?q=nothing-like-this",
+            )
+        ),
     ],
 )
 def test_every_choice_of_every_filter_leads_to_as_many_models_as_it_says(
@@ -151,12 +159,14 @@ def test_the_counts_of_a_filter_honour_the_other_filters_and_the_search(root: Ht
     assert count_of(page, "enabled", "All") == 3
 
 
+@pytest.mark.once
 def test_a_chosen_filter_is_marked(root: HttpClient, mixed: None) -> None:
     page = read(root, f"{LIST}?media_type=video")
 
     assert "video (1)" in [element.text for element in page.all("li", "selected")]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("query", ["?category=no-such", "?enabled=perhaps", "?provider=nobody", "?held=%00", "?p=99"])
 def test_an_address_with_an_unknown_value_shows_a_list_instead_of_failing(
     root: HttpClient, mixed: None, query: str
@@ -166,6 +176,7 @@ def test_an_address_with_an_unknown_value_shows_a_list_instead_of_failing(
     assert answer.status_code == 200
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("query", ["?category=no-such", "?enabled=perhaps", "?held=%00"])
 def test_an_unknown_value_of_a_filter_matches_no_model(root: HttpClient, mixed: None, query: str) -> None:
     assert listed(root, query) == []
@@ -194,12 +205,14 @@ def test_the_database_is_asked_for_one_page_only(root: HttpClient) -> None:
     assert re.search(r"LIMIT 50\s+OFFSET 50", rows[0])
 
 
+@pytest.mark.once
 def test_nobody_can_ask_for_all_models_on_one_page(root: HttpClient) -> None:
     make_models(120)
 
     assert len(listed(root, "?all=")) == 50
 
 
+@pytest.mark.once
 def test_pages_keep_search_and_filters(root: HttpClient) -> None:
     make_models(120)
 
@@ -251,6 +264,7 @@ def test_five_hundred_models_need_as_many_queries_as_ten(staff: Staff, role: str
 # --- an empty list ---
 
 
+@pytest.mark.once
 def test_an_empty_list_says_what_to_do(root: HttpClient) -> None:
     page = read(root, LIST)
 
@@ -259,6 +273,7 @@ def test_an_empty_list_says_what_to_do(root: HttpClient) -> None:
     assert "/admin/providers" in page.one("p", "gf-empty").text or page.has("a", href="/admin/providers")
 
 
+@pytest.mark.once
 def test_a_search_without_a_hit_does_not_call_the_catalog_empty(root: HttpClient, mixed: None) -> None:
     assert "No models yet." not in read(root, f"{LIST}?q=nothing-like-this").text
 
@@ -266,6 +281,7 @@ def test_a_search_without_a_hit_does_not_call_the_catalog_empty(root: HttpClient
 # --- what a row shows ---
 
 
+@pytest.mark.once
 def test_a_row_says_whether_the_model_is_offered_and_if_not_why(root: HttpClient, mixed: None) -> None:
     states = dict(zip(listed(root), [badge.text for badge in read(root, LIST).all("span", "gf-badge")], strict=True))
 
@@ -361,6 +377,7 @@ def test_switching_models_that_are_so_already_says_so_and_publishes_nothing(root
     assert revisions.current() is None
 
 
+@pytest.mark.once
 def test_enabling_a_model_without_schema_says_why_it_is_not_offered_yet(root: HttpClient) -> None:
     row = make_model("fal-ai/bare", schema_version=0, schema_state="missing")
 
@@ -371,6 +388,7 @@ def test_enabling_a_model_without_schema_says_why_it_is_not_offered_yet(root: Ht
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "finance"])
 def test_an_action_of_somebody_who_may_not_switch_changes_nothing(staff: Staff, role: str) -> None:
     rows = make_models(3)

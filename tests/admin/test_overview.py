@@ -56,6 +56,7 @@ def mixed() -> None:
 # --- the numbers ---
 
 
+@pytest.mark.once
 def test_view_site_leads_out_of_the_admin(root: HttpClient) -> None:
     (link,) = [link for link in read(root, "/admin/").all("a") if link.text == "View site"]
 
@@ -96,6 +97,7 @@ def test_the_number_of_held_models_leads_to_reasons_that_add_up_to_it(root: Http
     assert sum(int(link.text) for link in reasons) == cards(page)["held"] == 3
 
 
+@pytest.mark.once
 def test_it_says_why_models_are_held_the_most_frequent_reason_first(root: HttpClient, mixed: None) -> None:
     text = read(root, START).text
 
@@ -104,6 +106,7 @@ def test_it_says_why_models_are_held_the_most_frequent_reason_first(root: HttpCl
     assert "1 The provider publishes no schema for this model, so its input can't be checked." in section
 
 
+@pytest.mark.once
 def test_each_reason_leads_to_its_models(root: HttpClient, mixed: None) -> None:
     page = read(root, START)
 
@@ -131,6 +134,7 @@ def test_it_shows_the_enabled_models_by_media_type(root: HttpClient, mixed: None
     assert not [cells for cells in page.rows if cells[0] == "video"]
 
 
+@pytest.mark.once
 def test_it_shows_the_published_revision(root: HttpClient, mixed: None) -> None:
     number = publish_now()
 
@@ -140,6 +144,7 @@ def test_it_shows_the_published_revision(root: HttpClient, mixed: None) -> None:
 # --- the providers ---
 
 
+@pytest.mark.once
 def test_an_empty_catalog_says_what_to_do(root: HttpClient) -> None:
     page = read(root, START)
 
@@ -147,10 +152,12 @@ def test_an_empty_catalog_says_what_to_do(root: HttpClient) -> None:
     assert page.row("fal.ai")[:3] == ["never", "none yet", "0 (0 enabled)"]
 
 
+@pytest.mark.once
 def test_a_filled_catalog_is_not_called_empty(root: HttpClient, mixed: None) -> None:
     assert "The catalog is empty." not in read(root, START).text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("hours", "expected"), [(6.5, "6 hours, 30 minutes ago"), (7.5, "7 hours, 30 minutes ago late")]
 )
@@ -160,6 +167,7 @@ def test_a_sync_is_late_after_seven_hours(root: HttpClient, hours: float, expect
     assert read(root, START).row("fal.ai")[0] == expected
 
 
+@pytest.mark.once
 def test_a_failed_sync_does_not_hide_when_the_last_good_one_was(root: HttpClient) -> None:
     synced(2)
     failed = synced(1, "failed")
@@ -170,12 +178,14 @@ def test_a_failed_sync_does_not_hide_when_the_last_good_one_was(root: HttpClient
     assert page.has("a", href=f"/admin/catalog/syncrun/{failed.pk}/change/")
 
 
+@pytest.mark.once
 def test_a_provider_without_key_is_called_not_configured(root: HttpClient, settings: Any) -> None:
     settings.FAL_KEY = ""
 
     assert read(root, START).row("fal.ai")[3] == "not configured"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("state", "expected"), [("unknown", "set"), ("valid", "set, Valid"), ("unreachable", "set, could not be checked")]
 )
@@ -187,6 +197,7 @@ def test_a_provider_with_a_key_says_what_is_known_of_it(root: HttpClient, state:
     assert read(root, START).row("fal.ai")[3] == expected
 
 
+@pytest.mark.once
 def test_the_sandbox_is_named_on_every_page(root: HttpClient, settings: Any) -> None:
     settings.SANDBOX_ACTIVE = True
 
@@ -194,6 +205,7 @@ def test_the_sandbox_is_named_on_every_page(root: HttpClient, settings: Any) -> 
     assert read(root, "/admin/catalog/aimodel/").one("span", "gf-sandbox").text == "sandbox"
 
 
+@pytest.mark.once
 def test_with_a_real_key_no_page_speaks_of_the_sandbox(root: HttpClient) -> None:
     assert not read(root, START).has("span", "gf-sandbox")
 
@@ -201,6 +213,7 @@ def test_with_a_real_key_no_page_speaks_of_the_sandbox(root: HttpClient) -> None
 # --- the alerts ---
 
 
+@pytest.mark.once
 def test_open_alerts_are_shown_with_a_link_to_where_they_are_dealt_with(root: HttpClient) -> None:
     raise_alert("schema_breaking", "fal:a", "a breaks <b>callers</b>", url="/admin/catalog/aimodel/1/change/")
 
@@ -210,6 +223,7 @@ def test_open_alerts_are_shown_with_a_link_to_where_they_are_dealt_with(root: Ht
     assert page.one("a", href="/admin/catalog/aimodel/1/change/").text == "a breaks <b>callers</b>"
 
 
+@pytest.mark.once
 def test_an_acknowledged_alert_is_gone_from_the_start_page(root: HttpClient) -> None:
     raise_alert("sync_failed", "fal", "The sync failed")
     acknowledge(Alert.objects.get(), actor=SYSTEM)
@@ -233,15 +247,18 @@ def test_of_many_alerts_the_newest_eight_are_shown_and_all_are_counted(root: Htt
 # --- who sees it, at what cost ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["superuser", "catalog manager", "finance", "viewer"])
 def test_every_role_sees_the_start_page(staff: Staff, mixed: None, role: str) -> None:
     assert cards(read(staff(role), START))["known models"] == 9
 
 
+@pytest.mark.once
 def test_who_is_not_logged_in_is_led_to_the_login(client: HttpClient) -> None:
     assert client.get(START).headers["Location"] == "/admin/login/?next=/admin/"
 
 
+@pytest.mark.once
 def test_the_address_without_a_path_leads_to_the_admin(client: HttpClient) -> None:
     assert client.get("/").headers["Location"] == "/admin/"
 
@@ -260,6 +277,7 @@ def test_the_queries_do_not_grow_with_the_models(root: HttpClient, django_assert
         read(root, START)
 
 
+@pytest.mark.once
 def test_the_apps_come_in_the_order_of_a_days_work(root: HttpClient) -> None:
     sections = [link.text for link in read(root, START).all("a", "section")]
 
@@ -278,6 +296,7 @@ def test_jobs_of_today_are_counted_with_those_that_failed_wait_or_run(root: Http
     assert any(words.startswith("queued, the oldest for") and n == 1 for words, n in found.items())
 
 
+@pytest.mark.once
 def test_a_provider_that_takes_no_jobs_is_on_the_start_page(root: HttpClient) -> None:
     block("fal", "provider_locked", "Our balance is exhausted", "Top it up.")
 

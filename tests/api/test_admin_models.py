@@ -74,6 +74,7 @@ def test_the_list_holds_all_models_each_with_the_reason(admin_api: HttpClient) -
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("enabled", "expected"), [("true", ["a/1", "b/2"]), ("false", ["c/3"])])
 def test_the_list_can_be_narrowed_to_enabled_or_disabled(
     admin_api: HttpClient, three: None, enabled: str, expected: list[str]
@@ -83,6 +84,7 @@ def test_the_list_can_be_narrowed_to_enabled_or_disabled(
     assert [item["id"] for item in items] == expected
 
 
+@pytest.mark.once
 def test_the_list_has_the_filters_and_pages_of_the_clients_list(admin_api: HttpClient, three: None) -> None:
     page = admin_api.get(LIST, {"media_type": "image", "limit": 2}).json()
     rest = admin_api.get(LIST, {"media_type": "image", "limit": 2, "cursor": page["next_cursor"]}).json()
@@ -91,6 +93,7 @@ def test_the_list_has_the_filters_and_pages_of_the_clients_list(admin_api: HttpC
     assert admin_api.get(LIST, {"enbled": "true"}).status_code == 400
 
 
+@pytest.mark.once
 def test_the_admin_s_answer_is_never_kept_for_a_client(api: HttpClient, admin_api: HttpClient, three: None) -> None:
     admin_api.get(LIST)
 
@@ -111,12 +114,14 @@ def test_a_model_is_switched_off(admin_api: HttpClient, three: None) -> None:
     assert offered() == {"b/2"}
 
 
+@pytest.mark.once
 def test_a_model_is_switched_on(admin_api: HttpClient, three: None) -> None:
     assert toggle(admin_api, "c/3", enabled=True).json()["changed"] == ["c/3"]
 
     assert offered() == {"a/1", "b/2", "c/3"}
 
 
+@pytest.mark.once
 def test_without_a_word_the_switch_is_turned_over(admin_api: HttpClient, three: None) -> None:
     toggle(admin_api, "a/1")
     assert offered() == {"b/2"}
@@ -125,6 +130,7 @@ def test_without_a_word_the_switch_is_turned_over(admin_api: HttpClient, three: 
     assert offered() == {"a/1", "b/2"}
 
 
+@pytest.mark.once
 def test_a_switch_that_is_so_already_changes_nothing(admin_api: HttpClient, three: None) -> None:
     before = revision()
 
@@ -135,6 +141,7 @@ def test_a_switch_that_is_so_already_changes_nothing(admin_api: HttpClient, thre
     assert switch_events() == []
 
 
+@pytest.mark.once
 def test_a_held_model_keeps_the_decision_and_says_why_it_waits(admin_api: HttpClient) -> None:
     make_model(FLUX, schema_version=0, schema_state="missing")
     publish_now()
@@ -147,6 +154,7 @@ def test_a_held_model_keeps_the_decision_and_says_why_it_waits(admin_api: HttpCl
     assert (row.switch, row.enabled, row.held_reason) == ("on", False, "schema_missing")
 
 
+@pytest.mark.once
 def test_a_deprecated_model_is_offered_once_a_person_switches_it_on(admin_api: HttpClient) -> None:
     make_model(FLUX, status="deprecated")
     publish_now()
@@ -168,6 +176,7 @@ def test_the_audit_tells_who_switched_what_and_why(admin_api: HttpClient, three:
     assert event.request_id == answer.headers["X-Request-Id"]
 
 
+@pytest.mark.once
 def test_switching_an_unknown_model_is_a_404_with_the_nearest(admin_api: HttpClient, three: None) -> None:
     answer = toggle(admin_api, "fal:c/33")
 
@@ -176,6 +185,7 @@ def test_switching_an_unknown_model_is_a_404_with_the_nearest(admin_api: HttpCli
     assert body["details"] == {"nearest": ["c/3"]}
 
 
+@pytest.mark.once
 def test_switching_an_id_of_two_providers_changes_neither(admin_api: HttpClient, three: None) -> None:
     make_model("a/1", provider="replicate")
     publish_now()
@@ -188,6 +198,7 @@ def test_switching_an_id_of_two_providers_changes_neither(admin_api: HttpClient,
     assert AIModel.objects.get(endpoint_id="a/1", enabled=True).provider.slug == "fal"
 
 
+@pytest.mark.once
 def test_unknown_fields_are_refused_and_nothing_is_switched(admin_api: HttpClient, three: None) -> None:
     answer = toggle(admin_api, "a/1", enable=False)
 
@@ -212,6 +223,7 @@ def test_many_models_are_switched_in_one_revision(admin_api: HttpClient) -> None
     assert len(switch_events()) == 600
 
 
+@pytest.mark.once
 def test_what_changed_and_what_was_so_already_are_told_apart(admin_api: HttpClient, three: None) -> None:
     answer = bulk_toggle(admin_api, ["a/1", "fal:c/3"], False, reason="Cleaning up.")
 
@@ -251,6 +263,7 @@ def test_switches_that_can_not_all_be_written_down_are_none(
     assert revision() == before
 
 
+@pytest.mark.once
 def test_one_ambiguous_id_stops_all_switches(admin_api: HttpClient, three: None) -> None:
     make_model("b/2", provider="replicate")
     publish_now()
@@ -261,6 +274,7 @@ def test_one_ambiguous_id_stops_all_switches(admin_api: HttpClient, three: None)
     assert AIModel.objects.filter(enabled=True).count() == 3
 
 
+@pytest.mark.once
 def test_an_id_that_is_named_twice_is_switched_once(admin_api: HttpClient, three: None) -> None:
     answer = bulk_toggle(admin_api, ["a/1", "a/1", "fal:a/1"], False)
 
@@ -268,6 +282,7 @@ def test_an_id_that_is_named_twice_is_switched_once(admin_api: HttpClient, three
     assert len(switch_events()) == 1
 
 
+@pytest.mark.once
 def test_held_models_are_reported_beside_those_that_are_offered_now(admin_api: HttpClient, three: None) -> None:
     make_model("d/4", status="retired")
     publish_now()
@@ -307,6 +322,7 @@ def test_a_body_out_of_bounds_is_refused_by_name(
 # --- who may ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "finance"])
 def test_a_role_that_only_looks_may_list_but_not_switch(
     staff: Callable[[str], HttpClient], three: None, role: str
@@ -321,6 +337,7 @@ def test_a_role_that_only_looks_may_list_but_not_switch(
     assert switch_events() == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["catalog manager", "superuser"])
 def test_a_role_that_manages_the_catalog_may_switch(staff: Callable[[str], HttpClient], three: None, role: str) -> None:
     client = staff(role)
@@ -331,6 +348,7 @@ def test_a_role_that_manages_the_catalog_may_switch(staff: Callable[[str], HttpC
     assert {event.actor for event in switch_events()} == {User.objects.get()}
 
 
+@pytest.mark.once
 def test_staff_without_a_role_may_not_even_look(three: None) -> None:
     client = HttpClient()
     client.force_login(User.objects.create_user("new here", is_staff=True))

@@ -71,6 +71,7 @@ def test_a_key_is_made_shown_once_and_works(maker: Holder) -> None:
     assert made["api_key"] not in str([maker.get(), list(AuditEvent.objects.values())])
 
 
+@pytest.mark.once
 def test_a_new_key_is_shown_with_exactly_these_fields(maker: Holder) -> None:
     made = maker.post(body={"scopes": ["models:read"]})
 
@@ -85,12 +86,14 @@ def test_a_new_key_is_shown_with_exactly_these_fields(maker: Holder) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.once
 def test_an_answer_with_a_key_is_kept_by_no_cache(maker: Holder) -> None:
     answer = maker.http.post(KEYS, b'{"scopes": ["models:read"]}', content_type="application/json")
 
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.once
 def test_the_audit_tells_which_key_made_it(maker: Holder) -> None:
     maker.post(body={"scopes": ["models:read"], "jobs_per_minute": 3, "denied_models": ["a/*"]})
 
@@ -101,6 +104,7 @@ def test_the_audit_tells_which_key_made_it(maker: Holder) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.once
 def test_a_name_may_be_in_any_language(maker: Holder) -> None:
     assert maker.post(body={"scopes": ["keys"], "name": " Schlüssel für 東京 🔑 "})["name"] == "Schlüssel für 東京 🔑"
 
@@ -152,6 +156,7 @@ def test_no_key_is_made_that_may_do_more_than_its_maker(body: dict[str, Any], fi
     assert answer["message"].startswith(f"{field}: ")
 
 
+@pytest.mark.once
 def test_a_test_key_ends_no_live_key(db: None) -> None:
     live, test = Holder("keys"), Holder("keys", is_test=True)
 
@@ -161,6 +166,7 @@ def test_a_test_key_ends_no_live_key(db: None) -> None:
     assert test.post(f"/{test.key.public_id}/revoke", status=200)["state"] == "revoked"
 
 
+@pytest.mark.once
 def test_a_test_key_is_never_an_admins(db: None) -> None:
     client = Client.objects.create(name="Acme")
     with pytest.raises(UnknownScopeError, match="live data"):
@@ -176,6 +182,7 @@ def test_a_test_key_is_never_an_admins(db: None) -> None:
     assert rotate_key(key, overlap=DAY, actor=SYSTEM)[0].scopes == ["jobs:read"]
 
 
+@pytest.mark.once
 def test_what_is_not_asked_for_is_as_the_maker_has_it(db: None) -> None:
     end = timezone.now() + 10 * DAY
     maker = Holder("keys", is_test=True, expires_at=end, bounds=Bounds(("a/*",), ("a/x",), 5, 7))
@@ -189,6 +196,7 @@ def test_what_is_not_asked_for_is_as_the_maker_has_it(db: None) -> None:
     assert (row.jobs_per_minute, row.reads_per_minute) == (5, 7)
 
 
+@pytest.mark.once
 def test_a_key_may_be_narrower_than_its_maker(db: None) -> None:
     maker = Holder("keys", "models:read", bounds=Bounds(("a/*",), (), 5))
 
@@ -201,6 +209,7 @@ def test_a_key_may_be_narrower_than_its_maker(db: None) -> None:
     assert made["expires_at"] == "2050-01-01T00:00:00.000Z"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scopes", [("keys",), ("admin",)])
 def test_the_scope_admin_is_given_by_nobody_but_staff(scopes: tuple[str, ...], db: None) -> None:
     assert refused(Holder(*scopes), {"scopes": ["keys", "admin"]}, 403)["code"] == "forbidden_scope"
@@ -235,6 +244,7 @@ def test_a_key_without_the_scope_sees_and_makes_no_keys(scope: str, db: None) ->
     assert holder.get(status=403)["code"] == "forbidden_scope"
 
 
+@pytest.mark.once
 def test_staff_are_told_that_they_are_no_client(staff: Callable[[str], HttpClient]) -> None:
     answer = staff("finance").get(KEYS)
 
@@ -262,6 +272,7 @@ def test_a_list_that_is_asked_for_wrongly_is_refused(maker: Holder, query: str) 
     assert maker.get(query, 400)["code"] == "invalid_request"
 
 
+@pytest.mark.once
 def test_a_key_is_found_by_id_and_by_prefix(maker: Holder) -> None:
     expected = maker.get(f"/{maker.key.public_id}")
 
@@ -276,6 +287,7 @@ def test_two_keys_of_one_prefix_are_told_apart_by_id(maker: Holder) -> None:
     assert maker.get("/gf_same00", 409)["code"] == "conflict"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["", "/rotate", "/revoke"])
 def test_another_clients_key_is_not_there(maker: Holder, path: str) -> None:
     foreign = Holder("keys", client="Other").key
@@ -292,6 +304,7 @@ def test_what_names_no_key_is_not_there(maker: Holder, address: str) -> None:
     assert maker.get(f"/{address}", 404)["code"] == "not_found"
 
 
+@pytest.mark.once
 def test_a_key_in_the_address_is_not_repeated(maker: Holder) -> None:
     assert maker.text not in str(maker.get(f"/{maker.text}", 404))
 
@@ -309,6 +322,7 @@ def test_a_key_rotates_itself(maker: Holder) -> None:
     assert timedelta(minutes=59) < ends <= timedelta(hours=1)
 
 
+@pytest.mark.once
 def test_the_old_key_goes_on_for_a_day_where_nothing_else_is_said(maker: Holder) -> None:
     maker.post(f"/{maker.key.public_id}/rotate")
 
@@ -325,12 +339,14 @@ def test_an_overlap_that_makes_no_sense_is_refused(maker: Holder, overlap: Any) 
     assert refused(maker, body, 400, f"/{maker.key.public_id}/rotate")["code"] == "invalid_request"
 
 
+@pytest.mark.once
 def test_a_key_is_rotated_once(maker: Holder) -> None:
     maker.post(f"/{maker.key.public_id}/rotate")
 
     assert refused(maker, None, 409, f"/{maker.key.public_id}/rotate")["code"] == "conflict"
 
 
+@pytest.mark.once
 def test_a_revoked_key_is_not_rotated(maker: Holder) -> None:
     other, _ = create_key(maker.client, actor=SYSTEM)
     keys.revoke_key(other, actor=SYSTEM)
@@ -360,6 +376,7 @@ def test_a_key_gets_no_successor_of_one_that_may_do_more(scopes: list[str], opti
     assert refused(maker, None, 403, f"/{other.public_id}/rotate")["code"] == "forbidden_scope"
 
 
+@pytest.mark.once
 def test_where_there_are_as_many_keys_as_may_be_one_is_rotated_without_overlap(maker: Holder, settings: Any) -> None:
     settings.MAX_KEYS = 1
 
@@ -370,6 +387,7 @@ def test_where_there_are_as_many_keys_as_may_be_one_is_rotated_without_overlap(m
     maker.get(status=401)
 
 
+@pytest.mark.once
 def test_a_revoked_key_is_refused_and_revoking_it_again_changes_nothing(maker: Holder) -> None:
     other, text = create_key(maker.client, actor=SYSTEM)
     assert find_caller(text)
@@ -383,6 +401,7 @@ def test_a_revoked_key_is_refused_and_revoking_it_again_changes_nothing(maker: H
     assert AuditEvent.objects.filter(action="api_key.revoked").count() == 1
 
 
+@pytest.mark.once
 def test_a_key_may_revoke_itself(maker: Holder) -> None:
     assert maker.post(f"/{maker.key.public_id}/revoke", status=200)["state"] == "revoked"
     maker.get(status=401)

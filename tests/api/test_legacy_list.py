@@ -8,7 +8,7 @@ from pricing.models import ExistingModel
 from tests.factories import make_model, make_models, publish_now
 from tests.pricing.selling.priced import make_priced, recompute
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LEGACY = "/api/v1/models/fal"
 

@@ -11,7 +11,7 @@ from catalog.models import AIModel
 from genfeed.journal.audit import SYSTEM
 from tests.factories import INPUT_SCHEMA, INPUTS, OUTPUT_SCHEMA, OUTPUTS, make_model, publish_now
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 FLUX = "/api/v1/models/fal-ai/flux/dev"
 
@@ -112,7 +112,6 @@ UNOFFERED = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("columns", UNOFFERED)
 def test_a_model_that_is_not_offered_is_a_404_for_clients(api: HttpClient, columns: dict) -> None:
     make_model("fal-ai/flux/dev", **columns)
@@ -124,7 +123,6 @@ def test_a_model_that_is_not_offered_is_a_404_for_clients(api: HttpClient, colum
     assert answer.json()["details"] == {"nearest": []}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("columns", UNOFFERED)
 def test_a_model_that_is_not_offered_is_visible_to_the_scope_admin(admin_api: HttpClient, columns: dict) -> None:
     make_model("fal-ai/flux/dev", **columns)

@@ -55,6 +55,7 @@ def mixed() -> None:
     publish_now()
 
 
+@pytest.mark.once
 def test_a_model_in_a_list_has_exactly_these_fields(api: HttpClient) -> None:
     make_model(
         "fal-ai/flux/dev", name="FLUX.1 [dev]", description="Makes pictures.", tags=["new"], capabilities=["seed"],
@@ -87,10 +88,12 @@ def test_a_model_in_a_list_has_exactly_these_fields(api: HttpClient) -> None:
     }
 
 
+@pytest.mark.once
 def test_an_empty_catalog_is_an_empty_list(api: HttpClient) -> None:
     assert api.get(MODELS).json() == {"items": [], "next_cursor": None}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
@@ -125,6 +128,7 @@ def test_without_filters_all_enabled_models_are_listed_by_id_and_provider(api: H
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -146,14 +150,17 @@ def test_search_finds_models_that_hold_all_words_in_any_case(
     assert ids(api, q=words) == expected
 
 
+@pytest.mark.once
 def test_a_search_for_white_space_is_no_search(api: HttpClient, mixed: None) -> None:
     assert len(ids(api, q="   ")) == 6
 
 
+@pytest.mark.once
 def test_search_and_filters_hold_together(api: HttpClient, mixed: None) -> None:
     assert ids(api, q="flux", provider="fal", media_type="image") == ["fal-ai/flux/dev"]
 
 
+@pytest.mark.once
 def test_an_unknown_parameter_is_refused_by_name(api: HttpClient) -> None:
     answer = api.get(MODELS, {"catgory": "text-to-image", "foo": "1"})
 
@@ -180,6 +187,7 @@ def test_a_value_out_of_bounds_is_refused_by_name(api: HttpClient, name: str, va
     assert [problem["path"] for problem in body["details"]["problems"]] == [name]
 
 
+@pytest.mark.once
 def test_a_page_holds_50_models_unless_told_otherwise(api: HttpClient) -> None:
     make_models(210)
     publish_now()
@@ -189,6 +197,7 @@ def test_a_page_holds_50_models_unless_told_otherwise(api: HttpClient) -> None:
     assert len(ids(api, limit=200)) == 200
 
 
+@pytest.mark.once
 def test_a_page_that_ends_with_the_list_has_no_next(api: HttpClient) -> None:
     make_models(10)
     publish_now()
@@ -197,6 +206,7 @@ def test_a_page_that_ends_with_the_list_has_no_next(api: HttpClient) -> None:
     assert api.get(MODELS, {"limit": 9}).json()["next_cursor"] is not None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("sort", SORTS)
 def test_the_pages_hold_every_model_exactly_once(api: HttpClient, sort: str) -> None:
     rows = make_models(95)
@@ -212,6 +222,7 @@ def test_the_pages_hold_every_model_exactly_once(api: HttpClient, sort: str) -> 
     assert set(found) == {row.endpoint_id for row in rows}
 
 
+@pytest.mark.once
 def test_the_same_id_at_two_providers_is_listed_twice_across_pages(api: HttpClient, mixed: None) -> None:
     for sort in SORTS:
         found = walk(api, sort=sort, limit=1)
@@ -219,6 +230,7 @@ def test_the_same_id_at_two_providers_is_listed_twice_across_pages(api: HttpClie
         assert found.count("fal-ai/flux/dev") == 2
 
 
+@pytest.mark.once
 def test_names_are_sorted_without_regard_to_case(api: HttpClient) -> None:
     for endpoint_id, name in (("z/1", "alpha"), ("y/2", "Beta"), ("x/3", "ALPHA 2"), ("w/4", "gamma")):
         make_model(endpoint_id, name=name)
@@ -227,6 +239,7 @@ def test_names_are_sorted_without_regard_to_case(api: HttpClient) -> None:
     assert ids(api, sort="name") == ["z/1", "x/3", "y/2", "w/4"]
 
 
+@pytest.mark.once
 def test_the_newest_change_comes_first_or_last(api: HttpClient) -> None:
     for days, endpoint_id in enumerate(("b/1", "a/2", "c/3")):
         make_model(endpoint_id, changed_at=LONG_AGO + timedelta(days=days))
@@ -324,6 +337,7 @@ def test_a_cursor_that_this_list_did_not_give_out_is_refused(api: HttpClient, cu
     assert body["hint"] == "Start again without a cursor."
 
 
+@pytest.mark.once
 def test_a_cursor_of_another_order_is_refused(api: HttpClient) -> None:
     make_models(3)
     publish_now()
@@ -335,6 +349,7 @@ def test_a_cursor_of_another_order_is_refused(api: HttpClient) -> None:
     assert answer.json()["message"] == "The cursor belongs to a list with another order."
 
 
+@pytest.mark.once
 def test_an_answer_carries_an_etag_and_is_private(api: HttpClient) -> None:
     revision = publish_now()
 
@@ -375,6 +390,7 @@ def test_a_new_revision_ends_a_304(api: HttpClient) -> None:
     assert answer.json()["items"] == []
 
 
+@pytest.mark.once
 def test_the_answer_of_an_admin_is_not_taken_for_a_client_s(api: HttpClient, admin_api: HttpClient) -> None:
     etag = admin_api.get(MODELS).headers["ETag"]
 
@@ -384,6 +400,7 @@ def test_the_answer_of_an_admin_is_not_taken_for_a_client_s(api: HttpClient, adm
     assert answer.headers["ETag"] != etag
 
 
+@pytest.mark.once
 def test_a_304_is_for_those_with_a_key_only(api: HttpClient) -> None:
     etag = api.get(MODELS).headers["ETag"]
 
@@ -400,6 +417,7 @@ def unoffered() -> None:
     publish_now()
 
 
+@pytest.mark.once
 def test_the_list_of_clients_holds_no_held_or_disabled_model(unoffered: None, api: HttpClient) -> None:
     for sort in SORTS:
         assert walk(api, sort=sort) == ["fal-ai/offered"]
@@ -408,6 +426,7 @@ def test_the_list_of_clients_holds_no_held_or_disabled_model(unoffered: None, ap
     assert ids(api, q="switched-off") == []
 
 
+@pytest.mark.once
 def test_a_client_can_not_ask_for_disabled_models(api: HttpClient, unoffered: None) -> None:
     answer = api.get(MODELS, {"enabled": "false"})
 
@@ -415,6 +434,7 @@ def test_a_client_can_not_ask_for_disabled_models(api: HttpClient, unoffered: No
     assert b"fal-ai/retired" not in answer.content
 
 
+@pytest.mark.once
 def test_a_key_with_scope_admin_sees_models_that_are_not_offered_too(admin_api):
     make_model("a/on")
     make_model("a/off", enabled=False)
@@ -425,6 +445,7 @@ def test_a_key_with_scope_admin_sees_models_that_are_not_offered_too(admin_api):
     assert [model["id"] for model in off] == ["a/off"]
 
 
+@pytest.mark.once
 def test_a_client_that_asks_for_disabled_models_gets_none(api):
     make_model("a/on")
     make_model("a/off", enabled=False)

@@ -9,7 +9,7 @@ from django.test import Client as HttpClient
 from catalog.models import SyncRun
 from tests.factories import make_model, make_provider
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PROVIDERS = "/api/v1/providers"
 

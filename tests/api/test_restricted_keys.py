@@ -16,7 +16,7 @@ from tests.factories import make_model, make_models, publish_now
 from tests.pricing.estimates.sold import make_sold, post
 from tests.pricing.selling.priced import add_rule
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 MakeKey = Callable[..., str]
 ASK = {"prompt": "a"}

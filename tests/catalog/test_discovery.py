@@ -49,6 +49,7 @@ def input_name(document: dict[str, Any]) -> str:
 # --- what comes in ---
 
 
+@pytest.mark.once
 def test_the_whole_recorded_catalog_is_discovered_without_any_configuration(recorded_fal, sync):
     run = sync()
     assert (run.status, run.listed, run.added, run.failed) == ("succeeded", 1429, 1429, 59)
@@ -93,6 +94,7 @@ def test_the_listing_carries_no_schemas_and_is_followed_to_its_end(fal, sync):
     assert sum("cursor" in call["query"] for call in listing) == 7
 
 
+@pytest.mark.once
 def test_a_second_sync_makes_no_doubles_and_fetches_only_the_rotating_slice(recorded_fal, recorded_synced, sync):
     before = picture()
     recorded_fal.clear_requests()
@@ -142,6 +144,7 @@ def test_a_full_sync_fetches_every_schema(some_fal, sync):
     assert sync(full=True).schemas_fetched == first.added
 
 
+@pytest.mark.once
 def test_a_model_with_another_updated_at_is_fetched_again(some_fal, some_synced, sync):
     some_fal.patch_model(FLUX, touch=True, openapi_patch={"info": {"title": "new"}})
     some_fal.clear_requests()
@@ -219,6 +222,7 @@ def test_a_removed_field_is_a_breaking_version_with_alert_and_event(some_fal, so
     assert AIModel.objects.get(endpoint_id=FLUX).enabled
 
 
+@pytest.mark.once
 def test_a_catalog_of_another_address_raises_no_alerts_for_what_differs(some_fal, some_synced, sync):
     SyncRun.objects.update(source="http://127.0.0.1:1/v1")
     name = input_name(flux_document(some_fal))
@@ -229,6 +233,7 @@ def test_a_catalog_of_another_address_raises_no_alerts_for_what_differs(some_fal
     assert not Alert.objects.filter(code="schema_breaking").exists()
 
 
+@pytest.mark.once
 def test_an_added_optional_field_is_a_compatible_version_without_alert(some_fal, some_synced, sync):
     name = input_name(flux_document(some_fal))
     patch = {"components": {"schemas": {name: {"properties": {"sparkle": {"type": "boolean", "default": False}}}}}}
@@ -270,6 +275,7 @@ def test_a_retired_model_that_comes_back_is_offered_again(some_fal, some_synced,
     assert run.report["returned"] == [FLUX]
 
 
+@pytest.mark.once
 def test_a_failed_listing_between_two_complete_ones_does_not_count_towards_retirement(fal, synced, sync):
     fal.delete_model(FLUX)
     sync()
@@ -334,6 +340,7 @@ def test_a_listing_in_trouble_fails_in_words_and_leaves_the_last_good_catalog(fa
     assert Alert.objects.filter(code="sync_failed", resolved_at=None).count() == 1
 
 
+@pytest.mark.once
 def test_a_listing_that_never_ends_in_empty_pages_is_given_up(fal, sync, monkeypatch):
     from catalog.providers import fal_pages
 
@@ -345,6 +352,7 @@ def test_a_listing_that_never_ends_in_empty_pages_is_given_up(fal, sync, monkeyp
     assert AIModel.objects.count() == 0
 
 
+@pytest.mark.once
 def test_the_next_good_sync_closes_the_alert_of_the_failed_one(some_fal, sync):
     some_fal.faults(fail=[{"match": MODELS, "status": 500}])
     sync()
@@ -353,6 +361,7 @@ def test_the_next_good_sync_closes_the_alert_of_the_failed_one(some_fal, sync):
     assert not Alert.objects.filter(code="sync_failed", resolved_at=None).exists()
 
 
+@pytest.mark.once
 def test_a_server_that_dies_while_schemas_are_read_changes_nothing(some_fal, sync):
     some_fal.faults(fail=[{"match": MODELS, "query": "endpoint_id", "drop": True, "after": 4}])
     run = sync()
@@ -361,6 +370,7 @@ def test_a_server_that_dies_while_schemas_are_read_changes_nothing(some_fal, syn
     assert AIModel.objects.count() == 0
 
 
+@pytest.mark.once
 def test_a_server_that_fails_for_all_schemas_is_the_providers_trouble(some_fal, sync):
     some_fal.faults(fail=[{"match": MODELS, "query": "endpoint_id", "status": 500}])
     run = sync()
@@ -395,6 +405,7 @@ def test_retry_after_is_honoured(some_fal, sync, monkeypatch):
     assert waits == [7.0]
 
 
+@pytest.mark.once
 def test_a_failed_expansion_keeps_the_last_good_version(some_fal, some_synced, sync):
     some_fal.faults(expansion_errors=[FLUX])
     some_fal.patch_model(FLUX, touch=True)
@@ -507,6 +518,7 @@ def test_one_model_is_got_by_its_id_and_an_unknown_one_is_none(fal):
     provider.close()
 
 
+@pytest.mark.once
 def test_an_unregistered_provider_is_refused_by_name(db):
     from catalog.providers.base import UnknownProviderError
 
@@ -531,6 +543,7 @@ def test_the_key_is_checked_and_the_answer_told_plainly(fal, settings, key, stat
     assert not key or key not in checked.detail
 
 
+@pytest.mark.once
 def test_a_key_that_could_not_be_checked_is_not_called_wrong(settings, db):
     from catalog.providers.base import open_provider
 
@@ -538,12 +551,14 @@ def test_a_key_that_could_not_be_checked_is_not_called_wrong(settings, db):
     assert checked.state == "unreachable"
 
 
+@pytest.mark.once
 def test_providers_are_known_by_being_imported(db, settings):
     settings.REPLICATE_API_TOKEN = "r8_x"
 
     assert set(sync_runs.ensure_providers()) == {"fal", "replicate"}
 
 
+@pytest.mark.once
 def test_a_provider_that_tells_nothing_without_a_key_is_not_there_without_one(db, settings):
     from catalog.providers.base import UnknownProviderError
 

@@ -9,7 +9,7 @@ from catalog.validating import model_input
 from catalog.validating.model_input import NoSchemaError, validate
 from tests.factories import INPUT_SCHEMA, make_model, make_schema_version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def test_a_right_input_has_no_problems() -> None:

@@ -7,6 +7,8 @@ import pytest
 from catalog import guessing, published
 from tests.factories import make_models, publish_now
 
+pytestmark = pytest.mark.once
+
 
 def test_thousands_of_unknown_ids_in_one_request_are_not_guessed_at(admin_api: Any, monkeypatch: Any) -> None:
     make_models(10)

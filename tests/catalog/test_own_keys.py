@@ -18,7 +18,7 @@ from genfeed.journal.audit import SYSTEM
 from genfeed.journal.models import AuditEvent
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 KEYS = "/api/v1/provider-keys"
 ALICE = "alice:alice-secret-of-the-provider-4711"
@@ -166,7 +166,6 @@ def test_a_removed_key_is_gone(alice: HttpClient, fal: RunningSandbox) -> None:
     assert not ProviderKey.objects.exists()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("text", ["short", "with a blank inside", "schlüssel-mit-umlaut"])
 def test_what_no_header_can_carry_is_no_key(alice: HttpClient, fal: RunningSandbox, text: str) -> None:
     answer = put(alice, text)

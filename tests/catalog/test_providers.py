@@ -11,6 +11,8 @@ from catalog.providers import base, queue
 from catalog.providers.base import FetchedSchema, KeyCheck, ListedModel, ListingPage
 from tests.factories import make_model
 
+pytestmark = pytest.mark.once
+
 DOCUMENT = {
     "openapi": "3.0.4",
     "paths": {

@@ -103,6 +103,7 @@ def test_within_a_second_the_database_is_not_asked(
         assert published.current() is held
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_an_unchanged_revision_costs_one_small_query_a_second(
     monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
@@ -240,6 +241,7 @@ def test_rendered_answers_do_not_fill_the_memory_and_the_wanted_ones_stay() -> N
     assert len(catalog._rendered) == published._RENDERED_AT_MOST
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_a_model_is_found_by_its_bare_id_and_by_its_full_address() -> None:
     row = make_model("fal-ai/flux/dev")
@@ -249,6 +251,7 @@ def test_a_model_is_found_by_its_bare_id_and_by_its_full_address() -> None:
     assert published.find("fal:fal-ai/flux/dev").pk == row.pk
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_an_id_that_holds_a_colon_itself_is_found() -> None:
     row = make_model("owner/model:v2")
@@ -271,6 +274,7 @@ def test_an_address_that_no_model_has_is_not_found(address: str) -> None:
         published.find(address)
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_an_id_of_two_providers_names_the_candidates() -> None:
     make_model("fal-ai/flux/dev")
@@ -284,6 +288,7 @@ def test_an_id_of_two_providers_names_the_candidates() -> None:
     assert published.find("replicate:fal-ai/flux/dev").provider == "replicate"
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_an_id_is_not_ambiguous_where_only_one_provider_s_model_is_offered() -> None:
     make_model("fal-ai/flux/dev", switch="off")
@@ -295,6 +300,7 @@ def test_an_id_is_not_ambiguous_where_only_one_provider_s_model_is_offered() -> 
         published.find("fal-ai/flux/dev", offered_only=False)
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_the_nearest_ids_are_offered_instead() -> None:
     make_model("fal-ai/flux/dev")
@@ -309,6 +315,7 @@ def test_the_nearest_ids_are_offered_instead() -> None:
     assert "fal-ai/whisper" not in caught.value.nearest
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_models_that_are_not_offered_are_not_named_to_clients() -> None:
     make_model("fal-ai/flux/dev", switch="off")
@@ -321,6 +328,7 @@ def test_models_that_are_not_offered_are_not_named_to_clients() -> None:
     assert published.find("fal-ai/flux/dev", offered_only=False).enabled is False
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_lists_of_callers_who_ask_no_more_hold_on_to_no_revision_of_the_past() -> None:
     make_model("a/1")
@@ -338,6 +346,7 @@ def test_lists_of_callers_who_ask_no_more_hold_on_to_no_revision_of_the_past() -
     assert seen() is None
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_prices_of_clients_who_ask_no_more_hold_on_to_no_revision_of_the_past(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "_scope_of", lambda client_id: f"c{client_id}")

@@ -22,6 +22,8 @@ from genfeed import metrics
 from genfeed.backup import making
 from tests.sandbox_server import ROOT, RunningSandbox
 
+pytestmark = pytest.mark.once
+
 PAGES = [ROOT / "docs" / f"{name}.md" for name in ("install", "upgrade", "backup", "incidents", "operations")]
 RULES = ROOT / "deploy" / "prometheus" / "genfeed.rules.yml"
 UNITS = {path.name for path in (ROOT / "deploy" / "systemd").iterdir()}
@@ -139,7 +141,6 @@ def test_a_catalog_that_was_never_brought_is_old_too() -> None:
     assert "or absent(genfeed_last_successful_sync_timestamp_seconds)" in rule["expr"]
 
 
-@pytest.mark.once
 @pytest.mark.django_db
 @pytest.mark.parametrize("address", ["/api/v1/models", "/api/v1/models/fal", "/api/v1/models/fal-ai/flux/dev"])
 def test_the_rule_of_the_catalogs_promise_counts_its_answers(api: HttpClient, address: str) -> None:

@@ -31,12 +31,14 @@ def test_the_bytes_of_an_export_are_made_once(small, api, django_assert_max_num_
     assert RenderedExport.objects.count() == 1
 
 
+@pytest.mark.once
 def test_who_has_the_newest_is_told_so(small, api):
     etag = api.get(URL)["ETag"]
     answer = api.get(f"{URL}?since=1", headers={"If-None-Match": etag})
     assert (answer.status_code, answer.content) == (304, b"")
 
 
+@pytest.mark.once
 def test_a_download_is_continued_from_where_it_was(small, api):
     whole = api.get(URL)
     part = api.get(URL, headers={"Range": "bytes=1000-", "If-Range": whole["ETag"]})
@@ -45,6 +47,7 @@ def test_a_download_is_continued_from_where_it_was(small, api):
     assert part.content == whole.content[1000:]
 
 
+@pytest.mark.once
 def test_a_download_of_another_export_begins_anew(small, api):
     api.get(URL)
     answer = api.get(URL, headers={"Range": "bytes=1000-", "If-Range": '"1-another"'})
@@ -52,6 +55,7 @@ def test_a_download_of_another_export_begins_anew(small, api):
     assert answer.content.startswith(b"GENFEED-CATALOG\n")
 
 
+@pytest.mark.once
 def test_a_range_beyond_the_end_is_refused(small, api):
     size = len(api.get(URL).content)
     assert api.get(URL, headers={"Range": f"bytes={size}-"}).status_code == 416
@@ -69,6 +73,7 @@ def test_only_what_changed_is_sent_to_who_has_the_rest(small, api):
     assert len(lines[0]["providers"]["fal"]["ids"]) == 4
 
 
+@pytest.mark.once
 def test_who_has_the_same_number_of_another_history_is_sent_the_whole(small, api):
     base = api.get(URL)["ETag"].strip('"').split("-")[0]
     AIModel.objects.filter(endpoint_id="fal-ai/flux/dev").update(description="new words")
@@ -84,6 +89,7 @@ def test_who_has_the_same_number_of_another_history_is_sent_the_whole(small, api
     assert since_of(f'"{newest}-{"0" * 32}"') == int(base)
 
 
+@pytest.mark.once
 def test_a_revision_that_was_never_exported_is_answered_with_the_whole(small, api):
     revision = int(api.get(URL)["ETag"].strip('"').split("-")[0])
     for _ in range(2):
@@ -103,6 +109,7 @@ def test_a_change_of_nothing_that_goes_out_makes_no_new_export(small, api):
     assert api.get(URL)["ETag"] == etag
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("what", ["key", "format"])
 def test_another_key_or_format_makes_a_new_export_of_the_same_catalog(small, api, settings, monkeypatch, what):
     before = api.get(URL)
@@ -117,6 +124,7 @@ def test_another_key_or_format_makes_a_new_export_of_the_same_catalog(small, api
     assert header.format == file_format.FORMAT
 
 
+@pytest.mark.once
 def test_a_machine_with_another_key_signs_nothing_and_is_told_of(small, api, settings):
     before, key = api.get(URL), own_public_key()
     revision = file_format.read(before.content, public_key=key).header.revision
@@ -129,17 +137,20 @@ def test_a_machine_with_another_key_signs_nothing_and_is_told_of(small, api, set
     assert "CATALOG_SIGNING_KEY" in Alert.objects.get(code="catalog_key_differs", resolved_at=None).text
 
 
+@pytest.mark.once
 def test_a_key_with_lists_of_models_may_not_have_all_of_them(small, api):
     ApiKey.objects.update(allowed_models=["fal-ai/flux/*"])
     answer = api.get(URL)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden_scope")
 
 
+@pytest.mark.once
 def test_a_key_without_the_scope_is_refused(small, make_key, client):
     answer = client.get(URL, headers={"Authorization": f"Bearer {make_key('estimates')}"})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden_scope")
 
 
+@pytest.mark.once
 def test_without_a_catalog_there_is_no_export(api):
     answer = api.get(URL)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -151,6 +162,7 @@ def test_a_revision_that_is_none_is_refused(api, since):
     assert api.get(f"{URL}?since={since}").status_code == 400
 
 
+@pytest.mark.once
 def test_an_export_that_nobody_has_asked_for_is_not_made(small):
     assert "nobody" in tasks.refresh_export()
     assert not RenderedExport.objects.exists()

@@ -53,12 +53,14 @@ def test_the_documents_go_out_as_the_provider_wrote_them(export):
     assert set(contents.ids) == set(AIModel.objects.values_list("endpoint_id", flat=True))
 
 
+@pytest.mark.once
 def test_list_prices_and_price_texts_go_out(export):
     record = record_of(export(), FLUX)
     assert record.price.unit_price == Decimal(advertised())
     assert record.price_note or record.billing_message
 
 
+@pytest.mark.once
 def test_nothing_of_clients_margins_or_selling_prices_goes_out(export, make_key):
     Client.objects.create(name="Somebody Secret", email="secret@example.com")
     make_key("models:read", client="Somebody Secret")
@@ -79,6 +81,7 @@ def test_prices_set_by_hand_or_learned_from_bills_stay_here(export):
     assert record_of(export(), FLUX).price.unit_price == Decimal(listed)
 
 
+@pytest.mark.once
 def test_a_discounted_price_of_the_account_is_grossed_up_to_the_list_price(export):
     listed = Decimal(advertised()) / Decimal("0.8")
     bill(FLUX, unit_price=str(listed), percent="20")
@@ -93,6 +96,7 @@ def test_once_bills_show_a_discount_prices_without_a_proof_are_withheld(export):
         assert (record.price, record.withholds_price) == (None, True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("what", "goes_out"), [("nothing is known", False), ("the operator says so", True), ("bills show it", True)]
 )
@@ -107,12 +111,14 @@ def test_a_price_goes_out_only_where_it_is_known_to_be_everybodys(export, settin
     )  # fmt: skip
 
 
+@pytest.mark.once
 def test_a_discount_that_is_over_withholds_nothing(export):
     bill(FLUX, unit_price="7.77", percent="20", days_ago=9)
     bill(FLUX, unit_price=advertised(), percent="")
     assert record_of(export(), FLUX).price.unit_price == Decimal(advertised())
 
 
+@pytest.mark.once
 def test_a_rule_written_by_hand_goes_out_and_one_learned_from_bills_does_not(export):
     flux = AIModel.objects.get(endpoint_id=FLUX)
     save_rule(flux, RULE, activate=True, actor=SYSTEM)
@@ -123,6 +129,7 @@ def test_a_rule_written_by_hand_goes_out_and_one_learned_from_bills_does_not(exp
     assert record_of(export(), FLUX).rule is None
 
 
+@pytest.mark.once
 def test_models_added_by_hand_stay_here(export):
     AIModel.objects.filter(endpoint_id=FLUX).update(origin="manual")
     with pytest.raises(KeyError):

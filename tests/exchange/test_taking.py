@@ -87,6 +87,7 @@ def test_an_imported_catalog_is_the_exported_one(export, take):
     assert picture() == before
 
 
+@pytest.mark.once
 def test_revision_and_signature_of_an_import_are_recorded(imported):
     state = CloudCatalog.objects.get()
     assert state.revision > 0
@@ -118,6 +119,7 @@ def test_a_price_set_by_hand_here_stays(imported, take):
     assert PricePoint.objects.get(model=flux, standing="current").unit_price == "0.5"
 
 
+@pytest.mark.once
 def test_a_rule_of_the_cloud_counts_where_nobody_decided_here(export, take):
     save_rule(AIModel.objects.get(endpoint_id=FLUX), RULE, activate=True, actor=SYSTEM)
     content = export()
@@ -128,6 +130,7 @@ def test_a_rule_of_the_cloud_counts_where_nobody_decided_here(export, take):
     assert AIModel.objects.get(endpoint_id=FLUX).price["state"] == "ruled"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("decision", ["another rule", "retired"])
 def test_a_rule_of_the_cloud_yields_to_a_person_of_this_installation(export, take, decision):
     save_rule(AIModel.objects.get(endpoint_id=FLUX), RULE, activate=True, actor=SYSTEM)
@@ -179,6 +182,7 @@ def test_an_increment_brings_what_changed_and_leaves_the_rest(small, export, tak
     assert AIModel.objects.get(endpoint_id=VEO).status == "retired"
 
 
+@pytest.mark.once
 def test_the_version_that_a_model_is_run_by_comes_along_and_stays_where_nothing_changed(export, take):
     AIModel.objects.filter(endpoint_id__in=[FLUX, VEO]).update(upstream_version="v1")
     publish("test")
@@ -193,6 +197,7 @@ def test_the_version_that_a_model_is_run_by_comes_along_and_stays_where_nothing_
     assert (versions[FLUX], versions[VEO]) == ("v1", "v2")
 
 
+@pytest.mark.once
 def test_a_cloud_that_tells_no_versions_leaves_those_that_are_known(imported, take, monkeypatch):
     AIModel.objects.filter(endpoint_id=FLUX).update(upstream_version="v1")
     CloudCatalog.objects.update(revision=1, state="older")
@@ -204,6 +209,7 @@ def test_a_cloud_that_tells_no_versions_leaves_those_that_are_known(imported, ta
     assert AIModel.objects.get(endpoint_id=FLUX).upstream_version == "v1"
 
 
+@pytest.mark.once
 def test_an_increment_without_its_base_is_refused(export, take):
     content = export()
     AIModel.objects.filter(endpoint_id=FLUX).update(description="x")
@@ -217,6 +223,7 @@ def test_an_increment_without_its_base_is_refused(export, take):
     assert not AIModel.objects.exists()
 
 
+@pytest.mark.once
 def test_an_increment_of_a_history_that_forked_is_refused(export, take):
     content = export()
     before = ExportState.objects.get()
@@ -232,6 +239,7 @@ def test_an_increment_of_a_history_that_forked_is_refused(export, take):
     assert AIModel.objects.get(endpoint_id=FLUX).description != "x"
 
 
+@pytest.mark.once
 def test_an_older_export_is_refused_unless_that_is_meant(imported, take):
     CloudCatalog.objects.update(revision=10_000)
     before = picture()
@@ -242,6 +250,7 @@ def test_an_older_export_is_refused_unless_that_is_meant(imported, take):
     assert take(imported, older=True).is_news
 
 
+@pytest.mark.once
 def test_an_export_of_another_key_is_refused_unless_that_is_meant(imported, take):
     CloudCatalog.objects.update(public_key="A" * 43 + "=")
     with pytest.raises(BadExportError) as refused:
@@ -250,6 +259,7 @@ def test_an_export_of_another_key_is_refused_unless_that_is_meant(imported, take
     assert take(imported, new_key=True).is_news
 
 
+@pytest.mark.once
 def test_a_configured_key_is_the_only_one_that_counts(export, take, settings):
     content = export()
     become_another_installation()
@@ -260,6 +270,7 @@ def test_a_configured_key_is_the_only_one_that_counts(export, take, settings):
     assert not CloudCatalog.objects.exists()
 
 
+@pytest.mark.once
 def test_a_withheld_price_leaves_the_one_that_is_known(imported, take, export, monkeypatch):
     listed = PricePoint.objects.get(model__endpoint_id=FLUX, standing="current").unit_price
     monkeypatch.setattr(records, "read_bills", lambda _provider: list_prices.Bills({}, needs_proof=True))
@@ -287,6 +298,7 @@ def test_what_another_machine_took_meanwhile_is_not_set_back(imported, take, mon
     assert (state.revision, state.state) == (10_000, "")
 
 
+@pytest.mark.once
 def test_an_error_that_nobody_thought_of_is_told_as_the_clouds_trouble(export, take, monkeypatch):
     def broken(*_, **__):
         raise TypeError("argument of type 'int' is not iterable")
@@ -298,6 +310,7 @@ def test_an_error_that_nobody_thought_of_is_told_as_the_clouds_trouble(export, t
         take(content)
 
 
+@pytest.mark.once
 def test_the_commands_say_what_is_wrong_and_change_nothing(imported, tmp_path):
     before = picture()
     broken = tmp_path / "broken"

@@ -40,6 +40,7 @@ def planned_of(endpoint_id: str) -> Calibration:
     return plan(make_sold(endpoint_id, "0.02", "units", outputs=IMAGES_OUT), INPUTS, actor=SYSTEM)
 
 
+@pytest.mark.once
 def test_every_planned_input_is_run_as_a_job_of_an_internal_client_that_holds_nothing(planned: Calibration) -> None:
     jobs = start(planned, actor=SYSTEM)
 
@@ -87,6 +88,7 @@ def test_a_second_start_runs_nothing_twice(planned: Calibration) -> None:
     assert Job.objects.count() == len(INPUTS)
 
 
+@pytest.mark.once
 def test_a_run_that_failed_can_be_run_again(planned: Calibration) -> None:
     provider = Provider()
     provider.on_result = result(status=500, units="0")
@@ -98,6 +100,7 @@ def test_a_run_that_failed_can_be_run_again(planned: Calibration) -> None:
     assert (first.status, again.input) == ("failed", first.input)
 
 
+@pytest.mark.once
 def test_a_client_that_writes_calibration_into_its_metadata_pays_as_always(planned: Calibration) -> None:
     make_sold("fal-ai/other", outputs=IMAGES_OUT)
     provider = Provider()
@@ -110,6 +113,7 @@ def test_a_client_that_writes_calibration_into_its_metadata_pays_as_always(plann
     assert planned.observations == []
 
 
+@pytest.mark.once
 def test_without_a_key_of_the_provider_nothing_starts(planned: Calibration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(queue._has_key, "fal", lambda: False)
 
@@ -119,6 +123,7 @@ def test_without_a_key_of_the_provider_nothing_starts(planned: Calibration, monk
     assert not Client.objects.filter(name=CLIENT).exists()
 
 
+@pytest.mark.once
 def test_a_person_starts_it_from_its_page_and_sees_how_far_it_is(
     staff: Callable[[str], HttpClient], planned: Calibration
 ) -> None:
@@ -133,6 +138,7 @@ def test_a_person_starts_it_from_its_page_and_sees_how_far_it_is(
     assert [row for row in page.rows if row[1:] == ["queued", "", "not yet"]]
 
 
+@pytest.mark.once
 def test_who_may_not_decide_starts_nothing(staff: Callable[[str], HttpClient], planned: Calibration) -> None:
     answer = staff("viewer").post(f"/admin/jobs/calibrations/{planned.pk}/run/")
 

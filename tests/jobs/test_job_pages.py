@@ -66,6 +66,7 @@ def quarantined(units: str = "11", **wanted: Any) -> Job:
 # --- the list ---
 
 
+@pytest.mark.once
 def test_the_list_shows_status_model_client_times_and_money(root: HttpClient) -> None:
     job = done()
 
@@ -125,6 +126,7 @@ def test_the_list_takes_as_many_queries_for_many_jobs_as_for_one(
 # --- a job's page ---
 
 
+@pytest.mark.once
 def test_a_page_tells_what_happened_and_what_it_cost(root: HttpClient) -> None:
     job = done()
 
@@ -140,6 +142,7 @@ def test_a_page_tells_what_happened_and_what_it_cost(root: HttpClient) -> None:
     assert rows.count() == 2
 
 
+@pytest.mark.once
 def test_input_output_and_raw_answers_are_hidden_from_those_who_may_not_see_them(staff: Staff) -> None:
     job = done(input={"prompt": SECRET})
     job.answers.create(call="result", status=200, body=SECRET)
@@ -152,6 +155,7 @@ def test_input_output_and_raw_answers_are_hidden_from_those_who_may_not_see_them
     assert (kind, length, len(digest)) == ("text", str(len(SECRET)), 16), name
 
 
+@pytest.mark.once
 def test_who_may_see_inputs_sees_them(staff: Staff) -> None:
     job = done(input={"prompt": SECRET})
     client = staff("viewer")
@@ -164,6 +168,7 @@ def test_who_may_see_inputs_sees_them(staff: Staff) -> None:
     assert "v3.fal.media" in page.html
 
 
+@pytest.mark.once
 def test_a_failure_hides_the_providers_words_which_may_quote_the_input(staff: Staff) -> None:
     provider, job = submitted()
     provider.on_result = result(status=422, detail=[{"msg": SECRET, "type": "x", "loc": ["body", "prompt"]}])
@@ -189,6 +194,7 @@ def test_staff_cancel_a_queued_job_and_the_audit_says_who(staff: Staff) -> None:
     assert (event.object_id, event.reason, event.actor_name) == (job.pk, "asked by mail", "a finance")
 
 
+@pytest.mark.once
 def test_a_job_at_the_provider_is_asked_to_cancel(root: HttpClient) -> None:
     _, job = submitted()
 
@@ -199,6 +205,7 @@ def test_a_job_at_the_provider_is_asked_to_cancel(root: HttpClient) -> None:
     assert page.messages == ["The provider is asked to cancel; its outcome decides."]
 
 
+@pytest.mark.once
 def test_what_has_ended_is_not_canceled_and_leaves_no_audit(root: HttpClient) -> None:
     job = done()
 
@@ -230,6 +237,7 @@ def test_a_failed_job_is_run_again_as_a_new_one_that_its_client_pays_for(staff: 
     assert (retried.object_id, retried.after) == (job.pk, {"new_job": made.pk})
 
 
+@pytest.mark.once
 def test_only_failed_and_canceled_jobs_are_run_again(root: HttpClient) -> None:
     job = done()
 
@@ -239,6 +247,7 @@ def test_only_failed_and_canceled_jobs_are_run_again(root: HttpClient) -> None:
     assert Job.objects.count() == 1
 
 
+@pytest.mark.once
 def test_a_job_is_not_run_again_by_a_key_that_was_revoked(root: HttpClient) -> None:
     job = failed()
     revoke_key(ApiKey.objects.get(), actor=SYSTEM)
@@ -249,6 +258,7 @@ def test_a_job_is_not_run_again_by_a_key_that_was_revoked(root: HttpClient) -> N
     assert Job.objects.count() == 1
 
 
+@pytest.mark.once
 def test_a_refused_retry_says_why_and_writes_nothing(root: HttpClient) -> None:
     job = failed()
     AIModel.objects.update(enabled=False, switch="off")
@@ -283,6 +293,7 @@ def test_a_refund_is_asked_twice_and_booked_once(staff: Staff) -> None:
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_no_more_is_refunded_than_was_charged(staff: Staff) -> None:
     job, client = done(), staff("finance")
     typed = {"amount": "1", "reason": "much", "reference": "ticket-8"}
@@ -320,6 +331,7 @@ def test_keeping_the_quote_leaves_the_charge(staff: Staff) -> None:
     assert AuditEvent.objects.filter(action="job.bill_kept").exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("posted", [{"do": "kept"}, {"do": "burned", "reason": "x"}])
 def test_a_decision_takes_a_reason_and_one_of_the_two(root: HttpClient, posted: dict[str, str]) -> None:
     job = quarantined()
@@ -342,6 +354,7 @@ def test_the_second_quarantined_bill_in_a_row_takes_the_model_off_sale() -> None
     assert Alert.objects.get(code="bill_quarantined", subject=second.pk).level == Alert.Level.CRITICAL
 
 
+@pytest.mark.once
 def test_a_good_bill_or_a_decision_in_between_keeps_the_model_on_sale() -> None:
     caller = make_caller()
     quarantined(caller=caller)
@@ -354,6 +367,7 @@ def test_a_good_bill_or_a_decision_in_between_keeps_the_model_on_sale() -> None:
     assert AIModel.objects.get(endpoint_id="fal-ai/flux/dev").enabled
 
 
+@pytest.mark.once
 def test_a_bill_that_counts_ends_the_wait_of_its_job() -> None:
     job = quarantined()
 
@@ -403,6 +417,7 @@ def test_the_queue_shows_who_waits_and_what_runs(root: HttpClient) -> None:
     assert page.row("Patient")[:2] == ["1", "0"]
 
 
+@pytest.mark.once
 def test_the_part_that_refreshes_is_no_whole_page(root: HttpClient) -> None:
     answer = root.get(f"{QUEUE}live/")
 
@@ -411,6 +426,7 @@ def test_the_part_that_refreshes_is_no_whole_page(root: HttpClient) -> None:
     assert "no-store" in answer.headers["Cache-Control"]
 
 
+@pytest.mark.once
 def test_a_shut_gate_is_shown_with_its_reason_and_opened_by_hand(staff: Staff) -> None:
     for _ in range(gate.FAILURES):
         gate.note_failure("fal", "connection refused")
@@ -435,6 +451,7 @@ def test_not_everybody_opens_a_gate(staff: Staff, role: str) -> None:
     assert ProviderGate.objects.get().open_until is not None
 
 
+@pytest.mark.once
 def test_a_page_lists_the_webhooks_about_its_job(root: HttpClient) -> None:
     job, other = done(), make_job()
     for about in (job, other):

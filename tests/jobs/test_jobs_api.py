@@ -151,6 +151,7 @@ def test_null_characters_are_refused_by_their_place(acme: HttpClient, more: Any,
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_the_words_of_an_escape_are_no_null_character(acme: HttpClient) -> None:
     assert post(acme, {**FOX, "metadata": {"a": "\\u0000"}}).status_code == 201
 
@@ -160,6 +161,7 @@ def test_null_characters_in_addresses_find_nothing(acme: HttpClient, path: str) 
     assert acme.get(f"/api/v1/jobs{path}").status_code in (200, 404)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
@@ -171,10 +173,12 @@ def test_metadata_that_is_not_kept_is_told_in_words(acme: HttpClient, metadata: 
     assert post(acme, {**FOX, "metadata": metadata}).json()["message"] == message
 
 
+@pytest.mark.once
 def test_an_unknown_model_is_told_with_the_nearest(acme: HttpClient) -> None:
     assert "fal-ai/flux/dev" in post(acme, {"model": "fal-ai/flux/deb", "input": {}}).json()["hint"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "columns", "expected"),
     [
@@ -193,6 +197,7 @@ def test_models_that_are_not_offered_are_refused_with_the_reason(
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_a_model_without_a_price_is_not_sold(acme: HttpClient) -> None:
     make_sold("fal-ai/opaque", unit="units", outputs=IMAGES_OUT)
 
@@ -207,6 +212,7 @@ def test_too_little_money_is_refused(acme: HttpClient) -> None:
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_a_budget_is_refused_by_name(acme: HttpClient) -> None:
     Budget.objects.create(client=Client.objects.get(name="Acme"), period="day", limit=1)
 
@@ -217,6 +223,7 @@ def test_a_budget_is_refused_by_name(acme: HttpClient) -> None:
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_a_rate_limit_is_told_with_when_to_come_back(acme: HttpClient) -> None:
     Client.objects.update(jobs_per_minute=1)
     assert post(acme).status_code == 201
@@ -228,6 +235,7 @@ def test_a_rate_limit_is_told_with_when_to_come_back(acme: HttpClient) -> None:
     assert Job.objects.count() == 1
 
 
+@pytest.mark.once
 def test_a_full_queue_is_told(acme: HttpClient) -> None:
     Client.objects.update(max_in_flight=1, max_queued=0)
     assert post(acme).status_code == 201
@@ -253,6 +261,7 @@ def test_m10_an_error_of_the_store_refuses_the_job(acme: HttpClient, monkeypatch
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_caps_of_the_settings_hold_where_the_schema_allows_more(acme: HttpClient, settings: Any) -> None:
     settings.MAX_IMAGES = 2
 
@@ -287,6 +296,7 @@ def test_pixels_seconds_frames_and_prompts_are_capped(
     assert words in answer.json()["message"]
 
 
+@pytest.mark.once
 def test_a_client_may_have_caps_of_its_own(acme: HttpClient) -> None:
     Client.objects.update(caps={"images": 1})
     assert error(post(acme, {**FOX, "input": {"prompt": "a", "num_images": 2}}))[1] == "invalid_input"
@@ -294,12 +304,14 @@ def test_a_client_may_have_caps_of_its_own(acme: HttpClient) -> None:
     assert post(acme).status_code == 201
 
 
+@pytest.mark.once
 def test_a_length_that_the_model_states_goes_before_the_general_one(client_of: Caller) -> None:
     make_sold(inputs=[field("prompt", required=True, maxLength=5000)], outputs=IMAGES_OUT)
 
     assert post(client_of(), {**FOX, "input": {"prompt": "a" * 3000}}).status_code == 201
 
 
+@pytest.mark.once
 def test_the_safety_checker_stays_on_unless_the_terms_allow_otherwise(client_of: Caller) -> None:
     make_sold(inputs=[PROMPT, field("enable_safety_checker", "boolean", default=True)], outputs=IMAGES_OUT)
     client, off = client_of(), {**FOX, "input": {"prompt": "a", "enable_safety_checker": False}}
@@ -312,6 +324,7 @@ def test_the_safety_checker_stays_on_unless_the_terms_allow_otherwise(client_of:
     assert Job.objects.get().input["enable_safety_checker"] is False
 
 
+@pytest.mark.once
 def test_a_model_whose_own_default_is_no_safety_checker_runs_with_it_on(client_of: Caller) -> None:
     make_sold(inputs=[PROMPT, field("enable_safety_checker", "boolean", default=False)], outputs=IMAGES_OUT)
 
@@ -321,21 +334,25 @@ def test_a_model_whose_own_default_is_no_safety_checker_runs_with_it_on(client_o
     assert Job.objects.get().input["enable_safety_checker"] is True
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scopes", [("jobs:read",), ("estimates", "models:read")])
 def test_without_the_scope_nothing_runs(acme: HttpClient, client_of: Caller, scopes: tuple[str, ...]) -> None:
     assert error(post(client_of(scopes=scopes, usd=0))) == (403, "forbidden_scope")
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_without_a_key_nothing_runs(acme: HttpClient) -> None:
     assert error(post(HttpClient())) == (401, "unauthorized")
 
 
+@pytest.mark.once
 def test_staff_run_nothing_in_a_clients_name(acme: HttpClient, staff: Callable[[str], HttpClient]) -> None:
     assert error(post(staff("superuser")))[1] == "forbidden_scope"
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_a_test_key_never_spends_money_also_where_there_is_nothing_to_test_on(acme: HttpClient) -> None:
     _, text = keys.create_key(Client.objects.get(name="Acme"), actor=SYSTEM, scopes=["jobs:write"], is_test=True)
 
@@ -345,6 +362,7 @@ def test_a_test_key_never_spends_money_also_where_there_is_nothing_to_test_on(ac
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_without_a_key_of_the_provider_nothing_is_accepted(acme: HttpClient, settings: Any) -> None:
     settings.FAL_KEY = ""
 
@@ -352,6 +370,7 @@ def test_without_a_key_of_the_provider_nothing_is_accepted(acme: HttpClient, set
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_a_key_bound_to_other_models_can_t_run_this_one(acme: HttpClient) -> None:
     Client.objects.update(denied_models=["fal-ai/flux/*"])
 
@@ -474,6 +493,7 @@ def test_a_job_is_read_with_its_output_and_charge_and_no_cost(acme: HttpClient) 
     assert "cost" not in body["quote"]
 
 
+@pytest.mark.once
 def test_costs_are_for_the_scope_admin(acme: HttpClient, client_of: Caller) -> None:
     job_id = post(acme).json()["id"]
     admin = client_of(scopes=("admin",), usd=0)
@@ -481,6 +501,7 @@ def test_costs_are_for_the_scope_admin(acme: HttpClient, client_of: Caller) -> N
     assert "cost" in admin.get(f"/api/v1/jobs/{job_id}").json()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["", "/events"])
 def test_another_clients_job_is_as_unknown_as_none(acme: HttpClient, client_of: Caller, path: str) -> None:
     job_id = post(acme).json()["id"]
@@ -523,6 +544,7 @@ def test_events_are_read_after_the_last_one_that_is_known(acme: HttpClient) -> N
     assert later == events[1:]
 
 
+@pytest.mark.once
 def test_canceling_over_http(acme: HttpClient) -> None:
     job_id = post(acme).json()["id"]
 
@@ -550,6 +572,7 @@ def test_accepting_takes_a_bounded_number_of_queries(acme: HttpClient, django_as
         assert post(acme).status_code == 201
 
 
+@pytest.mark.once
 def test_what_a_success_lacks_stands_in_the_job(acme: HttpClient) -> None:
     job_id = post(acme, {"model": "fal-ai/flux/dev", "input": {"prompt": "a fox", "num_images": 3}}).json()["id"]
     provider = Provider()

@@ -35,6 +35,7 @@ def run_before(model: AIModel, **ago: float) -> Callable[..., None]:
     return end
 
 
+@pytest.mark.once
 def test_vald_04_a_model_that_is_well_is_told_with_its_schema_price_and_jobs(
     flux: AIModel, admin_api: HttpClient
 ) -> None:
@@ -61,6 +62,7 @@ def test_vald_04_a_model_that_is_well_is_told_with_its_schema_price_and_jobs(
     }  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
@@ -105,6 +107,7 @@ def test_vald_04_a_shut_gate_and_a_cut_connection_are_told_of_every_model_behind
     ]  # fmt: skip
 
 
+@pytest.mark.once
 def test_the_page_of_a_model_shows_its_health(flux: AIModel, staff: Callable[[str], HttpClient]) -> None:
     run_before(flux, minutes=5)("failed")
 

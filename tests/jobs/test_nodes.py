@@ -1,12 +1,15 @@
 """Two of each process on one PostgreSQL, and what a machine does to them: the short form of `make faults`."""
 
+import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 from django.conf import settings
 
 from tests.nodes.scenarios import ALL, SHORT, NotHereError
 from tests.nodes.site import Site, running_site
+from tests.prepared import OWN_SERVER, own_postgres
 
 # In one worker: a fleet of its own, which all of it shares.
 pytestmark = [
@@ -16,8 +19,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    with running_site(per_second=4) as running:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    migrated = own_postgres(tmp_path_factory, f"like_{os.getpid()}") if OWN_SERVER in os.environ else nullcontext("")
+    with migrated as like, running_site(per_second=2, like=like) as running:
         yield running
 
 

@@ -75,6 +75,7 @@ def test_an_ended_job_leaves_one_record_with_model_times_units_and_money(records
     assert (record["operation"], record["timeline"]["ended"]) == ("generate", moment(job.finished_at))
 
 
+@pytest.mark.once
 def test_a_failure_is_logged_with_its_code_and_without_the_providers_words(records: list[logging.LogRecord]) -> None:
     provider, job = submitted()
     provider.on_result = result(status=422, detail=[{"msg": SECRET, "type": "x", "loc": ["body", "prompt"]}])
@@ -86,6 +87,7 @@ def test_a_failure_is_logged_with_its_code_and_without_the_providers_words(recor
     assert SECRET not in repr(record)
 
 
+@pytest.mark.once
 def test_of_the_prompt_a_record_has_length_and_keyed_digest_alone(records: list[logging.LogRecord]) -> None:
     cancel(make_job(input={"prompt": SECRET}))
 
@@ -95,6 +97,7 @@ def test_of_the_prompt_a_record_has_length_and_keyed_digest_alone(records: list[
     assert SECRET not in repr(record)
 
 
+@pytest.mark.once
 def test_the_digest_of_a_prompt_takes_the_key_to_be_made(settings: Any) -> None:
     before = keyed_digest(SECRET)
 
@@ -103,6 +106,7 @@ def test_the_digest_of_a_prompt_takes_the_key_to_be_made(settings: Any) -> None:
     assert keyed_digest(SECRET) != before
 
 
+@pytest.mark.once
 def test_the_prompt_the_key_and_the_token_are_in_no_log_line_of_a_jobs_whole_way(
     run: Run, sandbox: RunningSandbox, records: list[logging.LogRecord]
 ) -> None:
@@ -116,6 +120,7 @@ def test_the_prompt_the_key_and_the_token_are_in_no_log_line_of_a_jobs_whole_way
     assert [secret for secret in (SECRET, job.token, project.FAL_KEY, made) if secret in text] == []
 
 
+@pytest.mark.once
 def test_a_refused_job_does_not_log_its_prompt(client: Any, records: list[logging.LogRecord]) -> None:
     make_job()
     from genfeed.clients.keys import create_key
@@ -136,6 +141,7 @@ def test_a_refused_job_does_not_log_its_prompt(client: Any, records: list[loggin
 # --- metrics ---
 
 
+@pytest.mark.once
 def test_jobs_are_counted_when_accepted_and_by_how_they_end() -> None:
     accepted = value("genfeed_jobs_accepted_total", provider="fal")
     failed = value("genfeed_jobs_ended_total", provider="fal", status="failed", code="provider_error")
@@ -149,6 +155,7 @@ def test_jobs_are_counted_when_accepted_and_by_how_they_end() -> None:
     assert after == failed + 1
 
 
+@pytest.mark.once
 def test_the_times_from_acceptance_to_submit_and_from_submit_to_the_last_event_are_observed() -> None:
     waits = value("genfeed_job_accepted_to_submitted_seconds_count", provider="fal")
     runs = value("genfeed_job_submitted_to_ended_seconds_count", provider="fal", status="succeeded")
@@ -160,6 +167,7 @@ def test_the_times_from_acceptance_to_submit_and_from_submit_to_the_last_event_a
     assert value("genfeed_job_submitted_to_ended_seconds_count", provider="fal", status="succeeded") == runs + 1
 
 
+@pytest.mark.once
 def test_calls_to_the_provider_are_timed_and_their_errors_counted(run: Run, sandbox: RunningSandbox) -> None:
     calls = value("genfeed_provider_call_seconds_count", provider="fal", call="submit")
     errors = value("genfeed_provider_call_errors_total", provider="fal", call="submit", kind="404")
@@ -192,6 +200,7 @@ def test_the_scrape_tells_of_queue_gates_and_machine() -> None:
 # --- what comes short ---
 
 
+@pytest.mark.once
 def test_fewer_outputs_than_asked_for_are_delivered_and_what_is_missing_is_named() -> None:
     provider, job = submitted(input={"prompt": "a fox", "num_images": 3})
     provider.on_result = result(units="1")
@@ -205,6 +214,7 @@ def test_fewer_outputs_than_asked_for_are_delivered_and_what_is_missing_is_named
     assert "Send the job again for the rest" in warning["hint"]
 
 
+@pytest.mark.once
 def test_outputs_that_the_provider_flagged_are_named() -> None:
     provider, job = submitted()
     provider.on_result = result({"images": [{"url": "https://v3.fal.media/files/a.png"}], "has_nsfw_concepts": [True]})
@@ -215,6 +225,7 @@ def test_outputs_that_the_provider_flagged_are_named() -> None:
     assert (warning["code"], warning["missing"]) == ("content_refused", 1)
 
 
+@pytest.mark.once
 def test_a_success_in_full_has_no_warnings() -> None:
     provider, job = submitted()
 
@@ -280,6 +291,7 @@ def test_kept_answers_of_idempotency_keys_are_forgotten_after_a_day() -> None:
     assert IdempotentAnswer.objects.get().key == "1"
 
 
+@pytest.mark.once
 def test_the_clean_up_runs_daily() -> None:
     from django_q.models import Schedule
 

@@ -74,6 +74,7 @@ def test_offline_nothing_is_accepted_or_held_and_the_error_says_what_still_works
     assert not Hold.objects.exclude(job=cut.pk).exists()
 
 
+@pytest.mark.once
 def test_offline_no_item_of_a_batch_is_accepted_that_no_stored_result_answers(cut: Job) -> None:
     item = Wanted("fal-ai/flux/dev", {"prompt": "a fox"}, cache="any_seed")
 
@@ -93,6 +94,7 @@ def test_a_job_that_runs_while_the_connection_is_gone_is_caught_up_with(cut: Job
     assert Account.objects.get(client_id=cut.client_id).held == 0
 
 
+@pytest.mark.once
 def test_back_online_new_jobs_are_accepted_again(cut: Job, run: Run, wire: Wire) -> None:
     wire.mend()
     run(lambda job: upstreams.is_online("fal"), job=cut)
@@ -100,6 +102,7 @@ def test_back_online_new_jobs_are_accepted_again(cut: Job, run: Run, wire: Wire)
     assert run(job=make_job(make_caller(0, name="Late"))).status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_offline_catalog_schemas_estimates_and_usage_are_served_and_the_catalog_marked_with_its_age(
     cut: Job, make_key: Callable[..., str]
 ) -> None:
@@ -131,6 +134,7 @@ def test_offline_catalog_schemas_estimates_and_usage_are_served_and_the_catalog_
     assert (refused.status_code, refused.json()["code"]) == (503, "offline")
 
 
+@pytest.mark.once
 def test_the_status_tells_what_is_offline_since_when_and_when_it_was_last_reached(cut: Job, api: HttpClient) -> None:
     told = api.get("/api/v1/status").json()
 
@@ -140,6 +144,7 @@ def test_the_status_tells_what_is_offline_since_when_and_when_it_was_last_reache
     assert fal["offline_since"]
 
 
+@pytest.mark.once
 def test_the_start_page_shows_that_a_provider_is_offline(cut: Job, staff: Callable[[str], HttpClient]) -> None:
     page = staff("superuser").get("/admin/").content.decode()
 
@@ -159,6 +164,7 @@ def test_a_sync_that_failed_meanwhile_is_caught_up_with_once(cut: Job, run: Run,
     assert SyncRun.objects.exclude(pk=failed.pk).get().trigger == "online"
 
 
+@pytest.mark.once
 def test_what_was_missed_is_synced_within_two_minutes_after_the_return_and_not_before(
     cut: Job, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +187,7 @@ def test_what_was_missed_is_synced_within_two_minutes_after_the_return_and_not_b
     assert SyncRun.objects.filter(trigger="online").count() == 1
 
 
+@pytest.mark.once
 def test_a_catalog_that_is_fresh_is_not_synced_for_a_short_outage(cut: Job, run: Run, wire: Wire) -> None:
     SyncRun.objects.create(
         provider=cut.model.provider, trigger="schedule", status=SyncRun.Status.SUCCEEDED, finished_at=timezone.now()
@@ -192,6 +199,7 @@ def test_a_catalog_that_is_fresh_is_not_synced_for_a_short_outage(cut: Job, run:
     assert SyncRun.objects.count() == 1
 
 
+@pytest.mark.once
 def test_in_cloud_mode_short_outages_are_waited_out(cut: Job, run: Run, wire: Wire, settings: Any) -> None:
     settings.GENFEED_MODE = "cloud"
 
@@ -201,6 +209,7 @@ def test_in_cloud_mode_short_outages_are_waited_out(cut: Job, run: Run, wire: Wi
     assert run(job=job).status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_rely_03_a_sync_without_a_connection_leaves_the_last_good_catalog_with_its_age(
     small_fal: RunningSandbox, settings: Any, db: None, api: HttpClient
 ) -> None:
@@ -223,6 +232,7 @@ def test_rely_03_a_sync_without_a_connection_leaves_the_last_good_catalog_with_i
     assert after.headers["X-GenFeed-Offline"] == "fal"
 
 
+@pytest.mark.once
 def test_one_lost_connection_is_no_outage(run: Run, wire: Wire, dispatcher: Dispatcher) -> None:
     upstreams.note_unreachable("fal", "ConnectError")
 

@@ -66,6 +66,7 @@ def asked_by(sandbox: RunningSandbox) -> dict[str, set[str]]:
     return seen
 
 
+@pytest.mark.once
 def test_secu_09_each_job_is_sent_seen_and_fetched_with_its_own_key(run: Run, sandbox: RunningSandbox) -> None:
     first = make_job(caller_with(ALICE, "Alice"))
     second = make_job(caller_with(BOB, "Bob"))
@@ -79,6 +80,7 @@ def test_secu_09_each_job_is_sent_seen_and_fetched_with_its_own_key(run: Run, sa
     assert seen[""] == {"alice", "bob"}
 
 
+@pytest.mark.once
 def test_a_request_with_a_key_is_refused_where_a_sandbox_would_be_told_it(settings: Any) -> None:
     caller = caller_with(ALICE, "Alice")
     settings.SANDBOX_STANDS_FOR = ["fal"]
@@ -89,6 +91,7 @@ def test_a_request_with_a_key_is_refused_where_a_sandbox_would_be_told_it(settin
         assert refused.value.code == "not_configured"
 
 
+@pytest.mark.once
 def test_a_key_that_comes_with_the_request_serves_this_job_alone(run: Run, sandbox: RunningSandbox) -> None:
     caller = caller_with(ALICE, "Alice")
 
@@ -109,6 +112,7 @@ def test_a_jobs_key_is_sealed_while_it_runs_and_erased_when_it_has_ended(run: Ru
     assert (ended.own_key, ended.key_hint, ended.key_source) == ("", "4711", "request")
 
 
+@pytest.mark.once
 def test_a_job_goes_on_with_the_key_that_it_was_sent_with(run: Run, sandbox: RunningSandbox) -> None:
     caller = caller_with(ALICE, "Alice")
     sandbox.faults(jobs=[{"seconds": 0.5}])
@@ -130,6 +134,7 @@ def test_a_lost_submit_is_looked_for_with_the_jobs_own_key(run: Run, sandbox: Ru
     assert looked == {"bob"}
 
 
+@pytest.mark.once
 def test_a_job_is_canceled_with_its_own_key(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"seconds": 30}])
     job = run(lambda job: job.status == Status.RUNNING, job=make_job(caller_with(ALICE, "Alice")))
@@ -140,6 +145,7 @@ def test_a_job_is_canceled_with_its_own_key(run: Run, sandbox: RunningSandbox) -
     assert {one["key_id"] for one in sandbox.requests() if one["method"] == "PUT"} == {"alice"}
 
 
+@pytest.mark.once
 def test_a_refused_key_is_the_clients_to_mend_and_no_alert(run: Run, sandbox: RunningSandbox) -> None:
     job = make_job(caller_with(ALICE, "Alice"))
     sandbox.reset()  # The provider knows Alice's key no more.
@@ -155,6 +161,7 @@ def test_a_refused_key_is_the_clients_to_mend_and_no_alert(run: Run, sandbox: Ru
     assert refused.value.code == "not_configured"
 
 
+@pytest.mark.once
 def test_an_account_without_credit_says_which_key_it_is(run: Run, sandbox: RunningSandbox) -> None:
     job = make_job(caller_with(ALICE, "Alice"))
     sandbox.account(ALICE, "alice", balance=0)
@@ -192,6 +199,7 @@ def test_the_places_at_a_provider_are_counted_by_key(
     assert sent == {jobs[0].pk, jobs[2].pk}
 
 
+@pytest.mark.once
 def test_without_any_key_nothing_is_accepted_and_the_hint_says_how_to_set_one(sandbox: RunningSandbox) -> None:
     with pytest.raises(ApiError) as refused:
         make_job(make_caller(0))
@@ -201,6 +209,7 @@ def test_without_any_key_nothing_is_accepted_and_the_hint_says_how_to_set_one(sa
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_a_client_without_a_key_of_its_own_runs_on_the_installations(
     run: Run, sandbox: RunningSandbox, settings: Any
 ) -> None:
@@ -212,6 +221,7 @@ def test_a_client_without_a_key_of_its_own_runs_on_the_installations(
     assert asked_by(sandbox)[job.request_id] == {"sandbox-key"}
 
 
+@pytest.mark.once
 def test_the_header_brings_a_key_and_a_wrong_one_is_told_at_once(
     sandbox: RunningSandbox, make_key: Callable[..., str]
 ) -> None:
@@ -228,6 +238,7 @@ def test_the_header_brings_a_key_and_a_wrong_one_is_told_at_once(
     assert b"not-a-key-at-all" not in refused.content
 
 
+@pytest.mark.once
 def test_the_header_brings_a_key_for_all_items_of_a_batch(
     sandbox: RunningSandbox, make_key: Callable[..., str]
 ) -> None:
@@ -240,6 +251,7 @@ def test_the_header_brings_a_key_for_all_items_of_a_batch(
     assert [job.key_hint for job in Job.objects.all()] == ["4711", "4711"]
 
 
+@pytest.mark.once
 def test_the_key_of_a_batch_is_shown_to_one_provider_alone(
     sandbox: RunningSandbox, make_key: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +271,7 @@ def test_the_key_of_a_batch_is_shown_to_one_provider_alone(
     assert (shown, Job.objects.count()) == ([], 0)
 
 
+@pytest.mark.once
 def test_a_wrong_key_is_asked_about_once_for_all_items_of_a_batch(
     sandbox: RunningSandbox, make_key: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +294,7 @@ def test_a_wrong_key_is_asked_about_once_for_all_items_of_a_batch(
     assert refused() == 5 * asked_at_first
 
 
+@pytest.mark.once
 def test_in_cloud_mode_a_key_with_a_request_is_refused(settings: Any) -> None:
     settings.GENFEED_MODE = "cloud"
 
@@ -288,6 +302,7 @@ def test_in_cloud_mode_a_key_with_a_request_is_refused(settings: Any) -> None:
         make_job(make_caller(), provider_key=ALICE)
 
 
+@pytest.mark.once
 def test_what_ran_on_a_key_of_its_own_is_not_run_again_on_another(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"error": {"status": 500}}])
     job = run(job=make_job(caller_with(BOB, "Bob"), provider_key=ALICE))
@@ -303,6 +318,7 @@ def test_a_job_in_core_mode_needs_no_balance_and_is_charged_its_cost(run: Run) -
     assert UsageRecord.objects.get().cost == job.cost
 
 
+@pytest.mark.once
 def test_keys_are_in_no_record_of_what_providers_answered(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
 
@@ -312,6 +328,7 @@ def test_keys_are_in_no_record_of_what_providers_answered(run: Run, caplog: pyte
     assert "secret-of-the-provider" not in repr(Wanted(model="m", input={}, provider_key=ALICE))
 
 
+@pytest.mark.once
 def test_a_sealed_key_that_cannot_be_read_fails_the_job_and_nothing_else(run: Run, sandbox: RunningSandbox) -> None:
     job = make_job(make_caller(0), provider_key=ALICE)
     Job.objects.filter(pk=job.pk).update(own_key="gAAAAAB-lost")

@@ -30,6 +30,7 @@ from jobs.dispatching.dispatcher import SUBMIT, Step, step_for
 from jobs.models import ENDED, Job, ProviderGate, Status
 from pricing.ledger.checking import check_ledger
 from pricing.models import Account, LedgerTransaction, UsageRecord
+from tests.examples import examples
 from tests.jobs.doubles import USD, make_caller, make_job, result
 
 places = st.integers(0, 30)
@@ -264,5 +265,7 @@ class Running(RuleBasedStateMachine):
 @pytest.mark.django_db
 def test_every_job_ends_exactly_once_in_any_order_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_registry", {"fal": lambda key: World()})
-    how_much = settings(max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    how_much = settings(
+        max_examples=examples(12), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(Running, settings=how_much)

@@ -39,6 +39,7 @@ def test_payloads_are_deleted_at_the_provider(run: Run, sandbox: RunningSandbox,
     assert (held(sandbox), ProviderErasure.objects.count()) == ([None], 0)
 
 
+@pytest.mark.once
 def test_a_key_that_may_not_delete_leaves_them_for_another_day(
     run: Run, sandbox: RunningSandbox, settings: Any
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_key_that_may_not_delete_leaves_them_for_another_day(
     assert (ProviderErasure.objects.count(), sandbox.request_counts().get("DELETE", 0) <= 1) == (1, True)
 
 
+@pytest.mark.once
 def test_a_provider_that_fails_is_asked_again_later(run: Run, sandbox: RunningSandbox, settings: Any) -> None:
     settings.FAL_ADMIN_KEY, settings.FAL_MAX_RETRIES = ADMIN_KEY, 0
     run()
@@ -63,6 +65,7 @@ def test_a_provider_that_fails_is_asked_again_later(run: Run, sandbox: RunningSa
     assert provider_copies.erase_due() == 1
 
 
+@pytest.mark.once
 def test_the_api_says_first_what_it_would_erase(admin_api: HttpClient, run: Run) -> None:
     run()
 
@@ -87,6 +90,7 @@ def test_the_api_erases_contents_and_keeps_money(admin_api: HttpClient, run: Run
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_the_api_erases_nobody_with_open_jobs(admin_api: HttpClient, sandbox: RunningSandbox) -> None:
     make_job()
 
@@ -96,6 +100,7 @@ def test_the_api_erases_nobody_with_open_jobs(admin_api: HttpClient, sandbox: Ru
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
+@pytest.mark.once
 def test_only_the_operator_may_erase(make_key: Any) -> None:
     api = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write')}"})
 

@@ -78,6 +78,7 @@ def test_the_end_leaves_one_usage_record() -> None:
     assert record.seconds is not None
 
 
+@pytest.mark.once
 def test_what_the_provider_reports_on_the_way_is_told() -> None:
     provider, job = submitted()
     provider.state, provider.position = "queued", 1
@@ -101,6 +102,7 @@ def test_what_the_provider_reports_on_the_way_is_told() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.once
 def test_no_log_line_is_told_twice_while_the_window_moves() -> None:
     provider, job = submitted()
     provider.state = "running"
@@ -124,6 +126,7 @@ def told_lines(job: Job) -> list[str]:
     return [line["message"] for event in job.events.order_by("number") for line in event.data.get("logs", [])]
 
 
+@pytest.mark.once
 def test_a_window_of_many_lines_is_told_once() -> None:
     provider, job = submitted()
     provider.state = "running"
@@ -134,6 +137,7 @@ def test_a_window_of_many_lines_is_told_once() -> None:
     assert told_lines(job) == [f"step {number}" for number in range(460)]
 
 
+@pytest.mark.once
 def test_the_last_log_lines_are_told_whatever_changes_meanwhile() -> None:
     provider, job = submitted()
     provider.logs = [log_line(1), log_line(2)]
@@ -177,6 +181,7 @@ def test_what_was_certainly_not_accepted_goes_back_into_the_queue() -> None:
     assert submit(provider, job).status == Status.SUBMITTED
 
 
+@pytest.mark.once
 def test_an_unclear_submit_is_neither_sent_again_nor_given_up_at_once() -> None:
     provider = Provider()
     provider.on_submit = UnclearError("read timeout")
@@ -233,6 +238,7 @@ def test_two_lost_submits_of_equal_inputs_get_a_request_each() -> None:
     assert {first.request_id, second.request_id} == {"r1", "r2"}
 
 
+@pytest.mark.once
 def test_an_older_request_of_the_same_input_is_not_taken_for_ours() -> None:
     provider = Provider()
     provider.on_submit = UnclearError("read timeout")
@@ -243,6 +249,7 @@ def test_an_older_request_of_the_same_input_is_not_taken_for_ours() -> None:
     assert look(provider, job).status == Status.SUBMITTING
 
 
+@pytest.mark.once
 def test_a_submit_that_is_nowhere_to_be_found_fails_after_the_grace_period_and_costs_nothing(settings: object) -> None:
     provider = Provider()
     provider.on_submit = UnclearError("read timeout")
@@ -256,6 +263,7 @@ def test_a_submit_that_is_nowhere_to_be_found_fails_after_the_grace_period_and_c
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_while_the_list_cannot_be_read_nothing_is_given_up() -> None:
     provider = Provider()
     provider.on_submit = UnclearError("read timeout")
@@ -275,6 +283,7 @@ def test_a_dispatcher_that_dies_after_claiming_leaves_a_job_that_is_looked_for()
     assert [found.pk for found in claim_due(10)] == [job.pk]
 
 
+@pytest.mark.once
 def test_a_refused_input_is_told_with_the_providers_words() -> None:
     provider = Provider()
     detail = [{"loc": ["body", "prompt"], "msg": "too short", "type": "string_too_short"}]
@@ -287,6 +296,7 @@ def test_a_refused_input_is_told_with_the_providers_words() -> None:
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("error", "code"),
     [(LockedError("balance"), "provider_locked"), (KeyRefusedError("401"), "provider_key_refused")],
@@ -308,6 +318,7 @@ def test_trouble_with_our_account_is_our_problem_and_stops_dispatching(error: Ex
     assert Job.objects.get(pk=other.pk).status == Status.QUEUED
 
 
+@pytest.mark.once
 def test_a_model_that_is_gone_at_the_provider_says_so() -> None:
     provider = Provider()
     provider.on_submit = RefusedError("404", 404, "not found")
@@ -318,6 +329,7 @@ def test_a_model_that_is_gone_at_the_provider_says_so() -> None:
 # --- results ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("status", "detail", "error_type", "code"),
     [
@@ -381,6 +393,7 @@ def test_m8_terms_may_pass_a_billed_failure_on() -> None:
     assert money(job) == (10 * USD - PRICE, 0, PRICE)
 
 
+@pytest.mark.once
 def test_a_failure_that_the_provider_did_not_bill_costs_nothing_whatever_the_terms_pass_on() -> None:
     from genfeed.journal.audit import SYSTEM
     from pricing.ledger.accounts import set_terms
@@ -397,6 +410,7 @@ def test_a_failure_that_the_provider_did_not_bill_costs_nothing_whatever_the_ter
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_a_success_without_the_media_it_promises_is_a_failure() -> None:
     provider, job = submitted()
     provider.on_result = result({"images": [], "seed": 1})
@@ -406,6 +420,7 @@ def test_a_success_without_the_media_it_promises_is_a_failure() -> None:
     assert (job.status, job.error["code"], money(job)[2]) == (Status.FAILED, "provider_error", 0)
 
 
+@pytest.mark.once
 def test_without_a_word_about_units_the_estimate_is_charged() -> None:
     provider, job = submitted()
     provider.on_result = result(units=None)
@@ -415,6 +430,7 @@ def test_without_a_word_about_units_the_estimate_is_charged() -> None:
     assert (job.charge, job.cost, job.cost_source) == (PRICE, COST, "estimated")
 
 
+@pytest.mark.once
 def test_fewer_billed_units_are_charged_as_fewer() -> None:
     provider, job = submitted(input={"prompt": "a fox", "num_images": 2})
     assert job.hold_amount == 166_666_667
@@ -425,6 +441,7 @@ def test_fewer_billed_units_are_charged_as_fewer() -> None:
     assert money(job) == (10 * USD - PRICE, 0, PRICE)
 
 
+@pytest.mark.once
 def test_quoted_terms_charge_the_quote_whatever_was_billed() -> None:
     from genfeed.journal.audit import SYSTEM
     from pricing.ledger.accounts import set_terms
@@ -531,6 +548,7 @@ def test_a_cancel_of_a_running_job_is_asked_for_and_its_outcome_awaited() -> Non
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_a_cancel_that_comes_too_late_is_delivered_and_charged() -> None:
     provider, job = submitted()
     cancel(job)
@@ -542,6 +560,7 @@ def test_a_cancel_that_comes_too_late_is_delivered_and_charged() -> None:
     assert (job.status, job.output, job.charge) == (Status.SUCCEEDED, OUTPUT, PRICE)
 
 
+@pytest.mark.once
 def test_a_billed_cancel_is_charged_by_the_default_terms() -> None:
     provider, job = submitted()
     cancel(job)
@@ -553,6 +572,7 @@ def test_a_billed_cancel_is_charged_by_the_default_terms() -> None:
     assert (job.status, job.charge) == (Status.CANCELED, 33_333_333)
 
 
+@pytest.mark.once
 def test_a_request_that_the_provider_removed_from_its_queue_is_canceled() -> None:
     provider, job = submitted()
     cancel(job)
@@ -592,6 +612,7 @@ def test_a_cancel_while_a_submit_is_refused_for_now_ends_the_job() -> None:
     assert (job.status, money(job)) == (Status.CANCELED, (10 * USD, 0, 0))
 
 
+@pytest.mark.once
 def test_canceling_twice_is_no_error_and_canceling_what_has_ended_is() -> None:
     from genfeed.clients.errors import ApiError
 
@@ -627,6 +648,7 @@ def test_past_its_deadline_a_job_is_canceled_and_has_failed() -> None:
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_a_success_after_the_deadline_is_delivered_all_the_same() -> None:
     provider, job = submitted()
     set_job(job, deadline_at=timezone.now())
@@ -636,6 +658,7 @@ def test_a_success_after_the_deadline_is_delivered_all_the_same() -> None:
     assert job.status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_time_in_the_providers_queue_does_not_count() -> None:
     provider, job = submitted()
     provider.state = "queued"
@@ -670,6 +693,7 @@ def test_our_own_queue_has_a_limit_too() -> None:
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_a_key_that_is_refused_while_a_job_runs_is_told_and_the_job_goes_on() -> None:
     provider, job = submitted()
     provider.on_progress = KeyRefusedError("401")
@@ -682,6 +706,7 @@ def test_a_key_that_is_refused_while_a_job_runs_is_told_and_the_job_goes_on() ->
     assert look(provider, job).status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_an_unreachable_provider_is_asked_again_later() -> None:
     provider, job = submitted()
     provider.on_progress = UnreachableError("down")
@@ -692,6 +717,7 @@ def test_an_unreachable_provider_is_asked_again_later() -> None:
     assert job.next_at > timezone.now()
 
 
+@pytest.mark.once
 def test_a_request_that_the_provider_does_not_know_is_lost_after_some_looks() -> None:
     provider, job = submitted()
     provider.on_progress = RefusedError("404", 404, "NOT_FOUND")
@@ -796,6 +822,7 @@ def test_five_failures_in_a_row_open_the_gate_and_one_success_closes_it() -> Non
 # --- what is sent ---
 
 
+@pytest.mark.once
 def test_sync_mode_is_never_sent_and_the_safety_checker_stays_on() -> None:
     from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
@@ -808,12 +835,14 @@ def test_sync_mode_is_never_sent_and_the_safety_checker_stays_on() -> None:
     assert provider.sent == [{"prompt": "a fox", "enable_safety_checker": True}]
 
 
+@pytest.mark.once
 def test_the_input_that_is_looked_for_is_the_one_that_was_sent() -> None:
     provider, job = submitted()
 
     assert job.input_digest == digest_of(provider.sent[0])
 
 
+@pytest.mark.once
 def test_a_webhook_is_asked_for_only_where_we_can_be_reached(settings: object) -> None:
     provider, job = submitted()
     assert provider.webhooks == [""]
@@ -824,6 +853,7 @@ def test_a_webhook_is_asked_for_only_where_we_can_be_reached(settings: object) -
     assert provider.webhooks == [f"https://media.example.com/webhooks/fal/{job.pk}/{job.token}"]
 
 
+@pytest.mark.once
 def test_raw_answers_are_kept_for_staff() -> None:
     provider, job = submitted()
     look(provider, job)

@@ -16,7 +16,7 @@ from jobs.retrying import retry
 from tests.jobs.doubles import Provider, look, make_job, submit
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, field, make_sold
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 THEIRS = "sk-a-key-of-somebody-elses-service"
 

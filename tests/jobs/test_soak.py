@@ -11,10 +11,12 @@ from tests.soak.sampling import Held
 from tests.soak.traffic import DEEDS
 from tests.soak.verdict import Bounds, problems_of
 
-# In half a minute pools and caches still fill: only what grows with every request passes these.
+# In a quarter of a minute pools and caches still fill: only what grows with every request passes these.
 SHORT = Bounds(slack_mb=16, files=24, warm_up=0.5, window=0.2)
 STEADY = Held(memory=100_000_000, files=50, sockets=20, threads=10, forgotten=0, database=5)
 SAMPLES = 60
+# So few that a small crowd fills them.
+THREADS = 8
 
 
 def samples(change: Callable[[int], Held]) -> list[tuple[float, dict[str, Held]]]:
@@ -29,7 +31,10 @@ def said(change: Callable[[int], Held], *, waiting: int = 0, wrong: tuple[str, .
 
 @pytest.mark.postgres
 def test_a_short_soak_leaves_nothing_behind(tmp_path: Path, own_database: dict[str, str]) -> None:
-    found = soak(tmp_path, seconds=30, rate=5, settings=own_database, bounds=SHORT, syncs=False, rest=1)
+    settings = own_database | {"DISPATCH_THREADS": str(THREADS)}
+    found = soak(
+        tmp_path, seconds=15, rate=3, settings=settings, bounds=SHORT, syncs=False, rest=1, clients=4, crowd=4 * THREADS
+    )
 
     assert found.problems == []
     assert {*DEEDS} - {*found.done} <= {"syncs", "models switched"}

@@ -79,6 +79,7 @@ def test_the_same_request_is_answered_at_once_and_for_nothing(caller: Caller, st
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_it_shows_the_same_output_and_files_and_says_that_it_is_cached(caller: Caller, stored: Job) -> None:
     shown = render_job(ask(caller), shows_cost=False)
     first = render_job(stored, shows_cost=False)
@@ -88,6 +89,7 @@ def test_it_shows_the_same_output_and_files_and_says_that_it_is_cached(caller: C
     assert "/assets/ast_" in shown["output"]["images"][0]["url"]
 
 
+@pytest.mark.once
 def test_it_has_events_of_its_own_and_its_webhook_is_told(caller: Caller, stored: Job) -> None:
     job = ask(caller, webhook_url="https://example.com/hook")
 
@@ -102,6 +104,7 @@ def test_it_has_events_of_its_own_and_its_webhook_is_told(caller: Caller, stored
     assert (told.kind, body["data"]["cached"], body["data"]["status"]) == ("job.succeeded", True, "succeeded")
 
 
+@pytest.mark.once
 def test_its_usage_record_is_a_cache_hit(caller: Caller, stored: Job) -> None:
     job = ask(caller)
 
@@ -132,12 +135,14 @@ def test_a_share_that_is_not_there_refuses_and_leaves_nothing(caller: Caller, st
     assert Job.objects.count() == 1
 
 
+@pytest.mark.once
 def test_defaults_and_the_order_of_fields_make_no_difference(caller: Caller, stored: Job) -> None:
     given = {"num_images": 1, "seed": 7, "prompt": "a fox"}
 
     assert accept(Wanted("fal-ai/flux/dev", given, cache="seed"), caller).is_cached
 
 
+@pytest.mark.once
 def test_without_a_fixed_seed_only_who_says_so_gets_a_stored_result(caller: Caller) -> None:
     given: dict[str, Any] = {"prompt": "a fox"}
 
@@ -152,6 +157,7 @@ def test_without_a_fixed_seed_only_who_says_so_gets_a_stored_result(caller: Call
 # --- no hit ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("more", [{"input": {"prompt": "an owl"}}, {"input": {"seed": 8}}, {"cache": ""}])
 def test_another_request_is_run(caller: Caller, stored: Job, more: Any) -> None:
     assert not ask(caller, **more).is_cached
@@ -209,12 +215,14 @@ def test_what_is_not_whole_or_flagged_or_gone_is_not_used(caller: Caller, output
     assert not ask(caller).is_cached
 
 
+@pytest.mark.once
 def test_fewer_outputs_than_asked_for_are_not_used(caller: Caller) -> None:
     done(ask(caller, input={"num_images": 2}))
 
     assert not ask(caller, input={"num_images": 2}).is_cached
 
 
+@pytest.mark.once
 def test_what_failed_is_not_used(caller: Caller) -> None:
     job = set_job(ask(caller), status=Status.SUBMITTED)
     fail(job, NO_MEDIA)
@@ -240,6 +248,7 @@ def test_a_hit_is_no_source_so_that_no_result_outlives_its_time(caller: Caller, 
     assert not ask(caller).is_cached
 
 
+@pytest.mark.once
 def test_clients_and_providers_can_be_excluded(caller: Caller, stored: Job) -> None:
     Provider.objects.update(enable_caching=False)
     assert not ask(caller).is_cached
@@ -276,6 +285,7 @@ def http(caller: Caller) -> HttpClient:
     return HttpClient(headers={"Authorization": f"Bearer {text}"})
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("cache", "status", "cached"), [(True, 201, True), ("any_seed", 201, True), (False, 201, False), ("yes", 400, None)]
 )
@@ -305,6 +315,7 @@ def test_items_of_a_batch_are_answered_from_stored_results_too(caller: Caller, s
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_no_own_key_is_kept_with_what_a_stored_result_answers(
     caller: Caller, stored: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +330,7 @@ def test_no_own_key_is_kept_with_what_a_stored_result_answers(
     assert list(told) == [("", "4711")] * 2
 
 
+@pytest.mark.once
 def test_what_a_stored_result_answers_keeps_no_file_that_came_inside_of_its_request(caller: Caller) -> None:
     make_sold("fal-ai/edit", "0.03", "images", inputs=[PROMPT, IMAGE_URL], outputs=IMAGES_OUT)
     picture = make(Wish(kind="png", seed="a", width=64, height=64))
@@ -344,6 +356,7 @@ def test_a_batch_of_nothing_but_stored_results_ends_at_once(caller: Caller, stor
     assert Account.objects.get().available == 10 * USD - PRICE
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("catalog manager", True)])
 def test_stored_results_of_a_provider_are_switched_off_by_those_who_may(
     staff: Callable[[str], HttpClient], caller: Caller, role: str, may: bool

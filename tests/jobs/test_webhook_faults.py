@@ -23,7 +23,7 @@ from tests.net.servers import serving, whole
 from tests.sandbox.receiver import Delivery, Receiver
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
@@ -181,7 +181,6 @@ PUBLISHED = [
 ]  # fmt: skip
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("public", "message", "signature"), PUBLISHED)
 def test_keys_of_the_key_set_verify_published_signatures(
     public: str, message: str, signature: str, settings: Any

@@ -97,6 +97,7 @@ def test_a_webhook_has_its_job_looked_at_now(waiting: tuple[Provider, Job]) -> N
     assert look(provider, job).status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_the_body_is_only_a_hint_and_the_result_is_fetched_with_our_own_key(waiting: tuple[Provider, Job]) -> None:
     provider, job = waiting
     lie = body_of(payload={"images": [{"url": "https://evil.example.com/a.png"}]})
@@ -108,6 +109,7 @@ def test_the_body_is_only_a_hint_and_the_result_is_fetched_with_our_own_key(wait
     assert provider.calls[-1] == "result"
 
 
+@pytest.mark.once
 def test_a_webhook_with_no_payload_is_no_failure(waiting: tuple[Provider, Job]) -> None:
     provider, job = waiting
     call(job, orjson.dumps({"request_id": "req-1", "status": "OK", "payload": None, "payload_error": "x"}))
@@ -211,6 +213,7 @@ def test_a_forged_webhook_is_refused_and_changes_nothing(waiting: tuple[Provider
     assert not is_due(job)
 
 
+@pytest.mark.once
 def test_another_accounts_valid_signature_knows_no_token(waiting: tuple[Provider, Job]) -> None:
     _, job = waiting
     body = body_of()
@@ -252,6 +255,7 @@ def test_a_webhook_of_another_request_changes_nothing(waiting: tuple[Provider, J
     assert not is_due(job)
 
 
+@pytest.mark.once
 def test_only_posts_are_taken(waiting: tuple[Provider, Job]) -> None:
     _, job = waiting
 
@@ -261,6 +265,7 @@ def test_only_posts_are_taken(waiting: tuple[Provider, Job]) -> None:
 # --- keys ---
 
 
+@pytest.mark.once
 def test_a_new_key_of_fal_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[int] = []
     answers = [[Ed25519PrivateKey.generate().public_key()], [KEY.public_key()]]
@@ -287,6 +292,7 @@ def test_a_new_key_of_fal_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(fetched) == 2
 
 
+@pytest.mark.once
 def test_keys_that_can_t_be_fetched_leave_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = KeySet()
     monkeypatch.setattr(fal_keys, "fetch", lambda: [KEY.public_key()])
@@ -297,6 +303,7 @@ def test_keys_that_can_t_be_fetched_leave_the_known_ones(monkeypatch: pytest.Mon
     assert len(keys.keys()) == 1
 
 
+@pytest.mark.once
 def test_keys_of_an_hour_ago_are_used_while_new_ones_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     keys, fetched = KeySet(), threading.Event()
     monkeypatch.setattr(fal_keys, "fetch", lambda: [KEY.public_key()])
@@ -324,6 +331,7 @@ def keys_on_their_way(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Eve
     until(lambda: not keys._is_asking)
 
 
+@pytest.mark.once
 def test_a_webhook_that_comes_before_the_keys_waits_for_nothing_and_has_its_job_looked_at(
     keys_on_their_way: threading.Event,
 ) -> None:
@@ -378,6 +386,7 @@ def until(holds: Callable[[], bool]) -> None:
 # --- over HTTP ---
 
 
+@pytest.mark.once
 def test_what_the_sandbox_signs_is_accepted_and_what_it_forges_is_not(
     run: Run, sandbox: RunningSandbox, settings: Any
 ) -> None:
@@ -405,6 +414,7 @@ def replay(delivery: Delivery) -> Any:
     )
 
 
+@pytest.mark.once
 def test_the_key_set_of_the_sandbox_can_be_read(sandbox: RunningSandbox) -> None:
     assert httpx.get(f"{sandbox.rest_url}/.well-known/jwks.json", trust_env=False).json()["keys"]
     assert fal_keys.fetch()
@@ -463,6 +473,7 @@ def test_no_log_line_shows_the_token_of_a_job(
     assert job.token not in log.getvalue()
 
 
+@pytest.mark.once
 def test_addresses_of_our_own_webhooks_are_told_whole() -> None:
     told = "GET /api/v1/webhooks/hook_1/deliveries/2 https://a.example/webhooks/1/2/3"
 

@@ -41,6 +41,7 @@ def test_a_job_is_run_and_charged_for_the_units_that_the_result_bills(run: Run, 
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_a_prompt_goes_out_as_a_value_and_is_nowhere_else(run: Run, sandbox: RunningSandbox) -> None:
     prompt = 'a fox"}\r\nX-Evil: 1\r\n\r\n?evil=1&#</script>\u2028'
     sandbox.clear_requests()
@@ -61,6 +62,7 @@ def test_a_submit_whose_answer_is_lost_is_found_and_not_sent_again(run: Run, san
     assert (job.status, accepted(sandbox), job.attempts) == (Status.SUCCEEDED, 1, 1)
 
 
+@pytest.mark.once
 def test_a_submit_that_is_answered_with_an_error_after_it_was_accepted_is_found(
     run: Run, sandbox: RunningSandbox
 ) -> None:
@@ -69,6 +71,7 @@ def test_a_submit_that_is_answered_with_an_error_after_it_was_accepted_is_found(
     assert (run().status, accepted(sandbox)) == (Status.SUCCEEDED, 1)
 
 
+@pytest.mark.once
 def test_a_submit_whose_answer_is_late_is_found(run: Run, sandbox: RunningSandbox, settings: object) -> None:
     settings.SUBMIT_TIMEOUT_SECONDS = 0.3  # type: ignore[attr-defined]
     sandbox.faults(fail=[{**SUBMITS, "hold": 1.0, "times": 1}])
@@ -76,6 +79,7 @@ def test_a_submit_whose_answer_is_late_is_found(run: Run, sandbox: RunningSandbo
     assert (run().status, accepted(sandbox)) == (Status.SUCCEEDED, 1)
 
 
+@pytest.mark.once
 def test_a_submit_that_never_arrived_is_given_up_after_the_grace_period(
     run: Run, sandbox: RunningSandbox, settings: object
 ) -> None:
@@ -88,6 +92,7 @@ def test_a_submit_that_never_arrived_is_given_up_after_the_grace_period(
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_a_submit_that_is_limited_is_sent_later(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(fail=[{**SUBMITS, "status": 429, "retry_after": 1, "times": 2}])
 
@@ -96,6 +101,7 @@ def test_a_submit_that_is_limited_is_sent_later(run: Run, sandbox: RunningSandbo
     assert (job.status, job.attempts, accepted(sandbox)) == (Status.SUCCEEDED, 3, 1)
 
 
+@pytest.mark.once
 def test_an_exhausted_account_stops_everything_and_costs_the_client_nothing(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(balance=0)
 
@@ -172,6 +178,7 @@ def test_a_status_in_nonsense_is_asked_again(run: Run, sandbox: RunningSandbox, 
     assert run().status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_a_missing_header_of_units_charges_the_estimate(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"no_units_header": True}])
 
@@ -180,6 +187,7 @@ def test_a_missing_header_of_units_charges_the_estimate(run: Run, sandbox: Runni
     assert (job.status, job.cost_source, job.cost) == (Status.SUCCEEDED, "estimated", job.quote["cost"])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("times", [20, 0.05])
 def test_units_that_make_no_sense_wait_for_a_person(run: Run, sandbox: RunningSandbox, times: float) -> None:
     sandbox.faults(jobs=[{"units_times": times}])
@@ -197,12 +205,14 @@ def test_a_result_without_its_media_is_a_failure(run: Run, sandbox: RunningSandb
     assert run().error["code"] == "provider_error"
 
 
+@pytest.mark.once
 def test_a_request_that_fal_puts_back_into_its_queue_goes_on(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"requeue": 2}])
 
     assert run().status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_a_stuck_request_is_canceled_at_its_deadline(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"stuck": "IN_PROGRESS"}])
     job = run(lambda job: job.status == Status.RUNNING)
@@ -214,6 +224,7 @@ def test_a_stuck_request_is_canceled_at_its_deadline(run: Run, sandbox: RunningS
     assert money(job) == (10 * USD, 0, 0)
 
 
+@pytest.mark.once
 def test_a_request_in_fals_queue_is_canceled(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(concurrency=0)
     job = run(has_sent)
@@ -224,6 +235,7 @@ def test_a_request_in_fals_queue_is_canceled(run: Run, sandbox: RunningSandbox) 
     assert (job.status, money(job)) == (Status.CANCELED, (10 * USD, 0, 0))
 
 
+@pytest.mark.once
 def test_a_running_request_is_canceled(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"stuck": "IN_PROGRESS"}])
     job = run(lambda job: job.status == Status.RUNNING)
@@ -245,6 +257,7 @@ def test_a_cancel_that_comes_too_late_is_delivered_and_charged(run: Run, sandbox
     assert (job.status, job.charge > 0) == (Status.SUCCEEDED, True)
 
 
+@pytest.mark.once
 def test_a_provider_that_is_away_is_waited_for(run: Run, sandbox: RunningSandbox, settings: object) -> None:
     job = make_job(make_caller())
     settings.FAL_QUEUE_URL, real = "http://127.0.0.1:9", settings.FAL_QUEUE_URL  # type: ignore[attr-defined]

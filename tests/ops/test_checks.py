@@ -7,6 +7,8 @@ from django.core import checks
 
 from genfeed.checks import a_key_is_set, files_can_be_kept, settings_make_sense
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def good(settings: Any) -> Any:

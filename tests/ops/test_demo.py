@@ -23,6 +23,8 @@ from jobs.models import Job
 from pricing.ledger.accounts import top_up
 from tests.jobs.doubles import make_job
 
+pytestmark = pytest.mark.once
+
 MONDAY = date(2026, 11, 2)
 
 

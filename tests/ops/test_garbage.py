@@ -14,7 +14,7 @@ from catalog import sync_runs
 from genfeed.front import stopping
 from jobs.management.commands import dispatch
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)

@@ -48,6 +48,7 @@ def test_a_model_by_hand_is_mapped_priced_and_offered() -> None:
     assert AuditEvent.objects.filter(action="model.added_by_hand", object_id=str(row.pk)).count() == 1
 
 
+@pytest.mark.once
 def test_a_model_by_hand_without_a_price_is_held_and_says_why() -> None:
     row = save(own(), None, actor=SYSTEM)
 
@@ -68,6 +69,7 @@ def test_a_preview_shows_what_saving_makes_and_leaves_nothing() -> None:
     assert CatalogState.objects.values_list("revision", flat=True).first() == revision
 
 
+@pytest.mark.once
 def test_a_rule_that_speaks_of_a_field_that_is_not_there_saves_nothing() -> None:
     rule = {"version": 1, "charges": [{"name": "x", "price": "1", "per": {"of": "field", "field": "seconds"}}]}
 
@@ -78,6 +80,7 @@ def test_a_rule_that_speaks_of_a_field_that_is_not_there_saves_nothing() -> None
     assert not AIModel.objects.exists()
 
 
+@pytest.mark.once
 def test_a_changed_schema_makes_a_new_version_with_what_changed() -> None:
     row = save(own(), PRICE, actor=SYSTEM)
     without = {**SCHEMA, "properties": {name: SCHEMA["properties"][name] for name in ("prompt", "num_images")}}
@@ -91,6 +94,7 @@ def test_a_changed_schema_makes_a_new_version_with_what_changed() -> None:
     assert PricePoint.objects.get(model=row, standing="current").unit_price == "0.02"
 
 
+@pytest.mark.once
 def test_a_new_title_alone_makes_no_new_version() -> None:
     row = save(own(), PRICE, actor=SYSTEM)
 
@@ -115,6 +119,7 @@ def test_a_sync_neither_changes_nor_retires_it(small_fal: RunningSandbox, sync: 
     ]
 
 
+@pytest.mark.once
 def test_a_retired_one_is_not_offered_and_can_be_brought_back() -> None:
     row = save(own(), PRICE, actor=SYSTEM)
 
@@ -130,6 +135,7 @@ def test_one_without_jobs_is_removed() -> None:
     assert not AIModel.objects.exists()
 
 
+@pytest.mark.once
 def test_a_model_of_the_provider_is_not_changed_by_hand() -> None:
     row = make_priced()
 
@@ -137,6 +143,7 @@ def test_a_model_of_the_provider_is_not_changed_by_hand() -> None:
         own_models.retire(row, actor=SYSTEM)
 
 
+@pytest.mark.once
 def test_an_id_that_is_there_is_refused() -> None:
     make_priced("acme/portraits")
 
@@ -207,6 +214,7 @@ def test_a_schema_is_fetched_from_public_addresses_alone(url: str, settings: Any
 # --- another model with fixed inputs ---
 
 
+@pytest.mark.once
 def test_what_is_fixed_is_sent_priced_and_hidden() -> None:
     base = make_priced("fal-ai/base", "0.02")
     wanted = own(base=base, document=None, fixed_input={"num_images": 3})
@@ -220,6 +228,7 @@ def test_what_is_fixed_is_sent_priced_and_hidden() -> None:
         quote(facts, {"prompt": "x", "num_images": 1})
 
 
+@pytest.mark.once
 def test_the_base_s_price_rule_comes_along() -> None:
     base = make_priced("fal-ai/base", "0.02", rule=RULE)
 
@@ -228,6 +237,7 @@ def test_the_base_s_price_rule_comes_along() -> None:
     assert PriceRule.objects.get(model=row, state="active").body == RULE
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("fixed", "words"), [({"num_images": 9}, "num_images"), ({"loras": []}, "there is no field loras")]
 )
@@ -238,6 +248,7 @@ def test_what_the_base_does_not_take_is_not_fixed(fixed: dict[str, Any], words: 
     assert refused.value.field == "fixed_input"
 
 
+@pytest.mark.once
 def test_the_api_shows_clients_nothing_of_what_is_fixed(api: HttpClient) -> None:
     save(own(base=make_priced("fal-ai/base"), document=None, fixed_input={"num_images": 3}), PRICE, actor=SYSTEM)
     published.forget()
@@ -263,6 +274,7 @@ def test_a_client_s_own_model_is_there_for_that_client_alone() -> None:
     assert seen(other, scopes=("admin",)) == ["acme/portraits", "fal-ai/flux/dev"]
 
 
+@pytest.mark.once
 def test_lists_of_models_bind_beside_ownership() -> None:
     make_priced()
     acme = Client.objects.create(name="Acme", denied_models=["fal-ai/*"])
@@ -297,6 +309,7 @@ def test_erasing_a_client_leaves_nothing_of_what_was_fixed() -> None:
 # --- the command ---
 
 
+@pytest.mark.once
 def test_the_command_adds_a_model_from_a_file(tmp_path: Any) -> None:
     file = tmp_path / "schema.json"
     file.write_bytes(orjson.dumps({"input": SCHEMA, "output": OUTPUT}))
@@ -312,6 +325,7 @@ def test_the_command_adds_a_model_from_a_file(tmp_path: Any) -> None:
     assert "an example costs 0.02 and sells for 0.066666667 USD" in said.getvalue()
 
 
+@pytest.mark.once
 def test_a_dry_run_of_the_command_changes_nothing(tmp_path: Any) -> None:
     file = tmp_path / "schema.json"
     file.write_bytes(orjson.dumps(SCHEMA))
@@ -324,11 +338,13 @@ def test_a_dry_run_of_the_command_changes_nothing(tmp_path: Any) -> None:
     assert not AIModel.objects.exists()
 
 
+@pytest.mark.once
 def test_the_command_refuses_a_client_that_is_not_there() -> None:
     with pytest.raises(CommandError, match="no client 'Acme'"):
         call_command("add_model", "fal", "acme/x", name="X", category="y", client="Acme", schema="", stdout=StringIO())
 
 
+@pytest.mark.once
 def test_a_price_sync_leaves_its_price_and_asks_nobody_for_one_that_is_built_on_another(
     small_fal: RunningSandbox,
 ) -> None:

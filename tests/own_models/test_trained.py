@@ -25,7 +25,7 @@ from tests.jobs.doubles import make_caller, make_job, make_sold
 from tests.pricing.estimates.sold import PROMPT, field
 from tests.sandbox_server import API_KEY, RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 TRAINER, BASE = "fal-ai/flux-lora-fast-training", "fal-ai/flux-lora"
 WEIGHTS = "https://v3.fal.media/files/a/weights.safetensors"
@@ -92,7 +92,6 @@ def job_of(output: dict[str, Any], inputs: list[dict[str, Any]]) -> Job:
     return job
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("output", "inputs", "fixed"),
     [
@@ -114,7 +113,6 @@ def test_a_job_that_trained_nothing_is_not_registered() -> None:
     assert not trained.is_training(make_job())
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("provider", "until"), [("fal", "2026-01-08 12:00 UTC (FAL_OBJECT_SECONDS)"), ("replicate", "2026-01-01 13:00 UTC")]
 )
@@ -128,7 +126,6 @@ def test_the_form_says_until_when_the_provider_keeps_the_files(settings: Any, pr
     assert f"until {until}. Put" in notes[-1]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("told", [5, TRAINER, {TRAINER: 1}, None])
 def test_a_record_that_names_its_trainers_otherwise_than_as_a_list_is_passed_over(told: Any) -> None:
     make_sold(BASE)

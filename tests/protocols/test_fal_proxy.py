@@ -119,6 +119,7 @@ def test_an_upload_in_parts_and_a_realtime_connection_are_refused_with_what_to_d
     assert (realtime.status_code, "subscribe" in realtime.json()["hint"]) == (400, True)
 
 
+@pytest.mark.once
 def test_nobody_uses_it_without_a_token(acme: HttpClient) -> None:
     assert ask(HttpClient(), f"https://queue.fal.run/{MODEL}").status_code == 401
     assert ask(speaking("gfb_made-up"), f"https://queue.fal.run/{MODEL}").status_code == 401
@@ -135,6 +136,7 @@ def test_a_key_and_a_body_at_two_targets_are_two_requests(page: HttpClient) -> N
 # --- what a token may not ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["queue", "run"])
 def test_a_token_is_given_no_result_of_another_ones_by_its_idempotency_key(acme: HttpClient, kind: str) -> None:
     pages = [speaking(token_of(acme)["token"]) for _ in range(2)]
@@ -152,6 +154,7 @@ def test_a_token_is_given_no_result_of_another_ones_by_its_idempotency_key(acme:
     assert first.headers["x-fal-request-id"] == again.headers["x-fal-request-id"] == Job.objects.get().pk
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("media")
 def test_sealed_texts_are_good_for_what_they_were_made_for_alone(page: HttpClient, acme: HttpClient) -> None:
     address = initiated(page)["upload_url"].partition("token=")[2]
@@ -170,6 +173,7 @@ def test_a_page_brings_no_key_of_a_provider(page: HttpClient) -> None:
     assert (answer.status_code, Job.objects.count()) == (403, 0)
 
 
+@pytest.mark.once
 def test_a_token_is_no_key_of_the_api(page: HttpClient) -> None:
     assert page.get("/api/v1/jobs").status_code == 401
     assert post(page, "/api/v1/browser-tokens", {"origin": PAGE}).status_code == 401
@@ -183,6 +187,7 @@ def test_a_token_sees_its_own_requests_alone(page: HttpClient, acme: HttpClient)
     assert acme.get(f"/fal/queue/{base.split('.run/')[1]}/status").status_code == 202
 
 
+@pytest.mark.once
 def test_a_token_runs_only_its_models(acme: HttpClient) -> None:
     make_sold("fal-ai/other", outputs=IMAGES_OUT)
     page = speaking(token_of(acme, models=["fal-ai/flux/*"])["token"])
@@ -190,6 +195,7 @@ def test_a_token_runs_only_its_models(acme: HttpClient) -> None:
     assert submitted(page)
 
 
+@pytest.mark.once
 def test_a_token_pays_no_more_than_it_may(acme: HttpClient) -> None:
     page = speaking(token_of(acme, max_price="0.05")["token"])
     assert ask(page, f"https://queue.fal.run/{MODEL}").status_code == 403
@@ -219,12 +225,14 @@ def test_a_token_of_another_site_is_refused(page: HttpClient) -> None:
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_a_token_ends_with_its_time(page: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     now = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now + timedelta(seconds=601))
     assert ask(page, f"https://queue.fal.run/{MODEL}").status_code == 401
 
 
+@pytest.mark.once
 def test_a_token_ends_with_the_key_that_made_it(page: HttpClient) -> None:
     revoke_key(ApiKey.objects.get(), actor=SYSTEM)
     assert ask(page, f"https://queue.fal.run/{MODEL}").status_code == 401
@@ -278,6 +286,7 @@ def initiated(page: HttpClient) -> dict[str, str]:
     return dict(answer.json())
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("media")
 def test_a_page_uploads_a_file_and_names_it_by_its_address(page: HttpClient) -> None:
     urls = initiated(page)
@@ -289,6 +298,7 @@ def test_a_page_uploads_a_file_and_names_it_by_its_address(page: HttpClient) -> 
     assert HttpClient().get(urls["file_url"].removeprefix("http://testserver")).status_code == 200
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("media")
 def test_an_address_ends_with_the_key_that_asked_for_it(page: HttpClient) -> None:
     urls = initiated(page)
@@ -306,6 +316,7 @@ def test_an_address_takes_one_file(page: HttpClient) -> None:
     assert Asset.objects.get().width == 3
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("media")
 def test_an_address_takes_no_file_beyond_the_cap_and_none_later_than_an_hour(
     page: HttpClient, settings: Any, monkeypatch: pytest.MonkeyPatch

@@ -67,6 +67,7 @@ def test_a_wrong_input_is_a_422_with_the_place_of_each_mistake(acme: HttpClient)
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_what_a_repetition_can_not_mend_is_never_a_status_that_clients_repeat(acme: HttpClient) -> None:
     from catalog.models import AIModel
     from tests.factories import publish_now
@@ -93,6 +94,7 @@ def test_without_a_key_it_is_a_401_in_fals_form(acme: HttpClient) -> None:
     assert (answer.status_code, type(answer.json()["detail"])) == (401, str)
 
 
+@pytest.mark.once
 def test_one_too_many_is_a_429_that_was_not_accepted_and_says_when(acme: HttpClient) -> None:
     Client.objects.update(jobs_per_minute=1)
     post(acme)
@@ -111,11 +113,13 @@ def test_a_submit_with_an_idempotency_key_that_comes_again_is_the_same_job(acme:
     assert second.headers["x-fal-request-id"] == Job.objects.get().pk
 
 
+@pytest.mark.once
 def test_a_refusal_that_was_kept_for_a_key_is_given_out_in_fals_form(acme: HttpClient) -> None:
     first, second = (post(acme, body={"prompt": 7}, **{"Idempotency-Key": "one"}) for _ in range(2))
     assert (second.status_code, second.json()["detail"]) == (422, first.json()["detail"])
 
 
+@pytest.mark.once
 def test_a_queue_that_is_longer_than_allowed_refuses(acme: HttpClient) -> None:
     post(acme)
     assert post(acme, f"{QUEUE}?fal_max_queue_length=1").status_code == 200
@@ -128,6 +132,7 @@ def test_a_length_of_the_queue_that_is_none_is_refused(acme: HttpClient) -> None
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_who_is_refused_by_a_limit_of_ours_is_counted_and_by_one_of_its_own_is_not(acme: HttpClient) -> None:
     post(acme)
     assert post(acme, f"{QUEUE}?fal_max_queue_length=0").status_code == 429
@@ -140,6 +145,7 @@ def test_who_is_refused_by_a_limit_of_ours_is_counted_and_by_one_of_its_own_is_n
     ]
 
 
+@pytest.mark.once
 def test_the_same_key_with_another_webhook_is_another_request(acme: HttpClient) -> None:
     same = {"Idempotency-Key": "one"}
     first, second = (post(acme, f"{QUEUE}?fal_webhook=https://example.com/{n}", **same) for n in range(2))
@@ -162,6 +168,7 @@ def test_what_is_nested_too_deeply_is_a_400(acme: HttpClient, body: bytes) -> No
     assert "nested" in answer.json()["detail"]
 
 
+@pytest.mark.once
 def test_a_provider_key_of_the_callers_own_runs_the_job(
     acme: HttpClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +181,7 @@ def test_a_provider_key_of_the_callers_own_runs_the_job(
     assert (Job.objects.get().key_source, Job.objects.get().key_hint) == ("request", "4711")
 
 
+@pytest.mark.once
 def test_a_provider_key_where_none_is_taken_is_refused_and_not_passed_over(acme: HttpClient) -> None:
     answer = post(acme, **{"X-Provider-Key": "alice:alice-secret-of-the-provider-4711"})
     assert (400 <= answer.status_code < 409, Job.objects.count()) == (True, 0)
@@ -188,6 +196,7 @@ def test_realtime_is_refused_with_what_to_use_instead(acme: HttpClient, method: 
     assert "subscribe" in answer.json()["hint"]
 
 
+@pytest.mark.once
 def test_priority_and_webhook_are_taken_over(acme: HttpClient) -> None:
     post(acme, f"{QUEUE}?fal_webhook=https%3A%2F%2Fexample.com%2Fhook", **{"X-Fal-Queue-Priority": "low"})
     job = Job.objects.get()
@@ -202,6 +211,7 @@ def test_a_webhook_into_the_inside_is_refused(acme: HttpClient) -> None:
 # --- status, result, cancel ---
 
 
+@pytest.mark.once
 def test_states_go_from_202_to_200(acme: HttpClient) -> None:
     job, base = submitted(acme)
     waiting = acme.get(f"{base}/status")
@@ -250,12 +260,14 @@ def test_a_result_is_the_output_itself_under_app_and_model(acme: HttpClient, pat
     assert answer.headers["x-fal-billable-units"] == "1"
 
 
+@pytest.mark.once
 def test_a_result_that_is_not_there_yet_is_a_400(acme: HttpClient) -> None:
     _, base = submitted(acme)
     answer = acme.get(base)
     assert (answer.status_code, answer.json()) == (400, {"detail": "Request is still in progress"})
 
 
+@pytest.mark.once
 def test_a_failure_is_a_completed_state_and_a_result_with_its_own_status(acme: HttpClient) -> None:
     job, base = submitted(acme)
     refused = Provider()
@@ -280,6 +292,7 @@ def test_a_cancel_is_requested_and_then_too_late(acme: HttpClient) -> None:
     assert acme.get(base).status_code == 499
 
 
+@pytest.mark.once
 def test_another_clients_request_is_not_there(acme: HttpClient, make_key: Callable[..., str]) -> None:
     _, base = submitted(acme)
     stranger = speaking(make_key("jobs:write", "jobs:read", client="Other"))
@@ -287,11 +300,13 @@ def test_another_clients_request_is_not_there(acme: HttpClient, make_key: Callab
         assert (answer.status_code, answer.json()["status"]) == (404, "NOT_FOUND")
 
 
+@pytest.mark.once
 def test_a_request_is_not_asked_about_under_another_app(acme: HttpClient) -> None:
     job, _ = submitted(acme)
     assert acme.get(f"/fal/queue/fal-ai/other/requests/{job.pk}/status").status_code == 404
 
 
+@pytest.mark.once
 def test_a_model_may_be_named_with_its_provider_as_clients_build_addresses(acme: HttpClient) -> None:
     answer = post(acme, f"/fal/queue/fal:{MODEL}")
     request_id = answer.json()["request_id"]
@@ -299,6 +314,7 @@ def test_a_model_may_be_named_with_its_provider_as_clients_build_addresses(acme:
     assert acme.get(f"/fal/queue/fal:fal-ai/flux/requests/{request_id}/status").status_code == 202
 
 
+@pytest.mark.once
 def test_a_namespace_belongs_to_the_app(acme: HttpClient) -> None:
     make_sold("workflows/acme/poster/v2", outputs=IMAGES_OUT)
     told = post(acme, "/fal/queue/workflows/acme/poster/v2").json()
@@ -306,11 +322,13 @@ def test_a_namespace_belongs_to_the_app(acme: HttpClient) -> None:
     assert acme.get(told["status_url"]).status_code == 202
 
 
+@pytest.mark.once
 def test_a_direct_run_without_the_event_loop_is_refused_before_anything_is_accepted(acme: HttpClient) -> None:
     assert post(acme, f"/fal/run/{MODEL}").status_code == 503
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_a_status_stream_begins_with_the_state_of_now(acme: HttpClient) -> None:
     job, base = submitted(acme)
     cancel(job)

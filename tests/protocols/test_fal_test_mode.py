@@ -10,7 +10,7 @@ from pricing.models import Account
 from tests.jobs.testmode.conftest import acme, key_of, model  # noqa: F401
 from tests.protocols.conftest import QUEUE, post, speaking
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PAGE = "https://app.example.com"
 

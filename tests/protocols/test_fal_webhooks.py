@@ -15,7 +15,7 @@ from tests.protocols.conftest import QUEUE, post
 from tests.protocols.pages import example
 from tests.sandbox.receiver import Receiver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def error(answer: Any) -> tuple[int, str, str | None]:
 # --- models ---
 
 
+@pytest.mark.once
 def test_the_models_of_images_and_videos_are_listed(openai: HttpClient) -> None:
     make_sold("acme/voice", category="text-to-speech", media_type="audio")
 
@@ -88,11 +89,13 @@ def test_the_models_of_images_and_videos_are_listed(openai: HttpClient) -> None:
     assert set(told["data"][0]) == {"id", "object", "created", "owned_by"}
 
 
+@pytest.mark.once
 def test_a_model_is_found_by_its_id(openai: HttpClient) -> None:
     assert openai.get(f"/v1/models/{IMAGE}").json()["owned_by"] == "fal"
     assert error(openai.get("/v1/models/acme/none")) == (404, "model_not_found", "model")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("is_test", "counted"), [(False, 1), (True, 0)])
 def test_who_is_refused_a_model_is_counted_but_not_in_test_mode(
     openai: HttpClient, is_test: bool, counted: int
@@ -146,6 +149,7 @@ def test_an_unknown_key_and_a_missing_scope_are_told(openai: HttpClient, make_ke
     assert error(generate(reader)) == (403, "insufficient_permissions", None)
 
 
+@pytest.mark.once
 def test_an_empty_balance_is_a_quota_that_nobody_asks_for_again(make_key: Callable[..., str]) -> None:
     make_sold(IMAGE, outputs=IMAGES_OUT)
     poor = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write')}"})
@@ -156,6 +160,7 @@ def test_an_empty_balance_is_a_quota_that_nobody_asks_for_again(make_key: Callab
     assert answer.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.once
 def test_a_limit_may_be_met_again_later(openai: HttpClient) -> None:
     Client.objects.update(jobs_per_minute=1)
 
@@ -181,6 +186,7 @@ def test_what_is_no_json_is_refused(openai: HttpClient) -> None:
     assert error(answer) == (400, "invalid_request", None)
 
 
+@pytest.mark.once
 def test_without_an_event_loop_nothing_is_accepted(openai: HttpClient) -> None:
     assert error(generate(openai, waits=False)) == (503, "not_configured", None)
     assert not Job.objects.exists()
@@ -255,6 +261,7 @@ def make_video(client: HttpClient, **params: Any) -> Any:
     return client.post("/v1/videos", asked)
 
 
+@pytest.mark.once
 def test_a_video_is_a_job_that_is_asked_after(openai: HttpClient) -> None:
     made = make_video(openai).json()
 
@@ -266,6 +273,7 @@ def test_a_video_is_a_job_that_is_asked_after(openai: HttpClient) -> None:
     assert openai.get(f"/v1/videos/{job.pk}").json() == made
 
 
+@pytest.mark.once
 def test_a_picture_to_begin_with_may_be_an_address(openai: HttpClient) -> None:
     make_video(openai, **{"input_reference[image_url]": "https://example.com/fox.png"})
 
@@ -291,6 +299,7 @@ def test_videos_are_listed_page_by_page_and_images_are_not(openai: HttpClient) -
     assert error(openai.get("/v1/videos?limit=0")) == (400, "invalid_request", "limit")
 
 
+@pytest.mark.once
 def test_other_clients_videos_are_unknown(openai: HttpClient, make_key: Callable[..., str]) -> None:
     video = make_video(openai).json()["id"]
     other = HttpClient(headers={"Authorization": f"Bearer {make_key('jobs:write', 'jobs:read', client='Other')}"})
@@ -300,6 +309,7 @@ def test_other_clients_videos_are_unknown(openai: HttpClient, make_key: Callable
     assert other.get("/v1/videos").json()["data"] == []
 
 
+@pytest.mark.once
 def test_a_video_that_is_deleted_before_it_is_made_is_canceled(openai: HttpClient) -> None:
     video = make_video(openai).json()["id"]
 
@@ -312,6 +322,7 @@ def test_a_video_that_is_deleted_before_it_is_made_is_canceled(openai: HttpClien
     assert error(openai.get(f"/v1/videos/{video}/content"))[:2] == (404, "not_found")
 
 
+@pytest.mark.once
 def test_a_video_without_a_file_yet_is_a_conflict(openai: HttpClient) -> None:
     video = make_video(openai).json()["id"]
 

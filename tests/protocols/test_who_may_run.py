@@ -20,7 +20,7 @@ from tests.factories import publish_now
 from tests.pricing.estimates.sold import VIDEO_OUT, make_sold
 from tests.protocols.conftest import MODEL, QUEUE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 VIDEO = "acme/video"
 FOX = {"prompt": "a fox"}
@@ -63,7 +63,6 @@ def barred_for_the_key() -> None:
     keys._cache.clear()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("make", [held, of_another_client, barred_for_the_key])
 def test_a_model_that_is_not_offered_is_a_404_and_runs_nothing(

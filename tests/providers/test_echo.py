@@ -20,7 +20,7 @@ from jobs.models import Job
 from tests.jobs.doubles import make_caller, money
 from tests.providers import echo
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @pytest.fixture

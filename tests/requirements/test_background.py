@@ -12,7 +12,7 @@ from catalog import sync_runs
 from catalog.models import SyncRun
 from catalog.providers.reading import JsonReader
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @pytest.fixture

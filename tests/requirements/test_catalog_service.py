@@ -12,6 +12,8 @@ from catalog.models import AIModel, SyncRun
 from catalog.providers.base import open_provider
 from tests.factories import make_model, publish_now
 
+pytestmark = pytest.mark.once
+
 FLUX = "fal-ai/flux/dev"
 
 

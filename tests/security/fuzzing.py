@@ -10,11 +10,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.internal.conjecture import providers
 
+from tests.examples import examples
+
 
 def sends(few: int) -> Callable[[Any], Any]:
-    """A decorator: `few` requests, or GENFEED_FUZZ of them; always the same, others with another GENFEED_FUZZ_SEED."""
+    """A decorator: `few` requests, fewer on PostgreSQL, or GENFEED_FUZZ of them; always the same.
+
+    Others with another GENFEED_FUZZ_SEED.
+    """
     bounded = settings(
-        max_examples=int(os.environ.get("GENFEED_FUZZ") or few),
+        max_examples=int(os.environ.get("GENFEED_FUZZ") or examples(few)),
         deadline=None,
         database=None,
         phases=[Phase.generate],

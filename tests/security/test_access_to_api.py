@@ -20,7 +20,7 @@ from tests.security.addresses import api_path, operations
 from tests.security.undone import undone
 from tests.security.world import World, make_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 RULES: dict[str, Any] = tomllib.loads((Path(__file__).parent / "access.toml").read_text())["api"]
 ROLES = {"V": "viewer", "C": "catalog manager", "F": "finance", "S": "superuser"}
@@ -73,7 +73,6 @@ def test_every_rule_names_a_scope_that_there_is() -> None:
     assert {rule["scope"] for rule in RULES.values()} - {*SCOPES, OPEN} == set()
 
 
-@pytest.mark.once
 def test_without_a_key_nothing_is_answered(world: World) -> None:
     def refused(operation: str, answer: Any) -> bool:
         return is_open(operation) or (answer.status_code == 401 and code_of(answer) in ("unauthorized", ""))
@@ -81,7 +80,6 @@ def test_without_a_key_nothing_is_answered(world: World) -> None:
     assert list(differing(world, HttpClient(), refused)) == []
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("what", ["unknown", "revoked", "expired", "of an inactive client", "of a page"])
 def test_a_key_that_is_none_opens_nothing(world: World, what: str) -> None:
     client = Client.objects.create(name="Gone", is_active=what != "of an inactive client")
@@ -102,7 +100,6 @@ def test_a_key_that_is_none_opens_nothing(world: World, what: str) -> None:
     assert list(differing(world, by_key(key), refused)) == []
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("scope", [*SCOPES, "none at all"])
 def test_a_scope_opens_what_needs_it_and_nothing_else(world: World, scope: str) -> None:
     _, key = create_key(world.client, actor=SYSTEM, scopes=[scope] if scope in SCOPES else [])
@@ -148,7 +145,6 @@ def test_everything_that_names_something_of_a_clients_is_ruled_as_owned() -> Non
     assert {operation for operation, rule in RULES.items() if rule.get("owned")} == named
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("letter", [*ROLES, "N", "a user who is no staff"])
 def test_a_session_opens_what_its_role_may(world: World, staff: Callable[[str], HttpClient], letter: str) -> None:
     if letter in ROLES:
@@ -164,7 +160,6 @@ def test_a_session_opens_what_its_role_may(world: World, staff: Callable[[str], 
     assert "\n".join(differing(world, http, as_ruled)) == ""
 
 
-@pytest.mark.once
 def test_a_session_alone_does_nothing_for_another_sites_form(world: World, staff: Callable[[str], HttpClient]) -> None:
     http = staff("superuser")
     http.handler.enforce_csrf_checks = True

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client as HttpClient
 from django.test import RequestFactory
 
@@ -63,7 +64,7 @@ def test_every_page_has_a_rule_and_every_rule_a_page() -> None:
     assert sorted(PAGES) == sorted(one.removeprefix("admin/") for one in patterns() if one.startswith("admin/"))
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("method", ["get", pytest.param("post", marks=pytest.mark.once)])
 def test_a_role_gets_as_far_as_it_may(world: World, log_in: Any, method: str) -> None:
     browsers = {letter: log_in(letter) for letter in (*ROLES, "N")}
     told = {}
@@ -79,9 +80,12 @@ def asked(pattern: str, rule: str) -> list[str]:
     """Whom to try a page with: everybody who may not, and of those who may one, where the page is one of our own.
 
     What a viewer may every other role may too. Django's own pages for lists and rows are opened by other tests.
+    On PostgreSQL only whether each page can be read from it: who is refused is refused before any of its own questions.
     """
     if rule == NOT_SERVED:
         return ["S"]
+    if connection.vendor == "postgresql":
+        return [*rule[:1]]
     may_not = [letter for letter in (*ROLES, "N") if letter not in rule]
     is_own = not pattern.endswith(("/history/", "/change/", "/delete/", "/add/", "<path:object_id>/"))
     return [*may_not, *(rule[:1] if is_own or rule[:1] != "V" else "")]

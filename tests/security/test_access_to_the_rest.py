@@ -19,7 +19,7 @@ from tests.security.addresses import patterns
 from tests.security.undone import undone
 from tests.security.world import MODEL, World, make_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 RULES: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "access.toml").read_text())["rest"]
 KEYED = {pattern: rule for pattern, rule in RULES.items() if rule["who"] == "key"}
@@ -62,7 +62,6 @@ def test_without_a_key_nothing_is_answered(world: World) -> None:
     assert set(asked(HttpClient(), world).values()) == {401}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "superuser"])
 def test_a_session_is_no_key(world: World, staff: Callable[[str], HttpClient], role: str) -> None:
     http = staff(role)
@@ -74,7 +73,6 @@ def test_an_unknown_key_opens_nothing(world: World) -> None:
     assert set(asked(by_key("gf_" + "a" * 43), world).values()) == {401}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("scope", [*SCOPES, "none at all"])
 def test_a_scope_opens_what_needs_it_and_nothing_else(world: World, scope: str) -> None:
     _, key = create_key(world.client, actor=SYSTEM, scopes=[scope] if scope in SCOPES else [])

@@ -47,12 +47,14 @@ def test_tries_of_one_address_are_limited_whatever_account_they_name() -> None:
     assert try_it("guess", username="another", address="203.0.113.2").status_code == 200
 
 
+@pytest.mark.once
 def test_tries_for_one_account_are_limited_wherever_they_come_from() -> None:
     statuses = [try_it("guess", address=f"203.0.113.{number}").status_code for number in range(PER_MINUTE + 1)]
     assert statuses == [200] * PER_MINUTE + [429]
     assert try_it("guess", username="ROOT ", address="198.51.100.1").status_code == 429
 
 
+@pytest.mark.once
 def test_beyond_the_limit_the_right_password_is_refused_like_a_wrong_one() -> None:
     for _ in range(PER_MINUTE):
         try_it("guess")
@@ -71,6 +73,7 @@ def test_a_try_is_looked_at_again_once_the_bucket_has_filled() -> None:
     assert try_it(RIGHT).status_code == 302
 
 
+@pytest.mark.once
 def test_the_browser_that_logged_in_before_is_not_held_back_by_those_who_guess_elsewhere() -> None:
     own = HttpClient()
     assert try_it(RIGHT, browser=own).status_code == 302
@@ -81,6 +84,7 @@ def test_the_browser_that_logged_in_before_is_not_held_back_by_those_who_guess_e
     assert try_it(RIGHT, browser=own, address="203.0.113.77").status_code == 302
 
 
+@pytest.mark.once
 def test_such_a_browser_has_a_limit_of_its_own() -> None:
     own = HttpClient()
     try_it(RIGHT, browser=own)
@@ -88,6 +92,7 @@ def test_such_a_browser_has_a_limit_of_its_own() -> None:
     assert statuses == [200] * PER_MINUTE + [429]
 
 
+@pytest.mark.once
 def test_it_is_known_for_the_account_alone_that_logged_in_with_it() -> None:
     User.objects.create_superuser("other", password=RIGHT)
     own = HttpClient()
@@ -97,6 +102,7 @@ def test_it_is_known_for_the_account_alone_that_logged_in_with_it() -> None:
     assert try_it("guess", browser=own, address="192.0.2.1").status_code == 429
 
 
+@pytest.mark.once
 def test_a_made_up_cookie_makes_no_browser_known() -> None:
     for number in range(PER_MINUTE):
         try_it("guess", address=f"198.51.100.{number}")
@@ -111,6 +117,7 @@ def test_logging_in_costs_no_try() -> None:
     assert {try_it(RIGHT, username=name).status_code for name in names} == {302}
 
 
+@pytest.mark.once
 def test_behind_our_proxy_the_address_that_it_saw_counts(settings: Any) -> None:
     settings.BEHIND_TLS = True
     for number in range(PER_MINUTE):
@@ -132,6 +139,7 @@ def _request(number: int) -> Any:
     return RequestFactory().post(LOGIN, REMOTE_ADDR=f"10.{number // 250}.0.{number % 250}")
 
 
+@pytest.mark.once
 def test_staff_are_told_and_shown_no_name_that_is_nobodys() -> None:
     for number in range(PER_MINUTE + 1):
         try_it("guess", address=f"198.51.100.{number}")
@@ -141,6 +149,7 @@ def test_staff_are_told_and_shown_no_name_that_is_nobodys() -> None:
     assert told == {("root", "Somebody tries to log in as root"), ("", "Somebody tries names and passwords")}
 
 
+@pytest.mark.once
 def test_a_failed_try_is_a_line_of_the_log_with_its_address_and_without_what_was_typed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -160,6 +169,7 @@ def test_a_failed_try_is_a_line_of_the_log_with_its_address_and_without_what_was
     assert "typed" not in json.dumps(lines)
 
 
+@pytest.mark.once
 def test_a_name_that_nobody_has_is_answered_like_a_wrong_password() -> None:
     User.objects.create_user("customer", password=RIGHT)
     answers = [try_it("guess"), try_it("guess", username="nobody"), try_it(RIGHT, username="customer")]
@@ -167,6 +177,7 @@ def test_a_name_that_nobody_has_is_answered_like_a_wrong_password() -> None:
     assert len(told) == 1
 
 
+@pytest.mark.once
 def test_a_name_that_nobody_has_takes_the_work_of_a_password_too(monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
     monkeypatch.setattr(User, "set_password", lambda self, raw: hashed.append(raw))
@@ -181,6 +192,7 @@ def test_no_password_is_reset_by_mail(name: str) -> None:
         reverse(name)
 
 
+@pytest.mark.once
 def test_the_session_is_another_one_after_the_login_and_ends_with_the_logout() -> None:
     attacker = HttpClient()
     attacker.get(LOGIN)

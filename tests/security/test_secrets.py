@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import psycopg
 import pytest
 
 from tests.fleet import Fleet, fleet
 from tests.jobs.conftest import own_database  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.once
 
 MODEL = "fal-ai/flux/dev"
 PATIENCE_SECONDS = 60
@@ -66,7 +67,6 @@ def forms(secret: str) -> set[str]:
     return found
 
 
-@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_no_secret_of_an_installation_is_left_where_it_does_not_belong(
     tmp_path: Path,
@@ -165,27 +165,15 @@ def files(var: Path) -> Iterator[tuple[str, str]]:
 
 def cells(url: str) -> Iterator[tuple[str, str]]:
     """Every value of every column of every table."""
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
-            yield from _cells(database.cursor(), "SELECT name FROM sqlite_master WHERE type = 'table'")
-    else:
-        with psycopg.connect(url) as server:
-            yield from _cells(server.cursor(), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-
-
-def _cells(cursor: Any, tables: str) -> Iterator[tuple[str, str]]:
-    cursor.execute(tables)
-    for (table,) in cursor.fetchall():
-        cursor.execute(f'SELECT * FROM "{table}"')
-        columns = [one[0] for one in cursor.description]
-        for row in cursor.fetchall():
-            for column, value in zip(columns, row, strict=True):
-                if isinstance(value, bytes | memoryview):
-                    value = bytes(value).decode("latin-1")
-                elif isinstance(value, dict | list):
-                    value = json.dumps(value)
-                if value is not None:
-                    yield f"{table}.{column}", str(value)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            rows = database.execute(f'SELECT * FROM "{table}"')
+            columns = [one[0] for one in rows.description]
+            for row in rows:
+                for column, value in zip(columns, row, strict=True):
+                    if value is not None:
+                        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                        yield f"{table}.{column}", text
 
 
 @pytest.mark.parametrize("dressed", [

@@ -19,7 +19,7 @@ from jobs.webhooks.sending import claim, free_lanes
 from pricing import sql
 from tests.jobs.doubles import make_caller, make_job
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
@@ -91,7 +91,6 @@ def test_a_file_that_is_given_up_the_moment_it_is_claimed_takes_no_place(
     assert bringing.begin(slow.pk)
 
 
-@pytest.mark.once
 def test_so_many_addresses_wait_to_be_fetched_and_no_more(slow: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploading, "MOST_COMING", 2)
     _, key = create_key(slow, actor=SYSTEM, scopes=["jobs:write"])

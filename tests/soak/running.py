@@ -21,7 +21,6 @@ from tests.soak.verdict import Bounds, Grown, grown, memory_of, problems_of
 PATIENCE_SECONDS = 120
 # Two processes take turns, more or less.
 _FIRST_SYNCS = 6
-_AT_ONCE = 200
 _PASSWORD = "a soak of an hour"
 # Without syncs the price is made up, and a look at the provider's bills would find them wrong. A database that was
 # migrated some time ago would have it looked at now, with all else that is done once in a while. What is done each
@@ -77,8 +76,12 @@ def soak(
     rest: float = 10.0,
     syncs: bool = True,
     clients: int = 8,
+    crowd: int = 200,
 ) -> Outcome:
-    """Runs an installation in `folder` under traffic of `rate` jobs a second; then waits until nothing is to do."""
+    """Runs an installation in `folder` under traffic of `rate` jobs a second; then waits until nothing is to do.
+
+    `crowd`: jobs that come at once before; more than a dispatcher has threads.
+    """
     with _receiver() as (hook, told):
         allowed = {"PUBLIC_URL": "here", "LOG_LEVEL": "WARNING"} | (settings or {})
         with fleet(folder / "var", settings=allowed) as one:
@@ -88,14 +91,13 @@ def soak(
                 # What is sold is what the provider bills by, or bills would not be right.
                 one.manage("sync_models")
                 one.manage("sync_prices")
-            else:
-                one.shell(_LATER)
-            key, admin_key = one.shell(_PREPARE.format(password=_PASSWORD)).splitlines()[-2:]
+            before = "" if syncs else _LATER
+            key, admin_key = one.shell(before + _PREPARE.format(password=_PASSWORD)).splitlines()[-2:]
             one.sandbox.faults(billing_lag=0, processing_ms=400, concurrency=1_000)
             one.start_all()
             if syncs:
                 _sync_everywhere(one, admin_key)
-            _fill_pools(one, key)
+            _fill_pools(one, key, crowd)
             traffic = Traffic(one.base_url, key, admin_key, _PASSWORD, hook, rate, clients=clients)
             sampler = Sampler(one, min(10.0, seconds / 30))
             begun = time.monotonic()
@@ -105,7 +107,7 @@ def soak(
             sampler.stop()
             traffic.stop()
             took = time.monotonic() - begun
-            left = _at_rest(one)
+            left = waiting(one, patience=PATIENCE_SECONDS)
             time.sleep(rest)
             held = sampler.look()
             problems = problems_of(sampler.samples, held, left, traffic.wrong, bounds)
@@ -139,23 +141,15 @@ def _sync_everywhere(one: Fleet, admin_key: str) -> None:
                 time.sleep(0.5)
 
 
-def _fill_pools(one: Fleet, key: str) -> None:
+def _fill_pools(one: Fleet, key: str, crowd: int) -> None:
     """Has so much to do at once that the dispatcher begins all the threads and connections that it may have."""
     with httpx.Client(base_url=one.base_url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as http:
-        body = {"model": MODEL, "prompts": [f"a crowd {number}" for number in range(_AT_ONCE)]}
+        body = {"model": MODEL, "prompts": [f"a crowd {number}" for number in range(crowd)]}
         made = http.post("/api/v1/batches", json=body, timeout=60).raise_for_status().json()["id"]
         until = time.monotonic() + PATIENCE_SECONDS
         while http.get(f"/api/v1/batches/{made}").raise_for_status().json()["finished_at"] is None:
             assert time.monotonic() < until, "the first batch does not end"
             time.sleep(0.5)
-
-
-def _at_rest(one: Fleet) -> dict[str, int]:
-    """What waits when all that was begun has had its time."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while any((left := waiting(one)).values()) and time.monotonic() < until:
-        time.sleep(1)
-    return left
 
 
 def _errors(one: Fleet) -> list[str]:

@@ -11,27 +11,32 @@ import psutil
 
 from tests.fleet import Fleet
 
-# Rows that wait for something: at the end of a soak there is none of them.
+# Rows that wait for something, once none does or the patience is over: at the end of a soak there is none of them.
 _WAITING = """
-import json
+import json, time
 from django_q.models import OrmQ
 from genfeed.journal.models import OutboxEvent
 from jobs.assets.models import Asset, Handover
 from jobs.models import OPEN, Batch, Job, WebhookDelivery, WorkflowRun
 from pricing.ledger.checking import check_ledger
 from pricing.models import Hold
-print(json.dumps({
-    "open jobs": Job.objects.filter(status__in=OPEN).count(),
-    "open holds": Hold.objects.filter(closed_at=None).count(),
-    "open batches": Batch.objects.filter(finished_at=None).count(),
-    "open workflows": WorkflowRun.objects.filter(finished_at=None).count(),
-    "news not told": OutboxEvent.objects.filter(delivered_at=None).count(),
-    "webhooks not delivered": WebhookDelivery.objects.filter(status="pending").count(),
-    "files not fetched": Asset.objects.filter(state="pending").count(),
-    "files not handed over": Handover.objects.count(),
-    "tasks not done": OrmQ.objects.count(),
-    "faults of the ledger": len(check_ledger()),
-}))
+def waiting():
+    return {{
+        "open jobs": Job.objects.filter(status__in=OPEN).count(),
+        "open holds": Hold.objects.filter(closed_at=None).count(),
+        "open batches": Batch.objects.filter(finished_at=None).count(),
+        "open workflows": WorkflowRun.objects.filter(finished_at=None).count(),
+        "news not told": OutboxEvent.objects.filter(delivered_at=None).count(),
+        "webhooks not delivered": WebhookDelivery.objects.filter(status="pending").count(),
+        "files not fetched": Asset.objects.filter(state="pending").count(),
+        "files not handed over": Handover.objects.count(),
+        "tasks not done": OrmQ.objects.count(),
+        "faults of the ledger": len(check_ledger()),
+    }}
+until = time.monotonic() + {patience}
+while any((found := waiting()).values()) and time.monotonic() < until:
+    time.sleep(0.5)
+print(json.dumps(found))
 """
 
 
@@ -87,9 +92,9 @@ class Sampler:
             self.samples.append((time.monotonic() - self._started, self.look()))
 
 
-def waiting(one: Fleet) -> dict[str, int]:
-    """How many rows wait for something, by what they are."""
-    found: dict[str, int] = json.loads(one.shell(_WAITING).splitlines()[-1])
+def waiting(one: Fleet, *, patience: float) -> dict[str, int]:
+    """How many rows wait for something, by what they are, when all that was begun has had its time."""
+    found: dict[str, int] = json.loads(one.shell(_WAITING.format(patience=patience)).splitlines()[-1])
     return found
 
 

@@ -22,7 +22,7 @@ _IMAGE = base64.b64decode(
 class Traffic:
     """Clients of one installation. `done` counts what was done, `wrong` are answers that should not have come.
 
-    `rate` is jobs a second; everything else comes beside them, in its share.
+    `rate` is jobs a second; everything else comes beside them, in its share. What is not rare is done once before.
     """
 
     base_url: str
@@ -44,6 +44,7 @@ class Traffic:
         self._started = 0.0
         self._chance = random.Random(self.seed)
         self._jobs: list[str] = []
+        self._first = [name for name, (share, _) in DEEDS.items() if share >= 1]
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self.clients)]
 
     def start(self) -> None:
@@ -70,7 +71,7 @@ class Traffic:
                 with self._lock:
                     at = self._started + self._turn / (self.rate * JOBS_EVERY)
                     self._turn += 1
-                    name = self._chance.choices(list(DEEDS), [share for share, _ in DEEDS.values()])[0]
+                    name = self._first.pop(0) if self._first else self._any_deed()
                 wait = at - time.monotonic()
                 self.late += wait < -5
                 if self._stop.wait(max(0.0, wait)):
@@ -80,6 +81,9 @@ class Traffic:
                     self.done[name] += 1
                 except (httpx.HTTPError, AssertionError) as error:
                     self.wrong.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
+
+    def _any_deed(self) -> str:
+        return self._chance.choices(list(DEEDS), [share for share, _ in DEEDS.values()])[0]
 
     def note_job(self, job: str) -> None:
         with self._lock:

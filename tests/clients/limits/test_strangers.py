@@ -25,6 +25,7 @@ def test_after_twenty_a_minute_no_more_keys_are_looked_up() -> None:
     assert guess(23) == [401] * 20 + [429] * 3
 
 
+@pytest.mark.once
 def test_the_refusal_says_how_long_to_wait() -> None:
     guess(20)
 
@@ -43,12 +44,14 @@ def test_who_waits_as_long_as_told_is_looked_up_again(monkeypatch: pytest.Monkey
     assert ask("gf_another").status_code == 401
 
 
+@pytest.mark.once
 def test_another_address_is_not_slowed_down() -> None:
     guess(21)
 
     assert ask("gf_guess", "203.0.113.8").status_code == 401
 
 
+@pytest.mark.once
 def test_a_key_that_was_good_here_goes_on_beside_a_guesser(
     make_key: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +63,7 @@ def test_a_key_that_was_good_here_goes_on_beside_a_guesser(
     assert ask(good).status_code == 200
 
 
+@pytest.mark.once
 def test_a_network_of_ipv6_counts_as_one() -> None:
     guess(20, "2001:db8:1:2::1")
 
@@ -67,6 +71,7 @@ def test_a_network_of_ipv6_counts_as_one() -> None:
     assert ask("gf_guess", "2001:db8:1:3::1").status_code == 401
 
 
+@pytest.mark.once
 def test_behind_our_proxy_the_address_is_the_one_that_it_saw(settings: pytest.FixtureRequest) -> None:
     settings.BEHIND_TLS = True  # type: ignore[attr-defined]
     for number in range(20):
@@ -76,6 +81,7 @@ def test_behind_our_proxy_the_address_is_the_one_that_it_saw(settings: pytest.Fi
     assert ask("gf_guess", "127.0.0.1", **{"X-Forwarded-For": "203.0.113.8"}).status_code == 401
 
 
+@pytest.mark.once
 def test_without_a_proxy_nobody_chooses_an_address() -> None:
     for number in range(20):
         ask("gf_guess", **{"X-Forwarded-For": f"10.0.0.{number}"})

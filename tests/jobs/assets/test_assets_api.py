@@ -47,6 +47,7 @@ def test_a_stored_file_has_our_address_in_assets_and_output(fetch: Fetch) -> Non
     assert (shown["width"], shown["height"], shown["size"]) == (asset.width, asset.height, asset.size)
 
 
+@pytest.mark.once
 def test_while_a_file_is_on_its_way_the_output_names_the_providers(run: Run, sandbox: RunningSandbox) -> None:
     body = job_of(run())
 
@@ -54,6 +55,7 @@ def test_while_a_file_is_on_its_way_the_output_names_the_providers(run: Run, san
     assert httpx.get(body["output"]["images"][0]["url"]).status_code == 200
 
 
+@pytest.mark.once
 def test_with_a_scanner_nothing_is_handed_out_before_it_was_scanned(run: Run, settings: Any) -> None:
     job = run()
     settings.ASSET_SCANNER = "jobs.assets.clamav.scan"
@@ -61,6 +63,7 @@ def test_with_a_scanner_nothing_is_handed_out_before_it_was_scanned(run: Run, se
     assert job_of(job)["output"]["images"][0]["url"] is None
 
 
+@pytest.mark.once
 def test_the_address_of_a_file_that_was_refused_is_told_to_nobody(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_url": "http://10.0.0.1/secret.png"}])
     asset = fetch()
@@ -72,6 +75,7 @@ def test_the_address_of_a_file_that_was_refused_is_told_to_nobody(fetch: Fetch, 
     assert (body["status"], body["assets"][0]["state"]) == ("succeeded", "refused")
 
 
+@pytest.mark.once
 def test_a_file_that_can_not_be_had_leaves_the_result_a_result(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_status": 503}])
     asset = fetch()
@@ -84,6 +88,7 @@ def test_a_file_that_can_not_be_had_leaves_the_result_a_result(fetch: Fetch, san
     assert body["charge"] is not None
 
 
+@pytest.mark.once
 def test_flagged_files_are_withheld_where_the_client_wants_none(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"nsfw": True}])
     asset = fetch()
@@ -96,6 +101,7 @@ def test_flagged_files_are_withheld_where_the_client_wants_none(fetch: Fetch, sa
     assert (body["assets"][0]["nsfw"], body["assets"][0]["state"]) == (True, "stored")
 
 
+@pytest.mark.once
 def test_public_url_begins_every_address(fetch: Fetch, settings: Any) -> None:
     settings.PUBLIC_URL = "https://media.example.com"
     asset = fetch()
@@ -118,6 +124,7 @@ def test_a_list_of_jobs_reads_their_files_in_one_query(
     assert [item["assets"][0]["state"] for item in items] == ["stored"] * 3
 
 
+@pytest.mark.once
 def test_a_data_uri_becomes_a_file_and_leaves_the_output() -> None:
     svg = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4="
     provider = Provider()
@@ -134,6 +141,7 @@ def test_a_data_uri_becomes_a_file_and_leaves_the_output() -> None:
     assert body["output"]["images"][0]["url"] == body["output"]["images"][1]["url"] == body["assets"][0]["url"]
 
 
+@pytest.mark.once
 def test_one_file_is_read_by_its_id() -> None:
     asset = make_asset(width=3, height=4, seconds=5.04)
 
@@ -143,6 +151,7 @@ def test_one_file_is_read_by_its_id() -> None:
     assert HttpClient().get(path_of(body["url"])).status_code == 200
 
 
+@pytest.mark.once
 def test_another_clients_file_is_unknown() -> None:
     asset = make_asset(client_name="Other")
 
@@ -151,12 +160,14 @@ def test_another_clients_file_is_unknown() -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.once
 def test_a_key_needs_the_scope() -> None:
     asset = make_asset()
 
     assert key_of("Acme", "models:read").get(f"/api/v1/assets/{asset.pk}").status_code == 403
 
 
+@pytest.mark.once
 def test_a_file_that_has_expired_says_so() -> None:
     asset = make_asset(state=Asset.State.EXPIRED)
 
@@ -198,6 +209,7 @@ def test_a_client_deletes_a_file_of_its_job_and_the_result_stays(fetch: Fetch, m
     assert asset.job.status == "succeeded"
 
 
+@pytest.mark.once
 def test_another_clients_file_is_not_deleted() -> None:
     asset = make_asset()
 

@@ -55,6 +55,7 @@ def test_the_rows_are_written_with_the_end_of_the_job(run: Run) -> None:
     assert (told["id"], told["kind"], told["name"]) == (asset.pk, "image", asset.name)
 
 
+@pytest.mark.once
 def test_the_event_of_the_end_tells_what_the_provider_says_of_the_files() -> None:
     film = {"url": "https://v3.fal.media/f/fox.mp4", "content_type": "video/mp4", "file_size": 2048, "duration": 5.5}
     bare = {"url": "https://v3.fal.media/f/fox.png"}
@@ -72,12 +73,14 @@ def test_the_event_of_the_end_tells_what_the_provider_says_of_the_files() -> Non
     }
 
 
+@pytest.mark.once
 def test_a_failed_job_has_no_files(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"no_media": True}])
 
     assert run().assets.count() == 0
 
 
+@pytest.mark.once
 def test_a_file_that_can_not_be_had_now_is_tried_again(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_status": 503}])
 
@@ -89,6 +92,7 @@ def test_a_file_that_can_not_be_had_now_is_tried_again(fetch: Fetch, sandbox: Ru
     assert asset.job.status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_waits_grow_with_the_attempts(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"file_status": 503}])
 
@@ -112,6 +116,7 @@ def test_a_file_that_is_cut_off_is_not_stored(fetch: Fetch, sandbox: RunningSand
     assert files(media) == []
 
 
+@pytest.mark.once
 def test_a_file_that_takes_too_long_is_tried_again(fetch: Fetch, sandbox: RunningSandbox, settings: Any) -> None:
     settings.ASSET_DOWNLOAD_SECONDS = 0.3
     sandbox.faults(jobs=[{"file_seconds": 5}])
@@ -208,6 +213,7 @@ def test_a_full_disk_is_waited_out_however_long_it_is_full(fetch: Fetch, setting
     assert asset.job.status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_staff_are_told_of_a_full_disk_until_a_file_is_stored(fetch: Fetch, full_disk: pytest.MonkeyPatch) -> None:
     asset = fetch(times=2)
     told = Alert.objects.get(code="storage_failed")
@@ -220,6 +226,7 @@ def test_staff_are_told_of_a_full_disk_until_a_file_is_stored(fetch: Fetch, full
     assert (asset.state, told.resolved_at is None) == ("stored", False)
 
 
+@pytest.mark.once
 def test_half_a_file_is_not_left_on_a_full_disk(fetch: Fetch, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(self: FileSystemStorage, name: str, content: Any) -> str:
         path = Path(self.path(name))
@@ -264,6 +271,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.once
 def test_flags_of_the_model_are_kept(fetch: Fetch, sandbox: RunningSandbox) -> None:
     sandbox.faults(jobs=[{"nsfw": True}])
 
@@ -297,6 +305,7 @@ def test_an_attempt_that_was_overtaken_leaves_nothing_behind(run: Run, media: Pa
     assert Asset.objects.get().storage_name == asset.storage_name
 
 
+@pytest.mark.once
 def test_a_storage_that_is_no_folder_will_do(fetch: Fetch, settings: Any, media: Path) -> None:
     settings.STORAGES = {**settings.STORAGES, "assets": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
 

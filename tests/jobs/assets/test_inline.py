@@ -19,7 +19,7 @@ from tests.jobs.doubles import make_caller, make_job
 from tests.pricing.estimates.sold import IMAGE_URL, IMAGES_OUT, PROMPT, VIDEO_OUT, VIDEO_URL, make_sold
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PICTURE = make(Wish(kind="png", seed="a", width=64, height=64))
 
@@ -76,7 +76,6 @@ def test_a_request_that_is_refused_leaves_no_file(media: Path, sandbox: RunningS
     assert (Asset.objects.count(), files_below(media)) == (0, [])
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("text", ["data:image/png;base64,???", "data:image/png;base64,AAA"])
 def test_what_is_no_base64_is_named(text: str) -> None:
     with pytest.raises(ApiError) as refused:
@@ -86,7 +85,6 @@ def test_what_is_no_base64_is_named(text: str) -> None:
     assert "image_url" in refused.value.message + str(refused.value.details)
 
 
-@pytest.mark.once
 def test_what_no_upload_may_be_is_refused() -> None:
     with pytest.raises(ApiError) as refused:
         make_job(make_caller(), **edit_of(data_uri(b"<html><script>alert(1)</script>")))
@@ -94,7 +92,6 @@ def test_what_no_upload_may_be_is_refused() -> None:
     assert (refused.value.code, Job.objects.count()) == ("unsupported_media", 0)
 
 
-@pytest.mark.once
 def test_a_prompt_that_begins_with_data_stays_a_prompt(run: Run, sandbox: RunningSandbox) -> None:
     run(model=EDIT, input={"prompt": "data: a chart, base64, of numbers", "image_url": "https://example.com/a.png"})
 
@@ -110,7 +107,6 @@ def test_an_estimate_knows_a_film_in_a_data_uri_and_keeps_nothing() -> None:
     assert (estimate["units"], Asset.objects.count()) == ("3", 0)
 
 
-@pytest.mark.once
 def test_a_body_beyond_the_cap_is_told_to_upload(settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100_000
     body = orjson.dumps(edit_of(data_uri(bytes(100_000))))

@@ -27,6 +27,7 @@ def test_the_dispatcher_fetches_files_by_itself(run: Run, dispatcher: Dispatcher
     assert job.assets.get().state == "stored"
 
 
+@pytest.mark.once
 def test_slow_files_hold_up_no_job(run: Run, sandbox: RunningSandbox, dispatcher: Dispatcher) -> None:
     sandbox.faults(jobs=[{"file_seconds": 3, "times": 1}])
     first = run()
@@ -36,6 +37,7 @@ def test_slow_files_hold_up_no_job(run: Run, sandbox: RunningSandbox, dispatcher
     assert first.assets.get().state == "pending"
 
 
+@pytest.mark.once
 def test_an_attempt_that_nobody_foresaw_counts_as_one(
     run: Run, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -50,6 +52,7 @@ def test_an_attempt_that_nobody_foresaw_counts_as_one(
     assert (job.assets.get().state, job.assets.get().problem) == ("failed", "it could not be stored")
 
 
+@pytest.mark.once
 def test_stopping_waits_for_files_on_their_way(run: Run, dispatcher: Dispatcher) -> None:
     job = run()
     dispatcher.tick()

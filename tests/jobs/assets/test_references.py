@@ -52,6 +52,7 @@ def sent(sandbox: RunningSandbox) -> dict[str, Any]:
     return sandbox.queue()["requests"][0]["input"]
 
 
+@pytest.mark.once
 def test_the_provider_gets_an_address_in_its_own_storage(run: Run, sandbox: RunningSandbox) -> None:
     asset = picture()
 
@@ -74,6 +75,7 @@ def test_the_key_is_sent_to_no_storage_address(run: Run, sandbox: RunningSandbox
     assert [one["had_key"] for one in puts] == [False]
 
 
+@pytest.mark.once
 def test_our_own_address_of_a_file_will_do_too(run: Run, sandbox: RunningSandbox) -> None:
     asset = picture()
     make_caller()
@@ -109,6 +111,7 @@ def test_a_submit_whose_answer_is_lost_is_found_by_the_input_that_was_sent(run: 
     assert (job.status, sandbox.queue()["accepted"]) == (Status.SUCCEEDED, 1)
 
 
+@pytest.mark.once
 def test_a_file_that_the_provider_refuses_ends_the_job(run: Run, sandbox: RunningSandbox) -> None:
     sandbox.faults(fail=[{**STORAGE, "status": 422, "times": 1}])
 
@@ -120,6 +123,7 @@ def test_a_file_that_the_provider_refuses_ends_the_job(run: Run, sandbox: Runnin
     assert money(job)[1] == 0
 
 
+@pytest.mark.once
 def test_a_file_that_was_deleted_meanwhile_ends_the_job(run: Run, sandbox: RunningSandbox) -> None:
     asset = picture()
     job = make_job(make_caller(), **edit_of(f"asset:{asset.pk}"))
@@ -130,6 +134,7 @@ def test_a_file_that_was_deleted_meanwhile_ends_the_job(run: Run, sandbox: Runni
     assert (job.status, job.error["code"]) == (Status.FAILED, "invalid_input")
 
 
+@pytest.mark.once
 def test_a_job_that_was_canceled_takes_its_files_nowhere(sandbox: RunningSandbox, dispatcher: Dispatcher) -> None:
     job = make_job(make_caller(), **edit_of(f"asset:{picture().pk}"))
     cancel(job)
@@ -171,6 +176,7 @@ def test_an_item_whose_files_arrive_after_the_cancel_of_its_batch_is_not_sent(
     assert (Job.objects.get().status, claim_queued(10)) == (Status.QUEUED, [])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
@@ -192,6 +198,7 @@ def test_a_file_that_can_not_be_used_is_named(columns: dict[str, Any], words: st
     assert Job.objects.count() == 0
 
 
+@pytest.mark.once
 def test_a_film_says_by_itself_how_long_it_is() -> None:
     asset = make_asset(b"x", content_type="video/mp4", kind="video", name="a.mp4", seconds=3.0, width=320, height=240)
     body = {"model": UPSCALE, "input": {"video_url": f"asset:{asset.pk}"}}
@@ -201,6 +208,7 @@ def test_a_film_says_by_itself_how_long_it_is() -> None:
     assert (estimate["units"], estimate["missing"]) == ("3", [])
 
 
+@pytest.mark.once
 def test_a_jobs_quote_knows_its_films_too() -> None:
     asset = make_asset(b"x", content_type="video/mp4", kind="video", name="a.mp4", seconds=3.0)
 
@@ -209,6 +217,7 @@ def test_a_jobs_quote_knows_its_films_too() -> None:
     assert job.quote["units"] == "3"
 
 
+@pytest.mark.once
 def test_what_is_told_of_a_film_goes_before_what_is_known() -> None:
     asset = make_asset(b"x", content_type="video/mp4", kind="video", name="a.mp4", seconds=3.0)
 
@@ -226,6 +235,7 @@ def test_addresses_of_others_go_to_the_provider_as_they_are(run: Run, sandbox: R
     assert sent(sandbox)["image_url"] == "https://example.com/a.png"
 
 
+@pytest.mark.once
 def test_a_bare_id_names_a_file_too(run: Run, sandbox: RunningSandbox) -> None:
     run(**edit_of(picture().pk))
 

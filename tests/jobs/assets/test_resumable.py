@@ -70,6 +70,7 @@ def test_a_file_that_comes_in_pieces_is_stored_and_read(media: Path) -> None:
     assert PartialUpload.objects.count() == 0
 
 
+@pytest.mark.once
 def test_the_address_ends_in_the_files_id_and_its_state_can_be_read_meanwhile() -> None:
     url = begin(10).headers["Location"]
 
@@ -148,6 +149,7 @@ def test_a_long_body_is_kept_part_by_part(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(UploadPart.objects.order_by("offset").values_list("offset", flat=True)) == [0, 4, 8]
 
 
+@pytest.mark.once
 def test_bytes_with_another_checksum_are_refused_and_forgotten(media: Path) -> None:
     url = begin(10).headers["Location"]
     wrong = base64.b64encode(hashlib.sha1(b"other").digest()).decode()
@@ -165,6 +167,7 @@ def test_bytes_with_their_checksum_are_taken(algorithm: str) -> None:
     assert send(url, 0, b"0123", **{"Upload-Checksum": f"{algorithm} {right}"}).status_code == 204
 
 
+@pytest.mark.once
 def test_a_file_with_another_sha256_than_told_is_not_stored(media: Path) -> None:
     content = film(1)
     send(begin(len(content), sha256="0" * 64).headers["Location"], 0, content)
@@ -189,6 +192,7 @@ def test_an_attempt_that_was_overtaken_leaves_the_parts_to_the_other(media: Path
     assert [path.read_bytes() for path in files_below(media)] == [content]
 
 
+@pytest.mark.once
 def test_what_is_of_no_known_kind_is_refused_in_the_end() -> None:
     send(begin(5).headers["Location"], 0, b"\0\1\2\3\4")
 
@@ -267,6 +271,7 @@ def test_refused_first_bytes_leave_no_upload(length: str, told: dict[str, str], 
     assert (Asset.objects.count(), PartialUpload.objects.count(), files_below(media)) == (0, 0, [])
 
 
+@pytest.mark.once
 def test_first_bytes_that_find_no_room_leave_no_part(monkeypatch: pytest.MonkeyPatch, media: Path) -> None:
     monkeypatch.setattr(receiving, "PART_BYTES", 2)
     saved, save = [], FileSystemStorage.save
@@ -285,12 +290,14 @@ def test_first_bytes_that_find_no_room_leave_no_part(monkeypatch: pytest.MonkeyP
     assert (Asset.objects.count(), UploadPart.objects.count(), files_below(media)) == (0, 0, [])
 
 
+@pytest.mark.once
 def test_more_bytes_than_announced_are_refused() -> None:
     url = begin(3).headers["Location"]
 
     assert send(url, 0, b"0123").status_code == 413
 
 
+@pytest.mark.once
 def test_a_file_beyond_the_cap_is_refused_before_it_comes(settings: Any) -> None:
     settings.RESUMABLE_MAX_BYTES = 1_000
 
@@ -334,6 +341,7 @@ def test_what_it_can_do_is_told_without_a_key() -> None:
     assert {"creation", "expiration", "termination", "checksum"} <= set(answer.headers["Tus-Extension"].split(","))
 
 
+@pytest.mark.once
 def test_the_first_bytes_may_come_with_the_announcement() -> None:
     headers = {**TUS, "Upload-Length": "10"}
 
@@ -342,6 +350,7 @@ def test_the_first_bytes_may_come_with_the_announcement() -> None:
     assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "4")
 
 
+@pytest.mark.once
 def test_a_full_storage_is_a_507_and_keeps_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     url = begin(10).headers["Location"]
     send(url, 0, b"0123")

@@ -96,6 +96,7 @@ def test_every_item_gets_a_job_and_a_hold_of_its_own(post: Post) -> None:
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_a_job_names_its_batch_and_jobs_are_found_by_it(post: Post, http: HttpClient) -> None:
     batch = post({"items": [FOX]}).json()["id"]
     post(FOX, "/jobs")
@@ -105,6 +106,7 @@ def test_a_job_names_its_batch_and_jobs_are_found_by_it(post: Post, http: HttpCl
     assert [job["batch"] for job in found] == [batch]
 
 
+@pytest.mark.once
 def test_what_items_have_in_common_is_said_once(post: Post) -> None:
     body = {
         "model": "fal-ai/flux/dev",
@@ -120,6 +122,7 @@ def test_what_items_have_in_common_is_said_once(post: Post) -> None:
     ]
 
 
+@pytest.mark.once
 def test_a_batch_of_prompts_is_short(post: Post) -> None:
     assert post({"model": "fal-ai/flux/dev", "prompts": ["a fox", "an owl"]}).status_code == 201
     assert [job.input["prompt"] for job in Job.objects.order_by("batch_index")] == ["a fox", "an owl"]
@@ -165,6 +168,7 @@ def test_a_body_that_makes_no_sense_is_refused(post: Post, body: Any) -> None:
 # --- best effort ---
 
 
+@pytest.mark.once
 def test_best_effort_accepts_what_can_be_and_says_why_the_rest_was_not(post: Post) -> None:
     items = [BAD, FOX, {"input": {"prompt": "a"}}, {**FOX, "max_price": "0.01"}, {**FOX, "webhook_url": "ftp://x"}]
     items += [{**FOX, "input": {"prompt": "\x00"}}, {**FOX, "model": "\x00"}]
@@ -220,6 +224,7 @@ def test_a_batch_has_places_of_its_own_beside_single_jobs(post: Post) -> None:
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_a_batch_takes_one_token_of_the_jobs_a_minute(post: Post) -> None:
     Client.objects.filter(name="Acme").update(jobs_per_minute=2)
 
@@ -229,6 +234,7 @@ def test_a_batch_takes_one_token_of_the_jobs_a_minute(post: Post) -> None:
     assert Job.objects.count() == 10
 
 
+@pytest.mark.once
 def test_nothing_above_the_total_price_is_taken(post: Post) -> None:
     body = post({"items": [FOX] * 3, "max_total_price": format_usd(2 * PRICE + 1)}).json()
 
@@ -236,6 +242,7 @@ def test_nothing_above_the_total_price_is_taken(post: Post) -> None:
     assert body["items"][2]["error"]["code"] == "price_above_max"
 
 
+@pytest.mark.once
 def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_all_reasons(post: Post) -> None:
     answer = post({"items": [BAD, {**FOX, "model": "fal-ai/flux/deb"}]})
 
@@ -267,6 +274,7 @@ def test_all_or_nothing_accepts_all(post: Post) -> None:
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_one_failing_item_refuses_the_whole_and_every_failing_item_is_named(post: Post) -> None:
     answer = post({"items": [FOX, BAD, FOX, {"input": {}}], "mode": "all_or_nothing"})
 
@@ -278,6 +286,7 @@ def test_one_failing_item_refuses_the_whole_and_every_failing_item_is_named(post
     assert nothing_was_accepted()
 
 
+@pytest.mark.once
 def test_all_or_nothing_names_the_items_that_money_does_not_reach_for(post: Post) -> None:
     fund(2 * PRICE)
 
@@ -303,6 +312,7 @@ def test_a_repetition_gets_the_same_answer(post: Post, mode: str) -> None:
     assert Job.objects.count() == 2
 
 
+@pytest.mark.once
 def test_the_key_of_another_batch_is_refused(post: Post) -> None:
     post({"items": [FOX]}, **{"Idempotency-Key": "k"})
 
@@ -453,6 +463,7 @@ def with_file(http: HttpClient, content: bytes) -> dict[str, Any]:
     return {"model": "fal-ai/edit", "input": {"prompt": "a fox", "image_url": uri}}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["best_effort", "all_or_nothing"])
 def test_data_uris_of_items_become_uploads(http: HttpClient, post: Post, mode: str) -> None:
     item = with_file(http, PICTURE)
@@ -463,6 +474,7 @@ def test_data_uris_of_items_become_uploads(http: HttpClient, post: Post, mode: s
     assert Job.objects.get(batch_index=1).input["image_url"] == f"asset:{Asset.objects.get().pk}"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["best_effort", "all_or_nothing"])
 def test_items_that_are_not_accepted_leave_no_file(http: HttpClient, post: Post, mode: str) -> None:
     item = with_file(http, PICTURE)
@@ -474,6 +486,7 @@ def test_items_that_are_not_accepted_leave_no_file(http: HttpClient, post: Post,
     assert Asset.objects.count() == 0
 
 
+@pytest.mark.once
 def test_a_file_that_no_upload_may_be_refuses_its_item_alone(http: HttpClient, post: Post) -> None:
     item = with_file(http, b"<html><script>alert(1)</script>")
 

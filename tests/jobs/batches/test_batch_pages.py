@@ -48,6 +48,7 @@ def test_the_list_costs_the_same_however_long_it_is(
         client.get(LIST)
 
 
+@pytest.mark.once
 def test_a_status_narrows_the_list(staff: Staff, batch: Batch) -> None:
     client = staff("viewer")
 
@@ -55,6 +56,7 @@ def test_a_status_narrows_the_list(staff: Staff, batch: Batch) -> None:
     assert batch.pk not in read(client, f"{LIST}?status=canceled").text
 
 
+@pytest.mark.once
 def test_batches_of_test_keys_are_marked_and_told_apart(staff: Staff, batch: Batch, settings: Any) -> None:
     settings.TEST_SANDBOX_URL = "http://127.0.0.1:9"
     _, text = create_key(batch.client, actor=SYSTEM, scopes=["jobs:write"], is_test=True)
@@ -72,6 +74,7 @@ def test_batches_of_test_keys_are_marked_and_told_apart(staff: Staff, batch: Bat
     assert 'data-testid="batch-test"' not in client.get(f"{LIST}{batch.pk}/change/").content.decode()
 
 
+@pytest.mark.once
 def test_a_page_tells_of_its_items_and_leads_to_its_jobs(staff: Staff, batch: Batch) -> None:
     single = make_job(make_caller())
     client = staff("viewer")

@@ -33,6 +33,7 @@ from pricing.ledger.checking import check_ledger
 from pricing.models import Account, Hold
 from pricing.money import format_usd
 from tests.clients.limits.test_processes import in_processes
+from tests.examples import examples
 from tests.jobs.doubles import PRICE, USD, Provider, look, make_caller, make_job, result, set_job, submit
 from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 
@@ -135,6 +136,7 @@ def test_a_batch_does_not_end_while_it_is_accepted_though_all_its_jobs_have(
     assert (batch.status, told()) == ("completed", ["batch.created", "batch.completed"])
 
 
+@pytest.mark.once
 def test_each_status_of_the_list_is_that_of_a_batch(caller: Caller) -> None:
     make_batch(caller, 1)
     fail(running(make_batch(caller, 1))[0], failures.NO_MEDIA)
@@ -161,7 +163,7 @@ _names = iter(range(10**9))
 
 
 @given(st.lists(st.sampled_from([*ENDS, "is no request", "is too dear"]), min_size=1, max_size=8), st.randoms())
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_failing_item_stops_nothing_and_the_charges_add_up(caller: Caller, fates: list[str], random: Any) -> None:
     who = make_caller(name=f"client {next(_names)}")
     refused = {"is no request": Wanted("fal-ai/flux/dev", {}), "is too dear": Wanted(FOX.model, FOX.input, max_price=1)}
@@ -186,6 +188,7 @@ def test_one_failing_item_stops_nothing_and_the_charges_add_up(caller: Caller, f
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_an_item_that_fails_with_the_provider_leaves_the_others_to_run(caller: Caller) -> None:
     batch = make_batch(caller)
     first, second, third = jobs_of(batch)
@@ -344,6 +347,7 @@ def test_items_are_paged_in_the_order_of_the_request(caller: Caller, http_of: An
     assert ([item["index"] for item in second["items"]], second["next_cursor"]) == ([3], None)
 
 
+@pytest.mark.once
 def test_an_item_shows_what_its_job_made(caller: Caller, http_of: Any) -> None:
     batch = make_batch(caller, 2)
     finish(running(batch)[1], result())
@@ -367,6 +371,7 @@ def test_batches_are_listed_newest_first_and_narrowed_by_status(caller: Caller, 
     assert [batch["id"] for batch in canceled] == [first.pk]
 
 
+@pytest.mark.once
 def test_a_batch_is_unknown_to_other_clients(caller: Caller, http_of: Any) -> None:
     batch = make_batch(caller, 1)
     http = http_of(make_caller(name="Beta"))
@@ -376,6 +381,7 @@ def test_a_batch_is_unknown_to_other_clients(caller: Caller, http_of: Any) -> No
     assert http.get("/api/v1/batches").json()["items"] == []
 
 
+@pytest.mark.once
 def test_its_own_address_is_told_of_the_end_of_a_batch(caller: Caller) -> None:
     batch = make_batch(caller, 1, webhook_url="https://example.com/hook")
     fail(running(batch)[0], failures.NO_MEDIA)

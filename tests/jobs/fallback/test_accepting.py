@@ -37,6 +37,7 @@ def test_the_model_that_is_asked_for_runs_the_job_and_alone_holds_money() -> Non
     assert (job.hold_amount, money(job)[1]) == (PRICES[FIRST], PRICES[FIRST])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("columns", "code"), [(RETIRED, "model_retired"), (OFF, "model_disabled"), (UNPRICED, "model_unpriced")]
 )
@@ -63,6 +64,7 @@ def test_a_provider_whose_gate_is_shut_is_passed_over() -> None:
     assert tried(job)[0] == (FIRST, "passed_over", "provider_unavailable")
 
 
+@pytest.mark.once
 def test_where_every_gate_is_shut_the_job_waits_for_the_model_that_it_asked_for() -> None:
     shut("fal")
     shut("second")
@@ -72,6 +74,7 @@ def test_where_every_gate_is_shut_the_job_waits_for_the_model_that_it_asked_for(
     assert tried(job) == [(FIRST, "chosen", None), (SECOND, "spare", None)]
 
 
+@pytest.mark.once
 def test_an_alternative_that_does_not_take_the_input_is_passed_over_with_the_reason() -> None:
     make_sold("makers/other", "0.02", inputs=[field("text", required=True)], outputs=IMAGES_OUT, provider="second")
 
@@ -82,6 +85,7 @@ def test_an_alternative_that_does_not_take_the_input_is_passed_over_with_the_rea
     assert "prompt" in job.fallback["attempts"][1]["message"]
 
 
+@pytest.mark.once
 def test_an_alternative_with_an_input_of_its_own_is_sent_that() -> None:
     make_sold("makers/other", "0.02", inputs=[field("text", required=True)], outputs=IMAGES_OUT, provider="second")
     shut("fal")
@@ -91,6 +95,7 @@ def test_an_alternative_with_an_input_of_its_own_is_sent_that() -> None:
     assert (job.endpoint_id, job.input) == ("makers/other", {"text": "a fox"})
 
 
+@pytest.mark.once
 def test_an_input_of_an_alternatives_own_that_is_wrong_refuses_the_request_by_its_place() -> None:
     error = refusal(SECOND, Alternative(THIRD, {"promt": "a fox"}))
 
@@ -98,6 +103,7 @@ def test_an_input_of_an_alternatives_own_that_is_wrong_refuses_the_request_by_it
     assert error.message.startswith("fallback.1: ")
 
 
+@pytest.mark.once
 def test_an_alternative_that_nobody_knows_refuses_the_request() -> None:
     error = refusal("makers/nothing")
 
@@ -105,6 +111,7 @@ def test_an_alternative_that_nobody_knows_refuses_the_request() -> None:
     assert error.message.startswith("fallback.0: ")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("wanted", "code"), [({"input": {"promt": "a fox"}}, "invalid_input"), ({"max_price": 1}, "price_above_max")]
 )
@@ -112,12 +119,14 @@ def test_a_request_that_is_wrong_itself_is_refused_whatever_its_alternatives(wan
     assert refusal(SECOND, **wanted).code == code
 
 
+@pytest.mark.once
 def test_an_alternative_above_the_price_limit_is_passed_over() -> None:
     job = make(SECOND, THIRD, max_price=PRICES[FIRST])
 
     assert tried(job)[1:] == [(SECOND, "passed_over", "price_above_max"), (THIRD, "spare", None)]
 
 
+@pytest.mark.once
 def test_where_no_model_can_be_had_the_refusal_tells_of_each() -> None:
     set_model(FIRST, **RETIRED)
     set_model(SECOND, **OFF)
@@ -148,6 +157,7 @@ def test_equivalents_that_are_confirmed_stand_in_the_surest_first(sold: dict[str
     assert tried(job) == [(FIRST, "passed_over", "model_retired"), (THIRD, "chosen", None), (SECOND, "spare", None)]
 
 
+@pytest.mark.once
 def test_equivalents_that_are_only_suggested_do_not_stand_in(sold: dict[str, AIModel]) -> None:
     confirm(sold, SECOND, state="suggested")
     set_model(FIRST, **RETIRED)
@@ -179,6 +189,7 @@ def test_a_stored_result_of_a_model_whose_provider_is_away_will_do() -> None:
     assert tried(job) == [(FIRST, "chosen", None), (SECOND, "spare", None)]
 
 
+@pytest.mark.once
 def test_an_input_with_fields_in_common_alone_is_put_to_an_alternative_as_it_is() -> None:
     make_sold("makers/plain", "0.02", inputs=[PROMPT], outputs=IMAGES_OUT, provider="second")
     shut("fal")
@@ -186,6 +197,7 @@ def test_an_input_with_fields_in_common_alone_is_put_to_an_alternative_as_it_is(
     assert make("makers/plain").input == {"prompt": "a fox"}
 
 
+@pytest.mark.once
 def test_a_secret_in_an_alternatives_input_is_kept_sealed_and_sent_in_clear() -> None:
     key = field("api_key", format="password")
     make_sold("makers/keyed", "0.02", inputs=[PROMPT, key], outputs=IMAGES_OUT, provider="second")

@@ -13,7 +13,7 @@ from jobs.models import Job
 from tests.jobs.doubles import make_caller
 from tests.jobs.fallback.conftest import FIRST, SECOND, THIRD, shut
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
@@ -57,7 +57,6 @@ def test_the_same_request_twice_is_one_job_though_another_model_could_be_had_by_
     assert Job.objects.count() == 1
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("fallback", ["equal", [1], [{"input": {}}], [SECOND] * 6, {"model": SECOND}])
 def test_what_is_no_fallback_is_refused_by_name(http: HttpClient, fallback: Any) -> None:
     answer = post(http, fallback)

@@ -49,6 +49,7 @@ def keep(provider: str) -> ProviderKey:
     return keep_key(client, provider, KEPT, state=ProviderKey.State.VALID, detail="", actor=SYSTEM)
 
 
+@pytest.mark.once
 def test_secu_09_back_at_the_first_provider_a_job_runs_on_the_key_that_came_with_it() -> None:
     job = refused(make(SECOND, AGAIN, provider_key=MINE))
     assert (job.provider, job.key_source, key_of(job)) == ("second", "", None)
@@ -58,6 +59,7 @@ def test_secu_09_back_at_the_first_provider_a_job_runs_on_the_key_that_came_with
     assert (job.endpoint_id, job.key_source, job.key_hint, key_of(job)) == (AGAIN, "request", MINE[-4:], MINE)
 
 
+@pytest.mark.once
 def test_a_key_that_came_with_a_request_waits_where_another_provider_goes_first() -> None:
     set_model(FIRST, enabled=False, status=AIModel.Status.RETIRED, held_reason="retired")
     job = make(SECOND, AGAIN, provider_key=MINE)
@@ -68,6 +70,7 @@ def test_a_key_that_came_with_a_request_waits_where_another_provider_goes_first(
     assert (job.endpoint_id, key_of(job)) == (AGAIN, MINE)
 
 
+@pytest.mark.once
 def test_another_provider_is_given_the_key_that_was_kept_for_it_though_it_is_gone_by_then() -> None:
     caller = make_caller()
     keep("second")
@@ -79,6 +82,7 @@ def test_another_provider_is_given_the_key_that_was_kept_for_it_though_it_is_gon
     assert (job.endpoint_id, job.key_source, key_of(job)) == (SECOND, "client", KEPT)
 
 
+@pytest.mark.once
 def test_an_alternative_whose_kept_key_was_refused_meanwhile_is_passed_over() -> None:
     caller = make_caller()
     keep("second")

@@ -54,6 +54,7 @@ def refused(job: Job, error: QueueError) -> Job:
     return submit(provider, job)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -85,6 +86,7 @@ def test_optm_09_what_a_provider_certainly_did_not_take_goes_on_with_the_next_mo
     assert check_ledger() == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -102,6 +104,7 @@ def test_what_may_be_there_and_what_is_the_clients_fault_and_what_is_only_busy_s
     assert (job.status, job.endpoint_id, tried(job)[1]) == (status, FIRST, (SECOND, "spare", None))
 
 
+@pytest.mark.once
 def test_a_failure_after_the_provider_took_it_is_the_end() -> None:
     provider = Provider()
     provider.on_result = result(status=503)
@@ -141,6 +144,7 @@ def off(endpoint_id: str) -> None:
     set_model(endpoint_id, enabled=False, held_reason="")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
@@ -157,6 +161,7 @@ def test_an_alternative_that_is_not_offered_any_more_is_passed_over(spoil: Calla
     assert tried(job)[1:] == [(SECOND, "passed_over", code), (THIRD, "chosen", None)]
 
 
+@pytest.mark.once
 def test_where_no_alternative_can_be_had_now_they_are_left_for_later() -> None:
     job = make(SECOND)
     shut("second")
@@ -208,6 +213,7 @@ def test_a_queued_job_leaves_a_provider_whose_gate_is_shut() -> None:
     assert [one.pk for one in claim_queued(10)] == [job.pk]
 
 
+@pytest.mark.once
 def test_a_queued_job_leaves_a_model_that_is_retired_meanwhile() -> None:
     job = make(SECOND)
     set_model(FIRST, enabled=False, status=AIModel.Status.RETIRED)
@@ -332,6 +338,7 @@ def with_file(caller: Any) -> dict[str, Any]:
     return {"prompt": "a fox", "image_url": f"asset:{asset.pk}"}
 
 
+@pytest.mark.once
 def test_files_are_brought_to_the_next_provider_too(sold: dict[str, AIModel]) -> None:
     caller = make_caller()
     for endpoint_id, provider in (("a/edit", "fal"), ("b/edit", "second")):
@@ -360,6 +367,7 @@ def test_files_are_brought_to_the_next_provider_too(sold: dict[str, AIModel]) ->
 # --- the rest of the job ---
 
 
+@pytest.mark.once
 def test_the_job_keeps_its_age_and_gets_a_token_that_the_first_provider_was_not_told() -> None:
     made = make(Alternative(SECOND, {"prompt": "a wolf"}))
     set_job(made, created_at=timezone.now() - timedelta(minutes=5))

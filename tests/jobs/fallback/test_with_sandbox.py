@@ -12,7 +12,7 @@ from tests.jobs.fallback.conftest import FIRST
 from tests.pricing.estimates.sold import IMAGES_OUT, PROMPT, make_sold
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 OTHER = "fal-ai/flux/schnell"
 

@@ -82,6 +82,7 @@ def get(client: HttpClient, path: str, status: int = 200) -> Any:
     return orjson.loads(answer.content)
 
 
+@pytest.mark.once
 def test_the_example_of_the_documentation_works(api: Api, finish: Any) -> None:
     text = (ROOT / "docs" / "test-mode.md").read_text()
     ((path, body),) = re.findall(r"curl -X POST \S+/api/v1(\S+) .*?-d '(.*?)'", text, re.DOTALL)
@@ -91,6 +92,7 @@ def test_the_example_of_the_documentation_works(api: Api, finish: Any) -> None:
     assert job.error["code"] == "content_refused"
 
 
+@pytest.mark.once
 def test_a_test_job_runs_on_the_sandbox_and_its_file_is_stored(api: Api, finish: Any) -> None:
     accepted = post(api(True))
     job = finish(accepted["id"])
@@ -113,6 +115,7 @@ def test_no_money_moves_and_what_it_would_be_is_shown(api: Api, acme: Client, fi
     assert (moved.count(), check_ledger()) == (0, [])
 
 
+@pytest.mark.once
 def test_a_client_without_money_can_test(api: Api, acme: Client) -> None:
     Account.objects.filter(client=acme).update(available=0, funded=0)
 
@@ -144,6 +147,7 @@ def test_usage_of_a_test_key_is_what_its_jobs_would_have_been_charged(api: Api, 
     assert (get(api(False), "/usage")["livemode"], get(api(False), "/usage")["items"]) == (True, [])
 
 
+@pytest.mark.once
 def test_the_prices_are_those_of_the_client(api: Api, acme: Client) -> None:
     add_rule("client", client_id=acme.pk, mode="fixed", fixed_price="0.5")
 
@@ -200,6 +204,7 @@ def test_each_mode_has_its_own_places(api: Api, acme: Client, settings: Any) -> 
     post(client)
 
 
+@pytest.mark.once
 def test_a_throttled_test_key_is_in_no_report(api: Api, acme: Client) -> None:
     acme.max_in_flight = acme.max_queued = 0
     acme.save()
@@ -209,6 +214,7 @@ def test_a_throttled_test_key_is_in_no_report(api: Api, acme: Client) -> None:
     assert refusals._counts == {}
 
 
+@pytest.mark.once
 def test_events_and_webhooks_say_their_mode_and_go_to_endpoints_of_it(api: Api, acme: Client, finish: Any) -> None:
     post(api(False), "/webhook-endpoints", {"url": "https://example.com/live", "events": ["job.*"]})
     post(api(True), "/webhook-endpoints", {"url": "https://example.com/test", "events": ["job.*"]})
@@ -225,14 +231,17 @@ def test_events_and_webhooks_say_their_mode_and_go_to_endpoints_of_it(api: Api, 
     assert not OutboxEvent.objects.filter(client_id=acme.pk).exists()
 
 
+@pytest.mark.once
 def test_webhooks_of_single_jobs_are_signed_with_a_secret_of_their_mode(api: Api) -> None:
     assert get(api(False), "/webhook-secret")["secret"] != get(api(True), "/webhook-secret")["secret"]
 
 
+@pytest.mark.once
 def test_a_balance_is_not_asked_of_a_test_key(api: Api) -> None:
     assert (get(api(True), "/balance")["enforced"], get(api(False), "/balance")["enforced"]) == (False, True)
 
 
+@pytest.mark.once
 def test_a_test_key_sees_and_manages_the_clients_keys(api: Api) -> None:
     made = post(api(True), "/keys", {"name": "one more", "scopes": ["jobs:read"]})
 
@@ -240,6 +249,7 @@ def test_a_test_key_sees_and_manages_the_clients_keys(api: Api) -> None:
     assert {one["is_test"] for one in get(api(False), "/keys")["items"]} == {True, False}
 
 
+@pytest.mark.once
 def test_without_a_sandbox_the_answer_says_what_to_do(api: Api, settings: Any) -> None:
     settings.TEST_SANDBOX_URL = ""
 
@@ -250,6 +260,7 @@ def test_without_a_sandbox_the_answer_says_what_to_do(api: Api, settings: Any) -
     assert post(api(True), "/estimates", FOX, 200)["price"]
 
 
+@pytest.mark.once
 def test_a_sandbox_that_is_away_stops_no_live_job(
     tester: Caller, acme: Client, settings: Any, dispatcher: Dispatcher
 ) -> None:
@@ -264,6 +275,7 @@ def test_a_sandbox_that_is_away_stops_no_live_job(
     assert {gate.provider: gate.state for gate in standing.gates()}["fal"] == "closed"
 
 
+@pytest.mark.once
 def test_a_live_key_goes_to_the_provider_whatever_its_metadata_say(acme: Client, api: Api, settings: Any) -> None:
     settings.FAL_KEY = "key"
     accepted = post(api(False), body={**FOX, "metadata": {"test": "fail:timeout"}})
@@ -273,12 +285,14 @@ def test_a_live_key_goes_to_the_provider_whatever_its_metadata_say(acme: Client,
     assert (accepted["livemode"], job.status) == (True, Status.SUBMITTED)
 
 
+@pytest.mark.once
 def test_it_works_in_core_mode_without_any_key_of_a_provider(api: Api, finish: Any, settings: Any) -> None:
     settings.GENFEED_MODE = "core"
 
     assert finish(post(api(True))["id"]).status == Status.SUCCEEDED
 
 
+@pytest.mark.once
 def test_a_model_of_another_provider_runs_too(tester: Caller, finish: Any, model: AIModel, settings: Any) -> None:
     cog = {
         "components": {
@@ -300,6 +314,7 @@ def test_a_model_of_another_provider_runs_too(tester: Caller, finish: Any, model
     assert [asset.kind for asset in Asset.objects.filter(job=job)] == ["image"]
 
 
+@pytest.mark.once
 def test_an_alternative_runs_where_the_model_is_told_to_be_retired(
     tester: Caller, finish: Any, model: AIModel, fal: RunningSandbox
 ) -> None:
@@ -313,6 +328,7 @@ def test_an_alternative_runs_where_the_model_is_told_to_be_retired(
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_a_job_of_fals_protocol_is_a_test_job_too(api: Api, finish: Any) -> None:
     body = orjson.dumps({"prompt": "a fox [test: webhook:lost]"})
     url = f"/fal/queue/{MODEL}?fal_webhook=https://example.com/hook"
@@ -325,6 +341,7 @@ def test_a_job_of_fals_protocol_is_a_test_job_too(api: Api, finish: Any) -> None
     assert not WebhookDelivery.objects.exists()
 
 
+@pytest.mark.once
 def test_the_files_of_an_input_are_brought_to_the_sandbox(
     api: Api, finish: Any, fal: RunningSandbox, settings: Any
 ) -> None:
@@ -339,6 +356,7 @@ def test_the_files_of_an_input_are_brought_to_the_sandbox(
     assert post(api(False), body=body, status=422)["code"] == "invalid_input"
 
 
+@pytest.mark.once
 def test_a_stored_result_of_one_mode_answers_no_request_of_the_other(api: Api, finish: Any, settings: Any) -> None:
     body = {**FOX, "cache": "any_seed"}
     finish(post(api(True), body=body)["id"])
@@ -349,6 +367,7 @@ def test_a_stored_result_of_one_mode_answers_no_request_of_the_other(api: Api, f
     assert not UsageRecord.objects.exists()
 
 
+@pytest.mark.once
 def test_batches_are_free_and_end(api: Api, finish: Any) -> None:
     batch = post(api(True), "/batches", {"items": [FOX, FOX]})
     for job in Job.objects.all():
@@ -388,6 +407,7 @@ def test_erasing_a_client_erases_its_test_side(api: Api, acme: Client, finish: A
     assert not Client.objects.filter(is_active=True).exists()
 
 
+@pytest.mark.once
 def test_a_client_can_t_be_erased_while_its_test_jobs_run(api: Api, acme: Client) -> None:
     post(api(True))
 
@@ -398,6 +418,7 @@ def test_a_client_can_t_be_erased_while_its_test_jobs_run(api: Api, acme: Client
     assert acme.is_active
 
 
+@pytest.mark.once
 def test_the_test_side_has_the_clients_terms_and_stands_in_no_list_of_clients(
     acme: Client, staff: Callable[[str], HttpClient]
 ) -> None:
@@ -410,6 +431,7 @@ def test_the_test_side_has_the_clients_terms_and_stands_in_no_list_of_clients(
     assert "Ajax (test)" not in staff("superuser").get("/admin/clients/client/").content.decode()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ["/admin/clients/client/{}/change/", "/admin/pricing/account/of-client/{}/"])
 def test_the_address_of_a_test_side_leads_to_its_client(
     acme: Client, staff: Callable[[str], HttpClient], address: str
@@ -428,6 +450,7 @@ def test_a_test_side_takes_no_name_that_a_client_has(acme: Client) -> None:
     assert str(side_for_tests(acme)) == f"Acme (test {acme.pk})"
 
 
+@pytest.mark.once
 def test_a_key_is_never_made_for_a_test_side(acme: Client) -> None:
     out = StringIO()
     side_for_tests(acme)
@@ -440,6 +463,7 @@ def test_a_key_is_never_made_for_a_test_side(acme: Client) -> None:
         create_key(side, actor=SYSTEM)
 
 
+@pytest.mark.once
 def test_staff_see_test_jobs_apart(api: Api, settings: Any, staff: Callable[[str], HttpClient]) -> None:
     settings.FAL_KEY = "key"
     live, test = post(api(False))["id"], post(api(True))["id"]
@@ -454,6 +478,7 @@ def test_staff_see_test_jobs_apart(api: Api, settings: Any, staff: Callable[[str
     assert 'data-testid="job-test"' in page
 
 
+@pytest.mark.once
 def test_a_live_job_and_its_price_are_what_they_were(acme: Client, api: Api, settings: Any) -> None:
     settings.FAL_KEY = "key"
 

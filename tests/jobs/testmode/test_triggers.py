@@ -21,7 +21,7 @@ from tests.jobs.doubles import PRICE
 from tests.jobs.testmode.conftest import MODEL
 from tests.sandbox_server import ROOT, RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 DOCUMENTED = re.findall(r"^\| `([\w:]+)` \|", (ROOT / "docs" / "test-mode.md").read_text(), re.MULTILINE)
 PATIENCE_SECONDS = 20
@@ -84,7 +84,6 @@ REFUSING = {
 }  # fmt: skip
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("code", FAILING)
 def test_a_job_fails_with_the_code_that_is_asked_for(run: Run, code: str) -> None:
     job = run(f"fail:{code}")
@@ -93,7 +92,6 @@ def test_a_job_fails_with_the_code_that_is_asked_for(run: Run, code: str) -> Non
     assert job.error["hint"]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("code", "status"), REFUSING.items())
 def test_a_request_is_refused_with_the_code_that_is_asked_for(tester: Caller, code: str, status: int) -> None:
     with pytest.raises(ApiError) as refused:
@@ -180,7 +178,6 @@ def test_triggers_may_stand_in_the_prompt_and_together(run: Run) -> None:
     assert len(job.output["images"]) == 2
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "word", ["explode", "slow:long", "slow:-1", "slow:nan", "files:99", "fail:forbidden", "nsfw:1"]
 )

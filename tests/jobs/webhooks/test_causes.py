@@ -30,7 +30,7 @@ from tests.jobs.webhooks.conftest import Listen
 from tests.sandbox.receiver import Receiver
 from tests.sandbox_server import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FLUX, OTHER = "fal-ai/flux/dev", "fal-ai/flux/schnell"
 Work = Callable[[], None]
 Told = Callable[[str], dict[str, Any]]

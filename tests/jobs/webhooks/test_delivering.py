@@ -86,6 +86,7 @@ def test_what_was_taken_while_the_database_was_away_is_not_sent_again(
     assert (len(receiver.deliveries), the_delivery().status, the_delivery().attempts) == (1, "delivered", 1)
 
 
+@pytest.mark.once
 def test_the_secret_is_stored_sealed(listen: Listen) -> None:
     endpoint = listen()
 
@@ -209,6 +210,7 @@ def test_a_huge_answer_is_cut(listen: Listen, settings: Any, work: Work) -> None
     assert the_delivery().response_body == "x" * 500
 
 
+@pytest.mark.once
 def test_waits_grow_to_hours_and_the_day_holds_about_a_dozen_attempts() -> None:
     waits = [wait_after(attempt) for attempt in range(1, 15)]
 
@@ -292,6 +294,7 @@ def test_an_event_that_can_not_be_told_holds_back_no_other(listen: Listen, recei
     assert not OutboxEvent.objects.filter(delivered_at=None).exists()
 
 
+@pytest.mark.once
 def test_a_slow_endpoint_leaves_senders_for_others(listen: Listen) -> None:
     slow, quick = listen(), listen(Client.objects.create(name="Other"))
     for _ in range(20):
@@ -367,6 +370,7 @@ def test_an_endpoint_that_says_it_is_gone_is_switched_off_at_once(
     assert (the_delivery().status, the_delivery().error) == ("failed", "answered 410")
 
 
+@pytest.mark.once
 def test_the_client_is_mailed_which_endpoint_was_switched_off_and_what_to_do(
     listen: Listen, receiver: Receiver, work: Work, settings: Any
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_job_is_told_as_it_was_with_each_event(listen: Listen, receiver: Recei
     assert "cost" not in failed
 
 
+@pytest.mark.once
 def test_a_jobs_own_address_gets_its_events_signed_with_the_clients_secret(
     receiver: Receiver, work: Work, caller: Any
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_jobs_own_address_gets_its_events_signed_with_the_clients_secret(
     assert is_signed_with(secret, came)
 
 
+@pytest.mark.once
 def test_a_jobs_own_address_that_says_it_is_gone_is_not_tried_again(
     receiver: Receiver, work: Work, caller: Any
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_event_is_written_in_the_transaction_of_the_change(listen: Listen, c
     assert OutboxEvent.objects.filter(delivered_at=None, kind="job.failed", subject=job.pk).count() == 1
 
 
+@pytest.mark.once
 def test_an_output_that_is_too_large_for_a_webhook_is_left_out(
     listen: Listen, receiver: Receiver, work: Work, caller: Any
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_client_hears_only_of_models_that_it_may_use(listen: Listen, receiver:
     assert [came.body["data"]["id"] for came in receiver.deliveries] == ["c/d"]
 
 
+@pytest.mark.once
 def test_models_that_are_not_offered_are_not_told(listen: Listen, receiver: Receiver, work: Work) -> None:
     listen(None, "model.*")
     tell(None, "model.changed", **model_payload() | {"enabled": False})
@@ -214,6 +218,7 @@ def test_telling_more_clients_of_their_own_prices_takes_no_more_queries(listen: 
     assert counts[0] == counts[1]
 
 
+@pytest.mark.once
 def test_rotating_the_secret_of_jobs_signs_with_both_for_a_while(caller: Any) -> None:
     from datetime import timedelta
 

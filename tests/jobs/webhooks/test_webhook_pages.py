@@ -23,6 +23,7 @@ def act(client: HttpClient, url: str, action: str, *keys: str) -> list[str]:
     return page_of(client.post(url, data, follow=True)).messages
 
 
+@pytest.mark.once
 def test_an_endpoints_page_shows_its_deliveries_and_never_its_secret(
     listen: Listen,
     work: Work,
@@ -42,6 +43,7 @@ def test_an_endpoints_page_shows_its_deliveries_and_never_its_secret(
     assert endpoint.secret not in page.text
 
 
+@pytest.mark.once
 def test_the_page_that_the_list_leads_to_shows_the_deliveries(
     listen: Listen, work: Work, receiver: Receiver, staff: Staff
 ) -> None:
@@ -58,6 +60,7 @@ def test_the_page_that_the_list_leads_to_shows_the_deliveries(
     assert read(client, address).has("a", title=WebhookDelivery.objects.get().pk)
 
 
+@pytest.mark.once
 def test_the_page_of_an_ordered_endpoint_says_what_waits_behind_another(listen: Listen, staff: Staff) -> None:
     endpoint = listen(ordered=True)
     for _ in range(2):
@@ -90,6 +93,7 @@ def test_a_delivery_is_sent_again_from_its_own_page(
     assert len(receiver.deliveries) == 2
 
 
+@pytest.mark.once
 def test_a_test_event_is_sent_from_the_endpoints_own_page(
     listen: Listen, work: Work, receiver: Receiver, staff: Staff
 ) -> None:
@@ -103,6 +107,7 @@ def test_a_test_event_is_sent_from_the_endpoints_own_page(
     assert [came.body["type"] for came in receiver.deliveries] == ["webhook.test"]
 
 
+@pytest.mark.once
 def test_a_viewer_has_no_buttons_and_may_not_press_them(listen: Listen, work: Work, staff: Staff) -> None:
     endpoint = listen()
     tell(endpoint.client_id)
@@ -117,6 +122,7 @@ def test_a_viewer_has_no_buttons_and_may_not_press_them(listen: Listen, work: Wo
     assert client.get(f"{DELIVERIES}{key}/resend/").status_code == 405
 
 
+@pytest.mark.once
 def test_staff_send_again_and_the_audit_says_who(
     listen: Listen,
     work: Work,
@@ -135,6 +141,7 @@ def test_staff_send_again_and_the_audit_says_who(
     assert AuditEvent.objects.get(action="webhook_delivery.resent").actor_name == "a finance"
 
 
+@pytest.mark.once
 def test_a_viewer_sends_nothing_again(listen: Listen, work: Work, receiver: Receiver, staff: Staff) -> None:
     tell(listen().client_id)
     work()
@@ -145,6 +152,7 @@ def test_a_viewer_sends_nothing_again(listen: Listen, work: Work, receiver: Rece
     assert len(receiver.deliveries) == 1
 
 
+@pytest.mark.once
 def test_staff_send_a_test_event(listen: Listen, work: Work, receiver: Receiver, staff: Staff) -> None:
     endpoint = listen(None, "job.*")
 

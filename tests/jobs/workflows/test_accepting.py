@@ -106,12 +106,14 @@ def test_a_workflow_that_the_balance_does_not_reach_for_is_refused(caller: Calle
     assert (error.code, error.details["needed"]) == ("insufficient_funds", format_usd(PICTURE_PRICE + FILM_PRICE))
 
 
+@pytest.mark.once
 def test_in_core_mode_no_balance_is_looked_at(caller: Caller, settings: Any) -> None:
     settings.GENFEED_MODE, settings.FAL_KEY = "core", "key"
 
     assert make_flow(make_caller(usd=0, name="Beta")).status == "running"
 
 
+@pytest.mark.once
 def test_a_price_that_is_known_only_later_needs_a_limit(caller: Caller) -> None:
     text_out = [field("output", required=True)]
     make_sold("fal-ai/llm", "0.01", "requests", inputs=[PROMPT], outputs=text_out, category="llm", media_type="text")
@@ -126,6 +128,7 @@ def test_a_price_that_is_known_only_later_needs_a_limit(caller: Caller) -> None:
     assert (run.quote["price"], run.quote["confidence"]) == (None, "unknown")
 
 
+@pytest.mark.once
 def test_what_can_not_be_priced_whatever_comes_is_refused(caller: Caller) -> None:
     make_sold("fal-ai/hear", "0.05", "minutes", inputs=[AUDIO_URL], category="speech-to-text", media_type="text")
     hear = {"name": "hear", "model": "fal-ai/hear", "input": {"audio_url": "https://example.com/a.mp3"}}
@@ -133,6 +136,7 @@ def test_what_can_not_be_priced_whatever_comes_is_refused(caller: Caller) -> Non
     assert refused(caller, hear, max_price="5").code == "model_unpriced"
 
 
+@pytest.mark.once
 def test_models_that_can_not_be_run_here_are_refused_at_every_step(caller: Caller) -> None:
     make_sold("acme/film", "0.10", inputs=[PROMPT, IMAGE_URL], provider="acme")
     later = {**FILM, "model": "acme:acme/film"}
@@ -160,6 +164,7 @@ def test_a_test_key_runs_a_workflow_for_nothing_and_it_is_forgotten_in_time(call
     assert not Job.objects.exists()
 
 
+@pytest.mark.once
 def test_caps_of_the_client_count(caller: Caller) -> None:
     Client.objects.update(caps={"images": 1})
     capped = make_caller(usd=10)
@@ -169,6 +174,7 @@ def test_caps_of_the_client_count(caller: Caller) -> None:
     assert (error.code, "num_images" in error.message) == ("invalid_input", True)
 
 
+@pytest.mark.once
 def test_a_file_in_the_request_is_uploaded_and_no_row_holds_it(caller: Caller) -> None:
     film = {**FILM, "input": {"prompt": "a", "image_url": f"data:image/png;base64,{PNG}"}}
     run = make_flow(caller, film)
@@ -179,6 +185,7 @@ def test_a_file_in_the_request_is_uploaded_and_no_row_holds_it(caller: Caller) -
     assert job_of(forward(run), "film").input["image_url"] == f"asset:{asset.pk}"
 
 
+@pytest.mark.once
 def test_a_file_of_a_refused_request_is_not_kept(caller: Caller) -> None:
     film = {**FILM, "input": {"prompt": "a", "image_url": f"data:image/png;base64,{PNG}"}}
 

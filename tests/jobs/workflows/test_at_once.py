@@ -16,7 +16,7 @@ from tests.clients.limits.test_processes import in_processes
 from tests.jobs.workflows.flows import PICTURE, make_flow, steps_of, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-RUNS = 20
+RUNS = 8
 PATIENCE_SECONDS = 60
 
 

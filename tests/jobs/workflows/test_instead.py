@@ -60,6 +60,7 @@ def test_another_model_runs_a_step_whose_own_is_off_sale_when_it_starts(caller: 
     assert check_ledger() == []
 
 
+@pytest.mark.once
 def test_without_another_such_a_step_fails(caller: Caller) -> None:
     run = make_flow(caller, PICTURE)
     take_off_sale("fal-ai/flux/dev")
@@ -109,6 +110,7 @@ def test_what_nobody_takes_may_be_made_otherwise(caller: Caller, spare: AIModel)
     assert make_flow(caller, {**PICTURE, "fallback": ["fal-ai/still"]}).status == "running"
 
 
+@pytest.mark.once
 def test_jobs_carry_the_notes_of_their_workflow_and_of_their_step(caller: Caller) -> None:
     noted = {**PICTURE, "metadata": {"part": "cover", "lang": "en"}}
     run = forward(make_flow(caller, noted, {**PICTURE, "name": "other"}, metadata={"order": "7", "lang": "de"}))
@@ -124,6 +126,7 @@ def a_tester_of(caller: Caller) -> Caller:
     return found
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("trigger", "code"), [("refuse:queue_full", "queue_full"), ("fail:nothing", "invalid_request")]
 )

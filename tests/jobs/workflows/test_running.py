@@ -130,6 +130,7 @@ def test_news_that_come_while_a_workflow_is_brought_forward_are_not_missed(
     assert due() == [run.pk]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "came",
     [
@@ -157,6 +158,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for_and_its_coming_is_news(
     assert steps_of(run)["film"] == ["running"]
 
 
+@pytest.mark.once
 def test_a_file_that_could_not_be_stored_is_handed_on_by_the_providers_address(caller: Caller) -> None:
     run = forward(make_flow(caller))
     picture = succeed(job_of(run, "picture"), stores=False)
@@ -167,6 +169,7 @@ def test_a_file_that_could_not_be_stored_is_handed_on_by_the_providers_address(c
     assert job_of(run, "film").input["image_url"] == OUTPUT["images"][0]["url"]
 
 
+@pytest.mark.once
 def test_a_file_that_was_refused_is_handed_to_nobody(caller: Caller) -> None:
     run = forward(make_flow(caller))
     picture = succeed(job_of(run, "picture"), stores=False)
@@ -179,6 +182,7 @@ def test_a_file_that_was_refused_is_handed_to_nobody(caller: Caller) -> None:
     assert "refused" in step.error["message"]
 
 
+@pytest.mark.once
 def test_a_file_comes_as_the_field_wants_it(caller: Caller) -> None:
     images = field("image_urls", "array", required=True, media="image", items={"type": "string"})
     frame = field("frame", "object", media="image", fields=[field("url", required=True)])
@@ -194,6 +198,7 @@ def test_a_file_comes_as_the_field_wants_it(caller: Caller) -> None:
     assert job_of(run, "merge").input == {"image_urls": [address], "frame": {"url": address}}
 
 
+@pytest.mark.once
 def test_what_a_step_did_not_make_fails_the_step_that_refers_to_it_by_name(caller: Caller) -> None:
     second = film(input={**FILM["input"], "image_url": {"$ref": "steps.picture.output.images.1.url"}})
     run = forward(make_flow(caller, PICTURE, second))
@@ -206,6 +211,7 @@ def test_what_a_step_did_not_make_fails_the_step_that_refers_to_it_by_name(calle
     assert "steps.picture.output.images.1.url was not made" in error["message"]
 
 
+@pytest.mark.once
 def test_the_price_of_a_step_is_made_of_the_file_that_it_is_handed(caller: Caller) -> None:
     video = field("video_url", required=True, media="video")
     make_sold("fal-ai/lips", "0.02", "seconds", inputs=[video], outputs=VIDEO_OUT, media_type="video")
@@ -223,6 +229,7 @@ def test_the_price_of_a_step_is_made_of_the_file_that_it_is_handed(caller: Calle
     assert job_of(run, "lips").quote["price"] == 533_333_333
 
 
+@pytest.mark.once
 def test_where_a_file_tells_nothing_the_price_is_what_the_step_before_promised(caller: Caller) -> None:
     video = field("video_url", required=True, media="video")
     make_sold("fal-ai/lips", "0.02", "seconds", inputs=[video], outputs=VIDEO_OUT, media_type="video")
@@ -240,6 +247,7 @@ def test_where_a_file_tells_nothing_the_price_is_what_the_step_before_promised(c
 # --- many runs of a step ---
 
 
+@pytest.mark.once
 def test_runs_of_a_step_take_up_those_of_the_step_before_in_order(caller: Caller) -> None:
     run = forward(make_flow(caller, {**PICTURE, "quantity": 2}, film(fan_out=2)))
     first, second = job_of(run, "picture", 0), job_of(run, "picture", 1)
@@ -304,6 +312,7 @@ def test_a_turn_that_was_never_given_back_is_taken_up_after_its_lease(caller: Ca
 # --- what is shown ---
 
 
+@pytest.mark.once
 def test_each_step_shows_its_quote_what_it_made_and_what_it_was_charged(caller: Caller) -> None:
     run = forward(make_flow(caller))
     job = succeed(job_of(run, "picture"))

@@ -53,6 +53,7 @@ def test_a_failed_step_skips_all_that_needs_it_and_fails_the_workflow_and_others
     assert (error["code"], "step 'picture' failed" in error["message"]) == ("provider_error", True)
 
 
+@pytest.mark.once
 def test_a_failure_that_is_to_be_gone_on_from_skips_what_refers_to_it_alone(caller: Caller) -> None:
     picture = {**PICTURE, "on_error": "continue"}
     after = {**PICTURE, "name": "after", "depends_on": ["picture"]}
@@ -67,6 +68,7 @@ def test_a_failure_that_is_to_be_gone_on_from_skips_what_refers_to_it_alone(call
     assert run.status == "succeeded"
 
 
+@pytest.mark.once
 def test_a_step_that_only_comes_after_another_is_skipped_where_that_failed(caller: Caller) -> None:
     after = {**PICTURE, "name": "after", "depends_on": ["picture"]}
     run = forward(make_flow(caller, PICTURE, after))
@@ -77,6 +79,7 @@ def test_a_step_that_only_comes_after_another_is_skipped_where_that_failed(calle
     assert (steps_of(run)["after"], run.status) == (["skipped"], "failed")
 
 
+@pytest.mark.once
 def test_a_step_that_comes_after_a_skipped_one_says_so(caller: Caller) -> None:
     after = {**PICTURE, "name": "after", "depends_on": ["film"]}
     run = forward(make_flow(caller, PICTURE, FILM, after))
@@ -242,6 +245,7 @@ def test_a_cancel_of_more_than_a_look_has_time_for_goes_on_at_once(
     assert (Job.objects.filter(status=Status.CANCELING).count(), due()) == (3, [])
 
 
+@pytest.mark.once
 def test_what_the_provider_delivers_all_the_same_is_shown_and_charged(caller: Caller) -> None:
     run = forward(make_flow(caller))
     Job.objects.update(status=Status.RUNNING)

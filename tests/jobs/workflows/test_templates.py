@@ -60,6 +60,7 @@ def test_a_workflow_is_made_of_a_template_and_values(http: HttpClient) -> None:
     assert job_of(flow, "picture").input["num_images"] == 1
 
 
+@pytest.mark.once
 def test_a_template_is_named_by_its_id_too(http: HttpClient) -> None:
     template = save(http)
 
@@ -85,6 +86,7 @@ def test_values_that_do_not_fit_are_refused_by_name(http: HttpClient, params: di
     assert (error["code"], words in error["message"]) == ("invalid_request", True)
 
 
+@pytest.mark.once
 def test_an_optional_parameter_without_a_value_is_left_out(http: HttpClient) -> None:
     step = {**POSTCARD["steps"][0], "input": {"prompt": {"$param": "subject"}, "num_images": {"$param": "style"}}}
     save(http, steps=[step])
@@ -182,6 +184,7 @@ def test_templates_are_listed_newest_first_a_page_at_a_time(http: HttpClient) ->
     assert rest["next_cursor"] is None
 
 
+@pytest.mark.once
 def test_a_template_is_unknown_to_other_clients(http: HttpClient) -> None:
     template = save(http)
     other = http_of(make_caller(name="Beta"))
@@ -191,6 +194,7 @@ def test_a_template_is_unknown_to_other_clients(http: HttpClient) -> None:
     assert send(other, PATH, method="get")["items"] == []
 
 
+@pytest.mark.once
 def test_a_test_key_reads_and_runs_live_templates_and_changes_its_own_alone(
     caller: Caller, http: HttpClient, settings: Any
 ) -> None:
@@ -215,6 +219,7 @@ def test_a_test_key_reads_and_runs_live_templates_and_changes_its_own_alone(
     assert send(http, f"{PATH}/postcard", method="get") == live
 
 
+@pytest.mark.once
 def test_a_secret_is_given_with_each_workflow_and_kept_sealed(caller: Caller, http: HttpClient) -> None:
     make_sold("fal-ai/keyed", inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
     step = {"name": "keyed", "model": "fal-ai/keyed", "input": {"prompt": "a fox", "api_key": "sesame"}}
@@ -233,6 +238,7 @@ def test_a_secret_is_given_with_each_workflow_and_kept_sealed(caller: Caller, ht
     assert forward(flow).plan[0]["input"]["api_key"] == "(secret)"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("key", [{"default": "sesame"}, {"enum": ["sesame"]}])
 def test_no_parameter_shows_what_stands_for_a_secret(caller: Caller, http: HttpClient, key: dict[str, Any]) -> None:
     make_sold("fal-ai/keyed", inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
@@ -243,6 +249,7 @@ def test_no_parameter_shows_what_stands_for_a_secret(caller: Caller, http: HttpC
     assert "is a secret" in error["message"]
 
 
+@pytest.mark.once
 def test_a_secret_within_a_parameter_is_not_shown_either(caller: Caller, http: HttpClient) -> None:
     make_sold("fal-ai/keyed", inputs=[PROMPT, field("api_key", format="password")], outputs=IMAGES_OUT)
     step = {"name": "keyed", "model": "fal-ai/keyed", "input": {"$param": "all"}}
@@ -254,6 +261,7 @@ def test_a_secret_within_a_parameter_is_not_shown_either(caller: Caller, http: H
     assert "sesame" not in str(WorkflowRun.objects.values().get())
 
 
+@pytest.mark.once
 def test_a_file_in_a_parameter_is_uploaded_and_no_row_holds_it(caller: Caller, http: HttpClient) -> None:
     step = {"name": "film", "model": "fal-ai/film", "input": {"prompt": "a", "image_url": {"$param": "picture"}}}
     save(http, steps=[step], parameters={"picture": {"type": "string"}})
@@ -265,6 +273,7 @@ def test_a_file_in_a_parameter_is_uploaded_and_no_row_holds_it(caller: Caller, h
     assert PNG not in str(WorkflowRun.objects.values().get())
 
 
+@pytest.mark.once
 def test_saving_again_under_the_same_key_saves_once(http: HttpClient) -> None:
     first = send(http, PATH, POSTCARD, status=201, **{"Idempotency-Key": "a"})
     again = send(http, PATH, POSTCARD, status=201, **{"Idempotency-Key": "a"})

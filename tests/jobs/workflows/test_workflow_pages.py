@@ -41,6 +41,7 @@ def test_the_list_costs_the_same_however_long_it_is(
         client.get(LIST)
 
 
+@pytest.mark.once
 def test_a_status_narrows_the_list(staff: Staff, run: WorkflowRun) -> None:
     client = staff("viewer")
 
@@ -48,6 +49,7 @@ def test_a_status_narrows_the_list(staff: Staff, run: WorkflowRun) -> None:
     assert run.pk not in read(client, f"{LIST}?status=failed").text
 
 
+@pytest.mark.once
 def test_workflows_of_test_keys_are_told_apart(staff: Staff, run: WorkflowRun, caller: Caller, settings: Any) -> None:
     settings.TEST_SANDBOX_URL = "http://127.0.0.1:9"
     send(http_of(caller, is_test=True), "/workflows", {"steps": [PICTURE]}, status=201)
@@ -61,6 +63,7 @@ def test_workflows_of_test_keys_are_told_apart(staff: Staff, run: WorkflowRun, c
     assert (shown(""), shown("?mode=live"), shown("?mode=test")) == ({run.pk, test.pk}, {run.pk}, {test.pk})
 
 
+@pytest.mark.once
 def test_a_page_tells_of_its_steps_and_leads_to_their_jobs(staff: Staff, run: WorkflowRun) -> None:
     client = staff("viewer")
     job = job_of(run, "picture")

@@ -41,6 +41,7 @@ def http(caller: Caller) -> HttpClient:
     return http_of(caller)
 
 
+@pytest.mark.once
 def test_the_answer_tells_the_plan_and_what_it_is_quoted_at(http: HttpClient) -> None:
     made = send(http, "/workflows", BODY, status=201)
 
@@ -50,6 +51,7 @@ def test_the_answer_tells_the_plan_and_what_it_is_quoted_at(http: HttpClient) ->
     assert "cost" not in made
 
 
+@pytest.mark.once
 def test_answers_are_as_the_document_says(http: HttpClient) -> None:
     document = HttpClient().get("/api/v1/openapi.json").json()
     made = send(http, "/workflows", BODY, status=201)
@@ -94,6 +96,7 @@ def test_a_workflow_has_steps_or_a_template(http: HttpClient, body: dict[str, An
     assert send(http, "/workflows", body, status=400)["code"] == "invalid_request"
 
 
+@pytest.mark.once
 def test_a_key_of_ones_own_for_one_request_is_refused(http: HttpClient) -> None:
     error = send(http, "/workflows", BODY, status=400, **{"X-Provider-Key": "secret"})
 
@@ -129,6 +132,7 @@ def test_workflows_are_listed_newest_first_and_narrowed(caller: Caller, http: Ht
     assert send(http, "/workflows?template=wft_none", method="get")["items"] == []
 
 
+@pytest.mark.once
 def test_each_status_of_the_list_is_that_of_a_workflow(caller: Caller) -> None:
     make_flow(caller)
     cancel_workflow(make_flow(caller))
@@ -160,6 +164,7 @@ def test_a_workflow_that_has_ended_is_not_canceled(caller: Caller, http: HttpCli
     assert send(http, f"/workflows/{run.pk}/cancel", status=409)["code"] == "conflict"
 
 
+@pytest.mark.once
 def test_a_workflow_is_unknown_to_other_clients(caller: Caller) -> None:
     run = make_flow(caller)
     other = http_of(make_caller(name="Beta"))
@@ -169,6 +174,7 @@ def test_a_workflow_is_unknown_to_other_clients(caller: Caller) -> None:
     assert send(other, "/workflows", method="get")["items"] == []
 
 
+@pytest.mark.once
 def test_a_key_that_may_only_read_starts_and_cancels_nothing(caller: Caller) -> None:
     run, reader = make_flow(caller), http_of(caller, "jobs:read")
 
@@ -177,6 +183,7 @@ def test_a_key_that_may_only_read_starts_and_cancels_nothing(caller: Caller) -> 
     assert send(reader, f"/workflows/{run.pk}", method="get")["id"] == run.pk
 
 
+@pytest.mark.once
 def test_costs_are_for_staff(caller: Caller) -> None:
     run = forward(make_flow(caller, PICTURE))
     succeed(job_of(run, "picture"))
@@ -186,6 +193,7 @@ def test_costs_are_for_staff(caller: Caller) -> None:
     assert (shown["cost"], shown["steps"][0]["cost"]) == ("0.025", "0.025")
 
 
+@pytest.mark.once
 def test_its_own_address_is_told_of_the_end_of_a_workflow(caller: Caller) -> None:
     run = forward(make_flow(caller, PICTURE, webhook_url="https://example.com/hook"))
     lose(job_of(run, "picture"))

@@ -45,6 +45,7 @@ def test_an_invalid_input_is_refused_by_number_and_field(model: AIModel) -> None
         plan(model, [ONE, {"prompt": "x", "num_images": 99}], actor=TESTER)
 
 
+@pytest.mark.once
 def test_too_many_runs_are_refused(model: AIModel) -> None:
     with pytest.raises(CalibrationError, match="20 at most"):
         plan(model, [ONE] * 21, actor=TESTER)
@@ -55,6 +56,7 @@ def test_a_null_character_in_an_input_is_refused_before_a_database_chokes_on_it(
         plan(model, [{"prompt": "a\0b"}], actor=TESTER)
 
 
+@pytest.mark.once
 def test_what_a_person_records_is_audited(model: AIModel) -> None:
     row = plan(model, [ONE], actor=TESTER)
     record_observation(row, input=ONE, units="1", unit="units", cost_nano=5, actor=TESTER)
@@ -62,6 +64,7 @@ def test_what_a_person_records_is_audited(model: AIModel) -> None:
     assert (event.actor_name, event.after["cost"]) == (TESTER.name, 5)
 
 
+@pytest.mark.once
 def test_a_model_without_schema_cant_be_calibrated() -> None:
     with pytest.raises(CalibrationError, match="schema is not known"):
         plan(make_model("a/bare", schema_version=0), [ONE], actor=TESTER)
@@ -75,6 +78,7 @@ def test_one_calibration_of_a_model_is_open_at_a_time(model: AIModel) -> None:
     plan(model, [ONE], actor=TESTER)
 
 
+@pytest.mark.once
 def test_a_plan_is_audited(model: AIModel) -> None:
     plan(model, [ONE], actor=TESTER)
     assert AuditEvent.objects.get(action="calibration.planned").actor_name == "tester"
@@ -103,6 +107,7 @@ def test_numbers_that_make_no_sense_are_refused(model: AIModel, units: object, c
     assert row.observations == []
 
 
+@pytest.mark.once
 def test_a_decided_calibration_takes_no_more_runs(model: AIModel) -> None:
     row = reject(plan(model, [ONE], actor=TESTER), actor=TESTER)
     with pytest.raises(CalibrationError, match="decided: rejected"):
@@ -112,27 +117,32 @@ def test_a_decided_calibration_takes_no_more_runs(model: AIModel) -> None:
 # --- proposing ---
 
 
+@pytest.mark.once
 def test_a_cost_that_goes_with_the_number_of_images_is_a_price_per_image(model: AIModel) -> None:
     row = observed(model, (ONE, 20_000), (TWO, 40_000), (FOUR, 80_000))
     assert (row.state, row.proposed_unit, row.proposed_price) == ("proposed", "images", "0.02")
 
 
+@pytest.mark.once
 def test_a_cost_that_is_always_the_same_is_a_price_per_request(model: AIModel) -> None:
     row = observed(model, (ONE, 30_000), (TWO, 30_000), (FOUR, 30_000))
     assert (row.proposed_unit, row.proposed_price) == ("requests", "0.03")
 
 
+@pytest.mark.once
 def test_runs_that_are_all_alike_leave_a_remark(model: AIModel) -> None:
     row = observed(model, (ONE, 30_000), (ONE, 30_000), (ONE, 30_000))
     assert row.proposed_unit == "requests"
     assert "per image" in proposal_of(row).remarks[0]
 
 
+@pytest.mark.once
 def test_a_billed_unit_that_requests_can_be_counted_in_goes_first() -> None:
     model = give_price(make_model("acme/plain"), "1", "units")
     assert observed(model, (ONE, 5), (ONE, 5), (ONE, 5), unit="images").proposed_unit == "images"
 
 
+@pytest.mark.once
 def test_the_price_is_the_exact_median(model: AIModel) -> None:
     row = observed(model, (ONE, 10_000), (ONE, 10_001), (ONE, 10_002), (ONE, 10_003))
     assert row.proposed_price == "0.0100015"
@@ -146,6 +156,7 @@ def test_a_price_keeps_all_its_digits() -> None:
     assert row.proposed_price == "0.333333333"
 
 
+@pytest.mark.once
 def test_too_few_runs_propose_nothing(model: AIModel) -> None:
     row = observed(model, (ONE, 5), (TWO, 10))
     assert (row.state, row.proposed_price) == ("running", "")
@@ -153,6 +164,7 @@ def test_too_few_runs_propose_nothing(model: AIModel) -> None:
         proposal_of(row)
 
 
+@pytest.mark.once
 def test_runs_that_contradict_each_other_propose_nothing_and_say_why(model: AIModel) -> None:
     row = observed(model, (ONE, 10_000), (ONE, 20_000), (ONE, 90_000))
     assert row.state == "running"
@@ -160,11 +172,13 @@ def test_runs_that_contradict_each_other_propose_nothing_and_say_why(model: AIMo
         proposal_of(row)
 
 
+@pytest.mark.once
 def test_runs_that_cost_nothing_are_no_price(model: AIModel) -> None:
     with pytest.raises(CalibrationError, match="cost 0"):
         proposal_of(observed(model, (ONE, 0), (ONE, 0), (ONE, 0)))
 
 
+@pytest.mark.once
 def test_a_run_that_cost_nothing_among_others_contradicts_them(model: AIModel) -> None:
     with pytest.raises(CalibrationError, match="1 of 3 cost 0"):
         proposal_of(observed(model, (ONE, 10), (ONE, 0), (ONE, 10)))
@@ -184,12 +198,14 @@ def test_an_accepted_price_is_observed_current_and_sold(model: AIModel) -> None:
     assert Calibration.objects.get().state == "accepted"
 
 
+@pytest.mark.once
 def test_nothing_is_accepted_before_it_is_proposed(model: AIModel) -> None:
     row = observed(model, (ONE, 5))
     with pytest.raises(CalibrationError, match="nothing to accept"):
         accept(row, actor=TESTER)
 
 
+@pytest.mark.once
 def test_a_price_is_accepted_once(model: AIModel) -> None:
     row = observed(model, (ONE, 5), (ONE, 5), (ONE, 5))
     accept(row, actor=TESTER)
@@ -197,6 +213,7 @@ def test_a_price_is_accepted_once(model: AIModel) -> None:
         accept(row, actor=TESTER)
 
 
+@pytest.mark.once
 def test_a_rejected_calibration_changes_no_price(model: AIModel) -> None:
     reject(observed(model, (ONE, 5), (ONE, 5), (ONE, 5)), actor=TESTER, reason="odd")
     assert PricePoint.objects.get(standing="current").unit == "units"

@@ -60,6 +60,7 @@ def test_the_cost_is_put_beside_and_everything_is_counted() -> None:
     assert ExistingModel.objects.get(legacy_id="fal-ai/flux/dev").provider_cost == {"image": "0.025"}
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_the_details_say_what_was_done_with_each() -> None:
     said = {(entry["action"], entry["id"]): entry["why"] for entry in offline().details}
@@ -95,6 +96,7 @@ def test_a_second_run_changes_nothing() -> None:
     assert counts(result) == {"skipped": 3, "duplicates": 2}
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_pricing_only_looks_for_no_duplicates() -> None:
     result = offline(pricing_only=True)
@@ -102,6 +104,7 @@ def test_pricing_only_looks_for_no_duplicates() -> None:
     assert not Equivalence.objects.exists()
 
 
+@pytest.mark.once
 def test_a_dry_run_with_a_file_writes_nothing_and_tells_what_the_run_then_does() -> None:
     give_price(make_model("fal-ai/flux/dev", metadata={"id": "x"}))
     rows, _ = checked(
@@ -151,6 +154,7 @@ def test_new_models_come_in_beside_the_existing_ones(some_fal: Any) -> None:
     assert AIModel.objects.filter(origin="existing").count() == 50
 
 
+@pytest.mark.once
 def test_a_dry_run_lists_what_is_new_without_writing(small_fal: Any) -> None:
     rows, _ = checked(legacy("fal-ai/flux/dev"), legacy("acme/own", name="Own", provider="acme"))
     before = whole_database()
@@ -179,6 +183,7 @@ def test_prices_come_from_the_provider_with_pricing_only(small_fal: Any, sync: A
     assert ExistingModel.objects.get().provider_cost
 
 
+@pytest.mark.once
 def test_a_provider_that_does_not_answer_is_an_error_and_the_rest_is_done(settings: Any) -> None:
     give_price(make_model("fal-ai/flux/dev", metadata={"id": "x"}))
     imported(legacy("fal-ai/flux/dev"))
@@ -199,6 +204,7 @@ def test_a_sync_that_is_running_already_is_followed(some_fal: Any, monkeypatch: 
 # --- the command ---
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_the_command_prints_the_counts_and_writes_the_details(tmp_path: Path) -> None:
     details = tmp_path / "details.json"
@@ -209,6 +215,7 @@ def test_the_command_prints_the_counts_and_writes_the_details(tmp_path: Path) ->
     assert {entry["action"] for entry in written["details"]} == {"updated", "skipped", "duplicate"}
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_the_command_says_that_a_dry_run_wrote_nothing() -> None:
     before = whole_database()
@@ -216,12 +223,14 @@ def test_the_command_says_that_a_dry_run_wrote_nothing() -> None:
     assert whole_database() == before
 
 
+@pytest.mark.once
 def test_the_command_imports_a_file_first(tmp_path: Path) -> None:
     path = tmp_path / "models.json"
     path.write_text(json.dumps([legacy("acme/own", provider="acme")]))
     assert "added 1" in run("--offline", "--from", str(path))
 
 
+@pytest.mark.once
 def test_bad_rows_are_counted_as_errors_and_the_command_fails_at_its_end(tmp_path: Path) -> None:
     path = tmp_path / "models.json"
     path.write_text(json.dumps([legacy("acme/own"), legacy("bad one")]))
@@ -233,6 +242,7 @@ def test_bad_rows_are_counted_as_errors_and_the_command_fails_at_its_end(tmp_pat
 # --- adopting prices ---
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_prices_are_adopted_only_after_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda _words: "no")
@@ -260,18 +270,21 @@ def test_adopting_locks_the_models_before_the_existing_rows() -> None:
     assert first == ["catalog_aimodel", "pricing_existingmodel"]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_a_model_without_a_known_cost_keeps_its_price() -> None:
     run("--offline", "--adopt-prices", "--yes")
     assert AIModel.objects.get(endpoint_id="acme/own").price["amount"] == "0.05"
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_an_id_that_is_not_in_the_collection_is_refused() -> None:
     with pytest.raises(CommandError, match="Not in the existing collection: nobody"):
         run("--offline", "--adopt-prices", "--only", "nobody")
 
 
+@pytest.mark.once
 def test_adopting_is_not_mixed_with_a_dry_run() -> None:
     with pytest.raises(CommandError, match="previews"):
         run("--dry-run", "--adopt-prices")
@@ -287,6 +300,7 @@ def test_a_price_sync_puts_the_new_cost_beside_and_leaves_the_price(small_fal: A
     assert (row.pricing, row.model.legacy_pricing) == ({"image": "0.05"}, {"image": 0.05})
 
 
+@pytest.mark.once
 def test_the_command_refreshes_costs_alone_with_pricing_only(small_fal: Any, sync: Any) -> None:
     sync()
     imported(legacy("fal-ai/flux/dev"))
@@ -300,6 +314,7 @@ def test_the_command_refreshes_costs_alone_with_pricing_only(small_fal: Any, syn
     assert not Equivalence.objects.exists()
 
 
+@pytest.mark.once
 def test_an_existing_model_is_switched_like_any_other(admin_api: HttpClient, api: HttpClient) -> None:
     imported(legacy("acme/own", name="Own", provider="acme", enabled=True))
     published.forget()

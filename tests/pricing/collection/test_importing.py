@@ -43,6 +43,7 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.once
 def test_an_unknown_model_becomes_a_row_under_its_provider() -> None:
     imported(legacy("acme/voice", provider="Acme Inc.", category="text-to-speech"))
     row = AIModel.objects.get()
@@ -50,12 +51,14 @@ def test_an_unknown_model_becomes_a_row_under_its_provider() -> None:
     assert row.media_type == "audio"
 
 
+@pytest.mark.once
 def test_an_existing_model_is_shown_as_it_was() -> None:
     wanted = legacy("acme/pic", provider="acme", pricing={"image": 0.0625, "fixedPrice": 1.5})
     imported(wanted)
     assert shown("acme/pic") == wanted
 
 
+@pytest.mark.once
 def test_an_existing_model_without_schema_or_cost_is_offered_because_its_owner_offers_it() -> None:
     imported(legacy("acme/on", pricing={}), legacy("acme/off", enabled=False))
     assert dict(AIModel.objects.values_list("endpoint_id", "enabled")) == {"acme/on": True, "acme/off": False}
@@ -72,6 +75,7 @@ def test_a_discovered_model_keeps_its_row_and_takes_the_price_and_the_switch_of_
     assert ExistingModel.objects.get().match == "same"
 
 
+@pytest.mark.once
 def test_a_sync_leaves_name_category_price_and_switch_of_an_existing_model(some_fal: Any, sync: Any) -> None:
     wanted = legacy("fal-ai/flux/dev", name="My own flux", category="Pictures", enabled=False)
     imported(wanted)
@@ -83,6 +87,7 @@ def test_a_sync_leaves_name_category_price_and_switch_of_an_existing_model(some_
     assert shown("fal-ai/flux/dev") == wanted
 
 
+@pytest.mark.once
 def test_a_margin_rule_does_not_move_an_existing_price() -> None:
     imported(legacy())
     row = give_price(AIModel.objects.get(), "0.9")
@@ -110,6 +115,7 @@ def test_a_dry_run_writes_nothing_and_counts_the_same() -> None:
     assert planned.counts() == imported(*rows).counts()
 
 
+@pytest.mark.once
 def test_another_file_does_not_change_what_was_imported() -> None:
     imported(legacy())
     before = whole_database()
@@ -126,6 +132,7 @@ def test_another_file_changes_it_on_request_and_the_audit_tells() -> None:
     assert (event.before, event.after) == ({"pricing": {"image": "0.05"}}, {"pricing": {"image": "0.9"}})
 
 
+@pytest.mark.once
 def test_a_switch_that_a_person_set_later_stays_through_another_import() -> None:
     imported(legacy())
     row = AIModel.objects.get()
@@ -171,6 +178,7 @@ def test_new_rows_stand_as_a_recomputation_would_leave_them() -> None:
     assert len(before["pricing_modelpricing"]) == 2
 
 
+@pytest.mark.once
 def test_ten_thousand_rows_are_imported(file: Any) -> None:
     table = io.StringIO()
     writer = csv.writer(table)
@@ -184,18 +192,21 @@ def test_ten_thousand_rows_are_imported(file: Any) -> None:
 # --- the command ---
 
 
+@pytest.mark.once
 def test_one_bad_row_stops_the_import_and_is_told(file: Any) -> None:
     with pytest.raises(CommandError, match="1 of 2 rows are bad; nothing was imported"):
         run(file([legacy("a/b"), legacy("c/d", pricing={"image": -1})]))
     assert not ExistingModel.objects.exists()
 
 
+@pytest.mark.once
 def test_the_good_rows_are_imported_on_request(file: Any) -> None:
     answer = run(file([legacy("a/b"), legacy("c/d", pricing={"image": -1})]), "--skip-bad")
     assert "line 1 (c/d): pricing.image can't be negative" in answer
     assert list(ExistingModel.objects.values_list("legacy_id", flat=True)) == ["a/b"]
 
 
+@pytest.mark.once
 def test_columns_are_mapped_on_the_command_line(file: Any) -> None:
     path = file("model;title;is_on;usd\na/b;Flux;t;0.0500", "table.csv")
     run(
@@ -213,6 +224,7 @@ def test_a_mapping_that_makes_no_sense_is_refused(file: Any, option: str) -> Non
         run(file([legacy()]), "--map", option)
 
 
+@pytest.mark.once
 def test_a_file_that_is_not_there_is_refused_in_words() -> None:
     with pytest.raises(CommandError, match=r"nowhere\.json can't be read: No such file"):
         run("nowhere.json")

@@ -95,6 +95,7 @@ def test_loss_makers_stand_first_on_the_profitability_page(root: HttpClient) -> 
     assert first == ["fal:fal-ai/flux/dev", "fal:fal-ai/flux-dev"]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_the_analysis_can_be_downloaded(root: HttpClient) -> None:
     answer = root.get(f"{EXISTING}profitability.csv")
@@ -102,6 +103,7 @@ def test_the_analysis_can_be_downloaded(root: HttpClient) -> None:
     assert next(csv.DictReader(io.StringIO(answer.content.decode())))["loss_usd"] == "0.03"
 
 
+@pytest.mark.once
 def test_adopting_shows_first_and_changes_nothing_yet(root: HttpClient, collection: ExistingModel) -> None:
     answer = root.post(EXISTING, {"action": "adopt", "_selected_action": [collection.pk]})
     assert page_of(answer).row("fal:fal-ai/flux/dev") == ["0.05 per images", "0.266666667 USD per images", "changes"]
@@ -132,6 +134,7 @@ def test_a_viewer_may_not_adopt(staff: Staff, collection: ExistingModel) -> None
     assert collection.keeps_price
 
 
+@pytest.mark.once
 def test_the_page_of_one_adopts_its_price(root: HttpClient, collection: ExistingModel) -> None:
     page = f"{EXISTING}{collection.pk}/change/"
     assert read(root, page).has("button", data_testid="adopt-price")
@@ -140,6 +143,7 @@ def test_the_page_of_one_adopts_its_price(root: HttpClient, collection: Existing
     assert read(root, page).has("button", data_testid="keep-price")
 
 
+@pytest.mark.once
 def test_a_model_of_unknown_cost_can_not_be_adopted_and_the_page_says_why(root: HttpClient) -> None:
     imported(legacy("acme/own", provider="acme"))
     row = ExistingModel.objects.get()
@@ -151,6 +155,7 @@ def test_a_model_of_unknown_cost_can_not_be_adopted_and_the_page_says_why(root: 
 # --- equivalents ---
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("collection")
 def test_a_manager_confirms_a_suggestion(staff: Staff) -> None:
     pair = Equivalence.objects.get()
@@ -171,6 +176,7 @@ def test_a_viewer_may_not_decide_on_pairs(staff: Staff) -> None:
     assert Equivalence.objects.get().state == "suggested"
 
 
+@pytest.mark.once
 def test_two_models_are_linked_by_hand(root: HttpClient) -> None:
     make_model("a/one")
     make_model("b/two", provider="other")
@@ -188,6 +194,7 @@ def test_a_link_that_makes_no_sense_is_refused_in_words(root: HttpClient, other:
     assert not Equivalence.objects.exists()
 
 
+@pytest.mark.once
 def test_looking_again_finds_pairs(root: HttpClient) -> None:
     make_model("fal-ai/flux/dev", name="FLUX.1 [dev]")
     make_model("fal-ai/flux-1/dev", name="FLUX.1 [dev]")
@@ -204,6 +211,7 @@ def planned(client: HttpClient, inputs: str, model: str = "fal-ai/flux/dev") -> 
 THREE = '[{"prompt": "a"}, {"prompt": "b", "num_images": 2}, {"prompt": "c", "num_images": 4}]'
 
 
+@pytest.mark.once
 def test_a_calibration_is_planned_observed_and_accepted(staff: Staff) -> None:
     manager = staff("catalog manager")
     give_price(make_model(), "1", "units")
@@ -219,6 +227,7 @@ def test_a_calibration_is_planned_observed_and_accepted(staff: Staff) -> None:
     assert PricePoint.objects.get(standing="current").source == "observed"
 
 
+@pytest.mark.once
 def test_the_form_begins_with_an_example_of_the_model(root: HttpClient) -> None:
     make_model()
     page = read(root, f"{CALIBRATIONS}plan/?model=fal-ai/flux/dev")
@@ -235,6 +244,7 @@ def test_a_bad_plan_is_refused_and_what_was_typed_stays(root: HttpClient, inputs
     assert not Calibration.objects.exists()
 
 
+@pytest.mark.once
 def test_an_unknown_model_is_refused_by_name(root: HttpClient) -> None:
     assert "There is no model 'nobody'" in planned(root, THREE, "nobody").text
 
@@ -289,12 +299,14 @@ def test_every_number_of_the_coverage_leads_to_its_rows(root: HttpClient) -> Non
             assert len(shown.all("td", "field-linked_model")) == int(count), link.attributes["href"]
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("estimated")
 def test_the_coverage_names_what_is_missing(root: HttpClient) -> None:
     assert read(root, COVERAGE).row("duration") == ["1"]
     assert len(read(root, f"{PRICING}?missing=duration").all("td", "field-linked_model")) == 1
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("estimated")
 @pytest.mark.parametrize("query", ["unit=%00", "confidence=nonsense", "category=nobody", "missing=%00", "unit=-"])
 def test_filters_with_nonsense_break_nothing(root: HttpClient, query: str) -> None:

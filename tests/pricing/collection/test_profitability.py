@@ -36,6 +36,7 @@ def test_loss_makers_come_first() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.once
 def test_the_margin_is_the_share_of_the_price_that_stays() -> None:
     costing("a/b", "0.02")
     worst = analyzed(legacy("a/b"))[0].worst
@@ -43,6 +44,7 @@ def test_the_margin_is_the_share_of_the_price_that_stays() -> None:
     assert (worst.price, worst.cost, worst.gain, worst.margin) == (50_000_000, 20_000_000, 30_000_000, Decimal("0.6"))
 
 
+@pytest.mark.once
 def test_the_words_say_what_one_of_it_loses() -> None:
     costing("a/b", "0.08")
     assert analyzed(legacy("a/b"))[0].words == "Each image loses 0.03 USD."
@@ -55,12 +57,14 @@ def test_a_price_of_0_with_a_cost_is_the_worst_loss() -> None:
     assert [one.row.legacy_id for one in found] == ["a/free", "b/loss"]
 
 
+@pytest.mark.once
 def test_a_fixed_price_is_held_against_the_cost_of_a_default_request() -> None:
     costing("a/b", "0.02")
     found = analyzed(legacy("a/b", pricing={"fixedPrice": 0.01}))[0]
     assert (found.state, found.words) == ("loss", "Each request loses 0.01 USD.")
 
 
+@pytest.mark.once
 def test_prices_of_different_things_are_not_compared() -> None:
     costing("a/b", "0.02")
     found = analyzed(legacy("a/b", pricing={"video": 0.5}))[0]
@@ -86,10 +90,12 @@ def test_the_cost_of_a_confirmed_counterpart_counts() -> None:
     assert analyze_existing_profitability()[0].state == "good"
 
 
+@pytest.mark.once
 def test_a_model_without_a_price_of_its_own_is_told_apart() -> None:
     assert analyzed(legacy("a/b", pricing={}))[0].state == "unpriced"
 
 
+@pytest.mark.once
 def test_the_csv_has_a_line_for_each_price_and_no_negative_amount() -> None:
     costing("a/b", "0.08")
     lines = list(csv.DictReader(io.StringIO(profitability_csv(analyzed(legacy("a/b"), legacy("c/d", name="Other"))))))
@@ -97,6 +103,7 @@ def test_the_csv_has_a_line_for_each_price_and_no_negative_amount() -> None:
     assert (lines[1]["id"], lines[1]["state"], lines[1]["price_usd"]) == ("c/d", "unknown", "")
 
 
+@pytest.mark.once
 def test_names_in_the_csv_are_escaped() -> None:
     lines = list(csv.DictReader(io.StringIO(profitability_csv(analyzed(legacy("a/b", name="=HYPERLINK(1)"))))))
     assert lines[0]["name"] == "'=HYPERLINK(1)"

@@ -38,6 +38,7 @@ def test_an_estimate_has_exactly_these_fields(asker: HttpClient) -> None:
     }
 
 
+@pytest.mark.once
 def test_staff_see_the_cost_and_the_unit_price(admin_api: HttpClient) -> None:
     make_sold()
 
@@ -47,6 +48,7 @@ def test_staff_see_the_cost_and_the_unit_price(admin_api: HttpClient) -> None:
     assert "0.025 USD" in found["basis"]
 
 
+@pytest.mark.once
 def test_a_client_never_sees_a_cost(asker: HttpClient) -> None:
     make_sold(unit_price="0.0271828")
 
@@ -56,6 +58,7 @@ def test_a_client_never_sees_a_cost(asker: HttpClient) -> None:
     assert b"cost" not in answer.content
 
 
+@pytest.mark.once
 def test_in_core_mode_everybody_sees_the_cost_and_it_is_the_price(asker: HttpClient, settings: Any) -> None:
     settings.GENFEED_MODE = "core"
     make_sold()
@@ -65,6 +68,7 @@ def test_in_core_mode_everybody_sees_the_cost_and_it_is_the_price(asker: HttpCli
     assert found["cost"] == found["price"] == "0.05"
 
 
+@pytest.mark.once
 def test_a_client_pays_by_its_own_terms(asker: HttpClient) -> None:
     make_sold(unit_price="0.1")
     add_rule("client", client_id=Client.objects.get(name="Acme").pk, mode="markup", rate="0.5")
@@ -80,10 +84,12 @@ def test_a_key_without_the_scope_is_refused(make_key: Callable[..., str], scopes
     assert post(client, PATH, ONE, 403)["code"] == "forbidden_scope"
 
 
+@pytest.mark.once
 def test_nobody_without_a_key_is_answered() -> None:
     assert post(HttpClient(), PATH, ONE, 401)["code"] == "unauthorized"
 
 
+@pytest.mark.once
 def test_all_mistakes_of_an_input_are_named(asker: HttpClient) -> None:
     make_sold()
 
@@ -94,6 +100,7 @@ def test_all_mistakes_of_an_input_are_named(asker: HttpClient) -> None:
     assert all(name in body["message"] for name in ("promt", "prompt", "num_images"))
 
 
+@pytest.mark.once
 def test_an_unknown_field_has_a_code_of_its_own(asker: HttpClient) -> None:
     make_sold()
 
@@ -103,6 +110,7 @@ def test_an_unknown_field_has_a_code_of_its_own(asker: HttpClient) -> None:
     assert body["hint"] == 'Did you mean "num_images"?'
 
 
+@pytest.mark.once
 def test_an_unknown_media_fact_is_refused_with_the_nearest(asker: HttpClient) -> None:
     make_sold()
 
@@ -124,6 +132,7 @@ def test_a_number_that_json_does_not_have_is_refused(asker: HttpClient, place: b
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.once
 def test_an_unknown_model_is_refused_with_the_nearest_ids(asker: HttpClient) -> None:
     make_sold("fal-ai/flux/dev")
     make_sold("fal-ai/flux/schnell")
@@ -134,6 +143,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_ids(asker: HttpClient) -> 
     assert body["details"]["nearest"][0] == "fal-ai/flux/dev"
 
 
+@pytest.mark.once
 def test_an_id_of_two_providers_is_refused_with_both_names(asker: HttpClient) -> None:
     make_sold()
     make_sold(provider="replicate")
@@ -164,6 +174,7 @@ def test_a_model_that_is_not_offered_is_refused_to_clients_and_shown_to_staff(
     assert post(admin_api, PATH, ONE)["cost"] == "0.05"
 
 
+@pytest.mark.once
 def test_who_asks_for_a_model_that_is_gone_is_shown_the_same_model_elsewhere(asker: HttpClient) -> None:
     gone, other = make_sold(status="retired"), make_sold("other/flux")
     link(gone, other, actor=SYSTEM, reason="The vendor says so.")
@@ -174,6 +185,7 @@ def test_who_asks_for_a_model_that_is_gone_is_shown_the_same_model_elsewhere(ask
     assert body["details"]["equivalents"] == ["fal:other/flux"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ["fal-ai/new", "fal:fal-ai/new"])
 def test_a_model_that_only_lacks_a_price_says_so(asker: HttpClient, address: str) -> None:
     make_model("fal-ai/new", priced=False)
@@ -185,6 +197,7 @@ def test_a_model_that_only_lacks_a_price_says_so(asker: HttpClient, address: str
     assert found["missing"] == ["price"]
 
 
+@pytest.mark.once
 def test_a_video_of_unknown_length_is_told_for_six_seconds_and_has_no_price(asker: HttpClient) -> None:
     free = field("duration", "integer", required=True)
     make_sold("fal-ai/kling", "0.045", "seconds", inputs=[PROMPT, VIDEO_URL], media_type="video")
@@ -201,6 +214,7 @@ def test_a_video_of_unknown_length_is_told_for_six_seconds_and_has_no_price(aske
     assert (told["price"], "assumed" in told) == ("1.05", False)
 
 
+@pytest.mark.once
 def test_what_is_missing_is_named(asker: HttpClient) -> None:
     make_sold("fal-ai/v2v", "0.01", "seconds", inputs=[VIDEO_URL], media_type="video", category="video-to-video")
     asked = {"model": "fal-ai/v2v", "input": {"video_url": "https://example.com/a.mp4"}}
@@ -209,6 +223,7 @@ def test_what_is_missing_is_named(asker: HttpClient) -> None:
     assert post(asker, PATH, {**asked, "media": {"input_video_seconds": "12.5"}})["units"] == "12.5"
 
 
+@pytest.mark.once
 def test_many_questions_have_many_answers_in_their_order(asker: HttpClient) -> None:
     make_sold("fal-ai/one", "0.01")
     make_sold("fal-ai/two", "0.02")
@@ -223,6 +238,7 @@ def test_many_questions_have_many_answers_in_their_order(asker: HttpClient) -> N
     ]
 
 
+@pytest.mark.once
 def test_a_bad_question_spoils_no_other(asker: HttpClient) -> None:
     make_sold()
     make_sold("fal-ai/gone", status="retired")
@@ -332,6 +348,7 @@ def test_opaque_models_are_asked_about_together(asker: HttpClient, django_assert
     assert {item["confidence"] for item in found["items"]} == {"unknown"}
 
 
+@pytest.mark.once
 def test_a_new_revision_compiles_no_schema_again(asker: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     make_sold()
     post(asker, PATH, ONE)

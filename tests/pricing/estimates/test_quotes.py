@@ -65,6 +65,7 @@ def test_seventy_percent_can_be_read_both_ways(mode: str, price: str) -> None:
     assert quoted(model, {"prompt": "a"}, book=load_book()).price == int(price)
 
 
+@pytest.mark.once
 def test_in_core_mode_the_price_is_the_cost_without_a_minimum(settings: Any) -> None:
     model = make_sold(unit_price="0.0001")
     settings.GENFEED_MODE = "core"
@@ -74,10 +75,12 @@ def test_in_core_mode_the_price_is_the_cost_without_a_minimum(settings: Any) -> 
     assert found.price == found.cost == 100_000
 
 
+@pytest.mark.once
 def test_a_small_charge_is_lifted_to_the_minimum() -> None:
     assert quoted(make_sold(unit_price="0.00001"), {"prompt": "a"}).price == 1_000_000
 
 
+@pytest.mark.once
 def test_a_client_has_its_own_terms() -> None:
     model = make_sold(unit_price="0.10")
     client = Client.objects.create(name="Friend")
@@ -89,6 +92,7 @@ def test_a_client_has_its_own_terms() -> None:
     assert quoted(model, {"prompt": "a"}, book=load_book()).price == 333_333_333
 
 
+@pytest.mark.once
 def test_no_quote_has_a_price_that_is_not_made_of_its_cost_and_its_margin() -> None:
     """M4."""
     model = make_sold(unit_price="0.0137")
@@ -101,6 +105,7 @@ def test_no_quote_has_a_price_that_is_not_made_of_its_cost_and_its_margin() -> N
         assert found.price == price_of(found.cost, terms)
 
 
+@pytest.mark.once
 def test_defaults_of_the_schema_are_applied() -> None:
     model = make_sold("fal-ai/veo", "0.1", "seconds", inputs=[PROMPT, DURATION, RESOLUTION], rule=TIERS)
 
@@ -108,6 +113,7 @@ def test_defaults_of_the_schema_are_applied() -> None:
     assert quoted(model, {"prompt": "a", "duration": "10", "resolution": "1080p"}).cost == 1_500_000_000
 
 
+@pytest.mark.once
 def test_everything_wrong_with_an_input_is_named() -> None:
     with pytest.raises(InputRefusedError) as caught:
         quoted(make_sold(), {"promt": "a", "num_images": 9}, media={"input_seconds": 5, "input_fps": -1})
@@ -138,6 +144,7 @@ def test_an_input_with_a_number_that_is_none_is_refused(value: float) -> None:
         quoted(make_sold(), {"prompt": "a", "num_images": value})
 
 
+@pytest.mark.once
 def test_an_unset_fact_counts_as_unknown() -> None:
     model = make_sold("fal-ai/asr", "0.01", "seconds", inputs=[AUDIO_URL])
     given = {"audio_url": "https://example.com/a.mp3"}
@@ -157,6 +164,7 @@ def test_what_is_unknown_is_never_nothing(unit: str) -> None:
     assert found.missing
 
 
+@pytest.mark.once
 def test_a_row_of_nothing_is_unknown_until_a_person_says_that_it_is_free() -> None:
     model = make_sold(unit_price="0")
     assert quoted(model, {"prompt": "a"}).price is None
@@ -167,6 +175,7 @@ def test_a_row_of_nothing_is_unknown_until_a_person_says_that_it_is_free() -> No
     assert (found.cost, found.price, found.confidence) == (0, 1_000_000, "exact")
 
 
+@pytest.mark.once
 def test_computing_time_is_bounded_by_the_deadline_of_its_kind() -> None:
     found = quoted(make_sold(unit="compute seconds", unit_price="0.001"), {"prompt": "a"})
 
@@ -183,6 +192,7 @@ def test_what_the_provider_says_of_past_calls_goes_before_a_bound() -> None:
     assert quoted(model, {"prompt": "a"}, history=False).confidence == "bounded"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("unit", "inputs", "lacks"),
     [
@@ -205,6 +215,7 @@ def test_units_that_no_request_tells_are_quoted_by_what_past_calls_have_cost(
     assert model.enabled
 
 
+@pytest.mark.once
 def test_the_words_for_clients_name_no_cost() -> None:
     model = make_sold("fal-ai/veo", "0.1", "seconds", inputs=[PROMPT, DURATION, RESOLUTION], rule=TIERS)
     found = quoted(model, {"prompt": "a"})
@@ -233,12 +244,14 @@ def test_a_quote_does_not_change_with_later_prices() -> None:
     assert Quote.of_json(kept).price == before.price == 83_333_333
 
 
+@pytest.mark.once
 def test_many_runs_cost_many_times_as_much() -> None:
     found = times(quoted(make_sold(unit_price="0.025"), {"prompt": "a"}), 1000)
 
     assert (found.cost, found.price, found.high) == (25_000_000_000, 83_333_333_000, 83_333_333_000)
 
 
+@pytest.mark.once
 def test_an_absurd_price_is_unknown() -> None:
     found = quoted(make_sold(unit_price="99999999999999"), {"prompt": "a", "num_images": 4})
 
@@ -268,6 +281,7 @@ def test_the_price_of_an_existing_model_stands_whatever_it_costs(pricing: dict[s
     assert (found.confidence == "unknown") is (price is None)
 
 
+@pytest.mark.once
 def test_a_default_request_is_bounded_as_its_quote_is() -> None:
     """The price that lists and choices show of computing time must be that of a quote of the same request."""
     model = make_sold(unit_price="0.001", unit="compute seconds")

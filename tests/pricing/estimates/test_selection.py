@@ -122,6 +122,7 @@ def test_requirements_hold(asker: HttpClient, four: None, needs: dict[str, Any],
     assert set(chosen(asker, **needs)) == fitting
 
 
+@pytest.mark.once
 def test_the_words_of_a_budget_are_settings(asker: HttpClient, four: None, settings: Any) -> None:
     settings.BUDGET_LOW = settings.BUDGET_HIGH
 
@@ -150,6 +151,7 @@ def test_a_task_is_named_by_what_must_come_out(asker: HttpClient, needs: dict[st
     assert [item["model"] for item in post(asker, PATH, needs)["items"]] == fitting
 
 
+@pytest.mark.once
 def test_needed_inputs_resolution_and_capabilities_hold(asker: HttpClient) -> None:
     sell("m/plain", "0.01", limits={"max_resolution": "1K"})
     sell("m/large", "0.02", limits={"max_resolution": "4K"}, capabilities=["lora"])
@@ -163,6 +165,7 @@ def test_needed_inputs_resolution_and_capabilities_hold(asker: HttpClient) -> No
     assert chosen(asker, capabilities=["lora"]) == ["m/large"]
 
 
+@pytest.mark.once
 def test_the_price_is_of_one_output(asker: HttpClient) -> None:
     four_images = {**NUM_IMAGES, "default": 4}
     sell("m/four", "0.02", inputs=[PROMPT, {**four_images, "required": True}])
@@ -170,18 +173,21 @@ def test_the_price_is_of_one_output(asker: HttpClient) -> None:
     assert post(asker, PATH, TASK)["items"][0]["price"] == "0.02"
 
 
+@pytest.mark.once
 def test_a_client_is_shown_its_own_prices(asker: HttpClient, four: None) -> None:
     add_rule("client", client_id=Client.objects.get(name="Acme").pk, mode="markup", rate="1")
 
     assert post(asker, PATH, TASK)["items"][0]["price"] == "0.008"
 
 
+@pytest.mark.once
 def test_a_price_that_is_only_bounded_says_so(asker: HttpClient) -> None:
     make_sold("m/gpu", "0.001", "compute seconds", inputs=[PROMPT])
 
     assert "at most" in post(asker, PATH, TASK)["items"][0]["reason"]
 
 
+@pytest.mark.once
 def test_the_price_of_an_existing_model_is_its_owners(asker: HttpClient) -> None:
     model = sell("m/own", "0.02")
     ExistingModel.objects.create(
@@ -200,6 +206,7 @@ def test_latency_comes_from_our_own_jobs_where_there_are_enough(asker: HttpClien
     assert post(asker, PATH, TASK)["items"][0]["latency"] == {"seconds": 7.5, "source": "usage"}
 
 
+@pytest.mark.once
 def test_the_nearest_that_do_not_fit_are_named_with_all_their_reasons(asker: HttpClient, four: None) -> None:
     found = post(asker, PATH, TASK | {"max_price": "0.025", "quality": "premium"})
 
@@ -213,6 +220,7 @@ def test_the_nearest_that_do_not_fit_are_named_with_all_their_reasons(asker: Htt
     assert list(reasons) == ["m/cheap", "m/good", "m/fast"]
 
 
+@pytest.mark.once
 def test_where_nothing_fits_the_requirements_are_named(asker: HttpClient, four: None) -> None:
     body = post(asker, PATH, TASK | {"budget": "low", "quality": "premium", "capabilities": ["lora"]}, 404)
 
@@ -224,6 +232,7 @@ def test_where_nothing_fits_the_requirements_are_named(asker: HttpClient, four: 
     assert body["hint"] == ("Ask for less. The nearest is m/cheap, but: its quality is low, below high; lacks lora.")
 
 
+@pytest.mark.once
 def test_a_model_that_is_not_offered_is_never_chosen(asker: HttpClient, four: None) -> None:
     sell("m/retired", "0.001", status="retired")
     sell("m/off", "0.001", switch="off")
@@ -231,6 +240,7 @@ def test_a_model_that_is_not_offered_is_never_chosen(asker: HttpClient, four: No
     assert len(chosen(asker)) == 4
 
 
+@pytest.mark.once
 def test_a_replacement_is_of_the_same_task_and_another_model(asker: HttpClient, four: None) -> None:
     make_sold("m/video", "0.001", "seconds", category="text-to-video", media_type="video", outputs=VIDEO_OUT)
     sell("m/gone", "0.001", status="retired")
@@ -253,6 +263,7 @@ def test_a_confirmed_equivalent_replaces_a_model_whatever_its_category_says(aske
     assert first["reason"].endswith("; the same model as fal:m/cheap")
 
 
+@pytest.mark.once
 def test_a_task_that_is_named_holds_for_equivalents_too(asker: HttpClient, four: None) -> None:
     twin = sell("other/cheap", "0.005", "low", category="illustration")
     sell("e/edit", "0.01", "low", category="image-to-image")
@@ -273,6 +284,7 @@ def test_equivalents_do_not_fill_a_ranking_as_if_they_were_different(asker: Http
     assert not any(same.values())
 
 
+@pytest.mark.once
 def test_a_model_can_be_replaced_by_one_of_another_task(asker: HttpClient, four: None) -> None:
     make_sold("m/video", "0.001", "seconds", category="text-to-video", media_type="video", outputs=VIDEO_OUT)
 
@@ -290,6 +302,7 @@ def test_a_budget_is_met_to_the_cent_and_not_beyond(asker: HttpClient, word: str
     assert chosen(asker, budget=word) == ["m/just"]
 
 
+@pytest.mark.once
 def test_of_equal_quality_the_cheaper_comes_first(asker: HttpClient) -> None:
     for name, price in (("m/dear", "0.09"), ("m/cheap", "0.01"), ("m/middle", "0.05")):
         sell(name, price, "high")
@@ -297,10 +310,12 @@ def test_of_equal_quality_the_cheaper_comes_first(asker: HttpClient) -> None:
     assert chosen(asker, strategy="quality") == ["m/cheap", "m/middle", "m/dear"]
 
 
+@pytest.mark.once
 def test_a_media_type_is_enough(asker: HttpClient, four: None) -> None:
     assert len(post(asker, PATH, {"media_type": "image"})["items"]) == 4
 
 
+@pytest.mark.once
 def test_no_more_than_the_limit_are_returned_and_all_are_counted(asker: HttpClient, four: None) -> None:
     found = post(asker, PATH, TASK | {"limit": 2})
 
@@ -348,10 +363,12 @@ def test_a_requirement_that_makes_no_sense_is_refused_by_name(
     assert [problem["path"] for problem in answer["details"]["problems"]] == [path]
 
 
+@pytest.mark.once
 def test_an_unknown_model_can_not_be_replaced(asker: HttpClient) -> None:
     assert post(asker, PATH, {"instead_of": "m/none"}, 404)["code"] == "model_not_found"
 
 
+@pytest.mark.once
 def test_the_name_of_an_endpoint_changes_nothing(asker: HttpClient) -> None:
     one = sell("m/one", "0.02")
     before = post(asker, PATH, TASK)["items"][0]

@@ -71,11 +71,13 @@ def test_it_can_be_derived_again() -> None:
     assert ModelPricing.objects.get(model=model).quality == ""
 
 
+@pytest.mark.once
 def test_an_unknown_tier_is_refused_by_name() -> None:
     with pytest.raises(UnknownTierError, match=r"'best'.*low, medium, high, ultra"):
         set_quality([make_sold()], "best", actor=ANNA)
 
 
+@pytest.mark.once
 def test_a_catalog_manager_sets_it_in_the_admin(staff: Callable[[str], HttpClient]) -> None:
     model = make_sold()
     row = ModelPricing.objects.get(model=model)
@@ -86,6 +88,7 @@ def test_a_catalog_manager_sets_it_in_the_admin(staff: Callable[[str], HttpClien
     assert AuditEvent.objects.get(action="model.quality_set").actor_name == "a catalog manager"
 
 
+@pytest.mark.once
 def test_a_viewer_may_not_set_it(staff: Callable[[str], HttpClient]) -> None:
     model = make_sold()
     row = ModelPricing.objects.get(model=model)

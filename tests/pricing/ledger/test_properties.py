@@ -15,6 +15,7 @@ from pricing.ledger.afterwards import charged_for, correct, cost_of, refund, wri
 from pricing.ledger.checking import check_ledger
 from pricing.ledger.settling import release, settle
 from pricing.models import Account, Budget, BudgetPeriod
+from tests.examples import examples
 from tests.pricing.ledger.books import hold, make_client
 
 # Few different amounts, and close to each other: limits are met exactly, passed by one, and missed by one.
@@ -228,5 +229,7 @@ class Books(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_m1_m2_m3_m7_hold_after_every_step_of_any_sequence() -> None:
-    how_much = settings(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    how_much = settings(
+        max_examples=examples(10), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(Books, settings=how_much)

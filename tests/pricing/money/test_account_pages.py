@@ -61,6 +61,7 @@ def test_a_top_up_is_shown_first_and_then_booked(alice: Client, finance: HttpCli
     assert (event.actor_name, event.reason) == ("fin", "paid")
 
 
+@pytest.mark.once
 def test_what_was_changed_after_it_was_shown_is_shown_again(alice: Client, finance: HttpClient) -> None:
     url = address(alice, "top-up")
     shown = form_data(page_of(finance.post(url, {"amount": "2", "reason": "paid", "reference": ""})), "confirm")
@@ -83,6 +84,7 @@ def test_an_amount_that_is_none_books_nothing(alice: Client, finance: HttpClient
     assert balance(alice)[0] == 10 * USD
 
 
+@pytest.mark.once
 def test_without_a_reason_nothing_is_booked(alice: Client, finance: HttpClient) -> None:
     page = page_of(finance.post(address(alice, "top-up"), {"amount": "1", "reason": " ", "reference": ""}))
 
@@ -106,6 +108,7 @@ def test_a_balance_is_corrected_down_to_what_is_there(alice: Client, finance: Ht
     assert balance(alice)[0] == 6 * USD
 
 
+@pytest.mark.once
 def test_a_job_is_refunded_from_its_line(alice: Client, finance: HttpClient) -> None:
     use(alice, "job_1", charge=10 * CENT)
     links = [
@@ -117,6 +120,7 @@ def test_a_job_is_refunded_from_its_line(alice: Client, finance: HttpClient) -> 
     assert balance(alice)[2] == 6 * CENT
 
 
+@pytest.mark.once
 def test_another_clients_job_is_not_refunded_here(alice: Client, finance: HttpClient) -> None:
     use(make_client("bob"), "job_1", charge=10 * CENT)
 
@@ -124,6 +128,7 @@ def test_another_clients_job_is_not_refunded_here(alice: Client, finance: HttpCl
     assert "no such job" in page_of(finance.post(address(alice, "refund"), typed)).text
 
 
+@pytest.mark.once
 def test_a_debt_is_forgiven(finance: HttpClient) -> None:
     owing = make_client("bob", usd=0, funding="postpaid", credit_line=5 * USD)
     use(owing, "job_1", charge=2 * USD)
@@ -132,6 +137,7 @@ def test_a_debt_is_forgiven(finance: HttpClient) -> None:
     assert balance(owing) == (0, 0, 2 * USD, 2 * USD)
 
 
+@pytest.mark.once
 def test_terms_are_set_with_a_reason(alice: Client, finance: HttpClient) -> None:
     values = {"funding": "postpaid", "credit_line": "50", "billing": "quoted", "charges_failures": "on",
               "low_balance": "1.5", "reason": "contract"}  # fmt: skip
@@ -173,6 +179,7 @@ def test_a_late_correction_is_found_by_its_job(alice: Client, finance: HttpClien
     assert "bill-1" not in read(finance, "/admin/pricing/ledgertransaction/?q=job_2").text
 
 
+@pytest.mark.once
 def test_a_movement_can_be_neither_changed_nor_deleted(alice: Client, finance: HttpClient) -> None:
     row = LedgerTransaction.objects.get()
     page = f"/admin/pricing/ledgertransaction/{row.pk}"
@@ -182,6 +189,7 @@ def test_a_movement_can_be_neither_changed_nor_deleted(alice: Client, finance: H
     assert finance.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
 
 
+@pytest.mark.once
 def test_a_budget_is_added_changed_and_ended(alice: Client, finance: HttpClient) -> None:
     values = {"client": str(alice.pk), "period": "day", "limit": "5", "is_hard": "on", "thresholds": "80, 50",
               "reason": "a trial"}  # fmt: skip
@@ -226,6 +234,7 @@ def test_the_statement_is_there_to_look_at_and_as_csv(alice: Client, finance: Ht
     assert finance.get(link.replace(link.split("/")[-2], "now")).status_code == 404
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_roles_without_the_permission_see_and_move_nothing(staff: Callable[[str], HttpClient]) -> None:
     client = Client.objects.create(name="alice")
@@ -239,6 +248,7 @@ def test_roles_without_the_permission_see_and_move_nothing(staff: Callable[[str]
     assert viewer.get("/admin/pricing/budget/add/").status_code == 403
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_finance_may_move_money(staff: Callable[[str], HttpClient]) -> None:
     account = Account.objects.create(client=Client.objects.create(name="alice"))

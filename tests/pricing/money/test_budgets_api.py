@@ -72,6 +72,7 @@ def test_the_balance_is_one_row_whatever_the_ledger_holds(alice: Client, own: Ht
     assert "SCAN" not in Account.objects.filter(client=alice).explain()
 
 
+@pytest.mark.once
 @pytest.mark.django_db
 def test_staff_is_told_where_balances_are(staff: Callable[[str], HttpClient]) -> None:
     answer = staff("finance").get("/api/v1/balance")
@@ -181,6 +182,7 @@ def test_another_clients_budgets_are_neither_shown_nor_touched(alice: Client, ow
     assert Budget.objects.get(client=bob).is_active is True
 
 
+@pytest.mark.once
 def test_who_set_a_budget_is_in_the_audit(alice: Client, own: HttpClient) -> None:
     put(own, DAY)
     put(own, DAY | {"limit": "6"})
@@ -236,10 +238,12 @@ def test_a_set_with_one_that_makes_no_sense_is_refused_whole(
     assert [one["period"] for one in own.get("/api/v1/budgets").json()["items"]] == ["total"]
 
 
+@pytest.mark.once
 def test_more_than_a_hundred_are_refused(alice: Client, own: HttpClient) -> None:
     assert put(own, *[DAY] * 101).status_code == 400
 
 
+@pytest.mark.once
 def test_reading_needs_one_scope_and_writing_another(alice: Client, make_key: Callable[..., str]) -> None:
     reader = HttpClient(headers={"Authorization": f"Bearer {make_key('usage:read', client='alice')}"})
 

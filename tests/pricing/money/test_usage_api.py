@@ -119,6 +119,7 @@ def test_costs_are_for_the_scope_admin_alone(alice: Client, reader: HttpClient, 
     assert lines(admin_api, NOVEMBER + "&client=alice")[0]["cost"] == "0.01"
 
 
+@pytest.mark.once
 def test_in_core_mode_everybody_sees_the_costs(alice: Client, reader: HttpClient, settings: Any) -> None:
     use(alice, "job_1", at=at(3), cost=CENT)
     settings.GENFEED_MODE = "core"
@@ -150,6 +151,7 @@ def test_pages_follow_each_other_without_gap(alice: Client, reader: HttpClient) 
     assert days == [f"2026-11-0{number}" for number in range(1, 6)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("asked", ["csv by header", "csv by parameter"])
 def test_csv_has_a_line_a_group_and_no_cell_that_runs(alice: Client, reader: HttpClient, asked: str) -> None:
     key, _ = create_key(alice, actor=SYSTEM, name="=cmd()|x")
@@ -165,6 +167,7 @@ def test_csv_has_a_line_a_group_and_no_cell_that_runs(alice: Client, reader: Htt
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -195,6 +198,7 @@ def test_what_makes_no_sense_is_refused_in_words(reader: HttpClient, query: str,
     assert answer.json()["hint"]
 
 
+@pytest.mark.once
 def test_a_key_without_the_scope_is_refused(api: HttpClient) -> None:
     assert api.get("/api/v1/usage").status_code == 403
 

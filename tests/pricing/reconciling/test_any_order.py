@@ -18,6 +18,7 @@ from pricing.models import Bill
 from pricing.reconciling.matching import match_open
 from pricing.reconciling.runs import begin, succeed
 from pricing.reconciling.storing import store, supersede
+from tests.examples import examples
 from tests.pricing.reconciling.bills import TERMS, booked, line, settled
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def end_state() -> Any:
     return bills, [booked(job) for job in JOBS]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=LINES, data=st.data())
 def test_any_order_of_lines_ends_in_the_same_books(
     said: list[tuple[str, int, int]], data: st.DataObject, client: Client

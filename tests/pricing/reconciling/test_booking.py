@@ -211,6 +211,7 @@ def test_a_job_without_kept_terms_keeps_its_charge(client: Client, bills: Bills)
     assert booked() == (15, 20)
 
 
+@pytest.mark.once
 def test_an_answer_from_the_cache_is_no_job_of_the_bill(client: Client, bills: Bills) -> None:
     settled(client, "job_0", cost=0, is_cached=True, request_id="req_job_1")
     settled(client)

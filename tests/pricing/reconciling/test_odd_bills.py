@@ -59,6 +59,7 @@ def test_a_bill_that_can_not_be_right_corrects_nothing(
     assert open_alert("bill_anomaly")
 
 
+@pytest.mark.once
 def test_a_high_discount_is_no_anomaly(quarantined: Quarantine) -> None:
     assert quarantined(units=10, discount=95).state == "corrected"
     assert booked() == (Decimal("0.5"), 20)
@@ -98,6 +99,7 @@ def test_a_bill_that_is_revised_after_the_decision_is_judged_again(quarantined: 
     assert (Bill.objects.get().state, booked()) == ("corrected", (11, 22))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("decision", "reason"), [("accepted", " "), ("forget", "why not"), ("matched", "hm")])
 def test_a_decision_needs_a_reason_and_must_be_one(quarantined: Quarantine, decision: str, reason: str) -> None:
     bill = quarantined()
@@ -195,6 +197,7 @@ def test_more_than_one_settlement_in_a_thousand_that_is_not_the_bills_is_told(
     assert is_told == bool(open_alert("settled_not_as_billed"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("jobs", "units"), [(19, "10.6"), (20, "10.5")])
 def test_few_jobs_or_small_deviations_are_no_drift(client: Client, bills: Bills, jobs: int, units: str) -> None:
     for number in range(jobs):
@@ -220,6 +223,7 @@ def test_the_accuracy_of_estimates_is_measured_before_discounts(client: Client, 
     assert by_model(None, since=since)[0].endpoint_id == "fal-ai/flux/dev"
 
 
+@pytest.mark.once
 def test_each_day_shows_what_was_billed_and_booked(client: Client, bills: Bills) -> None:
     noon = timezone.now().replace(hour=12, minute=0) - timedelta(days=2)
     settled(client, now=noon)
@@ -232,6 +236,7 @@ def test_each_day_shows_what_was_billed_and_booked(client: Client, bills: Bills)
     assert (day.difference, day.share_as_settled) == (2 * CENT, "50.00")
 
 
+@pytest.mark.once
 def test_credit_that_runs_low_is_told_until_it_is_topped_up(client: Client, bills: Bills) -> None:
     bills.credit = AccountBalance("my-team", Decimal("19.99"), "USD")
     reconcile("fal")
@@ -244,6 +249,7 @@ def test_credit_that_runs_low_is_told_until_it_is_topped_up(client: Client, bill
     assert not open_alert("provider_credit_low")
 
 
+@pytest.mark.once
 def test_credit_that_can_not_be_read_spoils_no_run(client: Client, bills: Bills) -> None:
     bills.credit = ProviderUnavailableError("fal.ai answered 503.", 503)
     assert reconcile("fal").status == "succeeded"

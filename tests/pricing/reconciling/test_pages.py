@@ -38,6 +38,7 @@ def shown(who: HttpClient, url: str) -> str:
     return " ".join(next(one for one in page_of(answer).elements if one.tag == "body").text.split())
 
 
+@pytest.mark.once
 def test_without_a_key_the_page_says_what_to_do(staff: Staff, settings: Any) -> None:
     settings.FAL_ADMIN_KEY = ""
     text = shown(staff("viewer"), PAGE)
@@ -45,6 +46,7 @@ def test_without_a_key_the_page_says_what_to_do(staff: Staff, settings: Any) -> 
     assert "FAL_ADMIN_KEY" in text
 
 
+@pytest.mark.once
 def test_before_the_first_run_it_says_so(staff: Staff, bills: Bills) -> None:
     assert "never read" in shown(staff("viewer"), PAGE)
 
@@ -65,6 +67,7 @@ def test_the_page_costs_a_fixed_number_of_queries(
         who.get(PAGE)
 
 
+@pytest.mark.once
 def test_days_come_as_csv(staff: Staff, waiting: Bill) -> None:
     rows = list(csv.DictReader(io.StringIO(staff("viewer").get(f"{PAGE}days.csv").content.decode())))
     assert (rows[0]["jobs"], rows[0]["billed_usd"], rows[0]["without_job_usd"]) == ("3", "1.32", "0.1")
@@ -87,12 +90,14 @@ def test_finance_decides_and_the_books_follow(staff: Staff, waiting: Bill) -> No
     assert "asked fal" in shown(who, f"{LIST}{waiting.pk}/change/")
 
 
+@pytest.mark.once
 def test_a_decision_without_a_reason_is_refused_in_words(staff: Staff, waiting: Bill) -> None:
     answer = staff("finance").post(f"{LIST}{waiting.pk}/decide/", {"do": "accepted", "reason": ""}, follow=True)
     assert "Say why" in " ".join(page_of(answer).messages)
     assert booked("job_0") == (10, 20)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ["viewer", "catalog manager"])
 def test_who_moves_no_money_decides_nothing(staff: Staff, waiting: Bill, role: str) -> None:
     who = staff(role)
@@ -101,12 +106,14 @@ def test_who_moves_no_money_decides_nothing(staff: Staff, waiting: Bill, role: s
     assert "Accept the bill" not in shown(who, f"{LIST}{waiting.pk}/change/")
 
 
+@pytest.mark.once
 def test_a_bill_that_does_not_exist_is_a_404(staff: Staff) -> None:
     who = staff("finance")
     assert who.post(f"{LIST}99/decide/", {"do": "accepted", "reason": "x"}).status_code == 404
     assert who.post(f"{PAGE}run/", {"provider": "nobody"}).status_code == 404
 
 
+@pytest.mark.once
 def test_the_button_queues_a_run(staff: Staff, bills: Bills) -> None:
     staff("finance").post(f"{PAGE}run/", {"provider": "fal"})
 
@@ -114,5 +121,6 @@ def test_the_button_queues_a_run(staff: Staff, bills: Bills) -> None:
     assert AuditEvent.objects.filter(action="provider.reconciliation_asked").exists()
 
 
+@pytest.mark.once
 def test_it_is_scheduled_every_hour(db: None) -> None:
     assert Schedule.objects.get(func="pricing.tasks.reconcile").schedule_type == "H"

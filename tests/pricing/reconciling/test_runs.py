@@ -160,6 +160,7 @@ def test_a_run_whose_process_died_is_closed_by_the_next(client: Client, bills: B
     assert (dead.status, "died" in dead.error) == ("failed", True)
 
 
+@pytest.mark.once
 def test_a_line_that_can_not_be_read_is_told(client: Client, bills: Bills) -> None:
     bills.problems = ["page 1, line 3: cost_total is missing"]
 
@@ -172,6 +173,7 @@ def test_a_line_that_can_not_be_read_is_told(client: Client, bills: Bills) -> No
     assert Alert.objects.get(code="bills_unreadable").resolved_at
 
 
+@pytest.mark.once
 def test_without_a_key_for_bills_it_says_so(db: None, settings: Any) -> None:
     settings.FAL_ADMIN_KEY = ""
 
@@ -184,6 +186,7 @@ def test_without_a_key_for_bills_it_says_so(db: None, settings: Any) -> None:
     assert not ReconciliationRun.objects.exists()
 
 
+@pytest.mark.once
 def test_the_command_says_what_it_did(client: Client, bills: Bills, capsys: pytest.CaptureFixture[str]) -> None:
     settled(client)
     bills.lines = [line(units=15)]
@@ -194,6 +197,7 @@ def test_the_command_says_what_it_did(client: Client, bills: Bills, capsys: pyte
     assert "1 corrected" in said
 
 
+@pytest.mark.once
 def test_the_command_fails_where_the_provider_does(client: Client, bills: Bills) -> None:
     bills.breaks_after = (0, ProviderUnavailableError("fal.ai answered 503.", 503))
     with pytest.raises(CommandError, match="503"):

@@ -77,6 +77,7 @@ def test_jobs_that_were_settled_by_billed_units_match_their_bills(
     assert run.report["credit"]["currency"] == "USD"
 
 
+@pytest.mark.once
 def test_a_job_that_was_settled_wrongly_is_corrected_to_its_bill(caller: Caller, client: Client, flux: AIModel) -> None:
     cost = ran(caller, client, flux, "job_1", off=Decimal("0.5"))
 
@@ -85,6 +86,7 @@ def test_a_job_that_was_settled_wrongly_is_corrected_to_its_bill(caller: Caller,
     assert booked() == (cost * 100, cost * 200)
 
 
+@pytest.mark.once
 def test_a_discount_of_the_account_is_ours(caller: Caller, client: Client, flux: AIModel) -> None:
     caller.sandbox.faults(discount_percent=20)
     cost = ran(caller, client, flux, "job_1")
@@ -109,6 +111,7 @@ def test_a_bill_that_the_provider_corrects_later_is_booked_as_corrected(
     assert Bill.objects.get().lines == 1
 
 
+@pytest.mark.once
 def test_a_key_without_the_scope_fails_in_words(caller: Caller, client: Client, settings: Any) -> None:
     settings.FAL_ADMIN_KEY = API_KEY
 

@@ -183,6 +183,7 @@ def test_a_limit_that_somebody_changed_since_is_not_undone() -> None:
         undo(one.pk, actor=ANNA)
 
 
+@pytest.mark.once
 def test_applying_is_audited_and_undoing_gives_the_decision_back_to_the_catalog() -> None:
     model = a_loser()
     one = made()["disable_losing"]
@@ -199,6 +200,7 @@ def test_applying_is_audited_and_undoing_gives_the_decision_back_to_the_catalog(
     ]  # fmt: skip
 
 
+@pytest.mark.once
 def test_undoing_leaves_alone_what_a_person_switched_since() -> None:
     model = a_loser()
     one = made()["disable_losing"]
@@ -279,6 +281,7 @@ def allow(**values: Any) -> None:
     policy.set_policy(defaults | values, actor=ANNA)
 
 
+@pytest.mark.once
 def test_the_policy_is_off_as_shipped() -> None:
     model = a_loser()
     roll_up()
@@ -302,6 +305,7 @@ def test_the_policy_switches_a_loser_off_audited_and_undoable() -> None:
     assert model.enabled
 
 
+@pytest.mark.once
 def test_the_policy_never_touches_what_a_person_switched() -> None:
     model = a_loser()
     AIModel.objects.filter(pk=model.pk).update(switch="on")
@@ -346,6 +350,7 @@ def test_what_a_person_switched_off_stays_off_when_the_price_changes() -> None:
     assert not model.enabled
 
 
+@pytest.mark.once
 def test_the_worker_recommends_once_a_day() -> None:
     assert Schedule.objects.get(func="pricing.tasks.recommend").schedule_type == "D"
     a_loser()
@@ -355,6 +360,7 @@ def test_the_worker_recommends_once_a_day() -> None:
 # --- pages ---
 
 
+@pytest.mark.once
 def test_the_list_shows_reasons_and_the_page_applies(staff: Callable[[str], HttpClient]) -> None:
     model = a_loser()
     manager = staff("catalog manager")
@@ -371,6 +377,7 @@ def test_the_list_shows_reasons_and_the_page_applies(staff: Callable[[str], Http
     assert model.enabled
 
 
+@pytest.mark.once
 def test_a_viewer_sees_and_may_not_decide(staff: Callable[[str], HttpClient]) -> None:
     a_loser()
     one = made()["disable_losing"]
@@ -380,6 +387,7 @@ def test_a_viewer_sees_and_may_not_decide(staff: Callable[[str], HttpClient]) ->
     assert viewer.post(f"{LIST}policy/", {"save": "1", "most_a_day": "5"}).status_code == 403
 
 
+@pytest.mark.once
 def test_the_dry_run_shows_what_the_policy_would_do_and_changes_nothing(staff: Callable[[str], HttpClient]) -> None:
     model = a_loser()
     made()
@@ -398,6 +406,7 @@ def test_the_dry_run_shows_what_the_policy_would_do_and_changes_nothing(staff: C
 # --- API ---
 
 
+@pytest.mark.once
 def test_the_api_lists_recommendations_for_the_scope_admin(admin_api: HttpClient, api: HttpClient) -> None:
     a_loser()
     made()

@@ -97,6 +97,7 @@ def test_days_across_whole_and_partial_months_are_counted_once(viewer: HttpClien
     assert {row["category"]: row["revenue_usd"] for row in rows} == {"text-to-image": "0.08", "text-to-video": "0.04"}
 
 
+@pytest.mark.once
 def test_a_name_that_a_spreadsheet_would_run_is_escaped(viewer: HttpClient, sold: None) -> None:
     assert '\'=HYPERLINK("x")' in {row["client"] for row in table(viewer, "groups", "by=client")}
 
@@ -128,6 +129,7 @@ def test_usage_records_are_found_by_what_a_number_is_of(viewer: HttpClient, sold
     assert len(read(viewer, f"/admin/pricing/usagerecord/?{query}").all("td", "field-state")) == count
 
 
+@pytest.mark.once
 def test_a_usage_record_has_a_page_of_its_history(viewer: HttpClient, sold: None) -> None:
     record = UsageRecord.objects.latest("pk")
 
@@ -154,6 +156,7 @@ def test_models_of_a_margin_can_be_listed(viewer: HttpClient, sold: None) -> Non
     assert {link.text for link in page.all("a", "gf-name")} == {"fal-ai/video"}
 
 
+@pytest.mark.once
 def test_accuracy_is_told_from_five_jobs_on(viewer: HttpClient, sold: None) -> None:
     assert table(viewer, "accuracy") == []
     client = make_client("bob")
@@ -171,6 +174,7 @@ def test_errors_by_day_and_features_come_as_csv(viewer: HttpClient, sold: None) 
     assert table(viewer, "features") == [{"feature": "resolution=1080p", "jobs": "2"}]
 
 
+@pytest.mark.once
 def test_without_jobs_the_page_says_what_to_do(viewer: HttpClient) -> None:
     assert "No job ended in these days. Choose a longer period" in read(viewer, REPORT).text
 
@@ -199,10 +203,12 @@ def test_staff_without_a_role_see_no_figures(sold: None) -> None:
     assert browser.get(f"{REPORT}groups.csv").status_code == 403
 
 
+@pytest.mark.once
 def test_there_are_no_other_tables(viewer: HttpClient) -> None:
     assert viewer.get(f"{REPORT}secrets.csv").status_code == 404
 
 
+@pytest.mark.once
 def test_page_of_a_group_deeper_keeps_the_period(viewer: HttpClient, sold: None) -> None:
     page: Page = page_of(viewer.get(f"{REPORT}?period=90&by=category"))
     deeper = next(link.attributes["href"] for link in page.all("a", "gf-name") if link.text == "text-to-video")
@@ -210,6 +216,7 @@ def test_page_of_a_group_deeper_keeps_the_period(viewer: HttpClient, sold: None)
     assert {link.text for link in read(viewer, REPORT + deeper).all("a", "gf-name")} == {"fal-ai/video"}
 
 
+@pytest.mark.once
 def test_every_number_of_every_table_is_a_link_or_nothing(viewer: HttpClient, sold: None) -> None:
     client = make_client("bob")
     model = make_model("fal-ai/off")
@@ -229,6 +236,7 @@ def test_every_number_of_every_table_is_a_link_or_nothing(viewer: HttpClient, so
             assert card.tag == "a" or card.text.startswith("0"), card.text
 
 
+@pytest.mark.once
 def test_the_numbers_of_a_line_lead_to_as_many_records(viewer: HttpClient, sold: None) -> None:
     for by in ("model", "client", "category", "provider", "day"):
         page = read(viewer, f"{REPORT}?by={by}&period=7")
@@ -237,6 +245,7 @@ def test_the_numbers_of_a_line_lead_to_as_many_records(viewer: HttpClient, sold:
                 assert len(read(viewer, link.attributes["href"]).all("td", "field-state")) == int(link.text), link
 
 
+@pytest.mark.once
 def test_any_filter_goes_with_any_group(viewer: HttpClient, sold: None) -> None:
     rows = table(viewer, "groups", "by=client&category=text-to-image&provider=fal")
     assert {row["client"]: row["revenue_usd"] for row in rows} == {"alice": "0.07", '\'=HYPERLINK("x")': "0.01"}
@@ -267,6 +276,7 @@ def test_refused_requests_are_told_by_model_and_by_client_and_lead_to_their_coun
     assert {cell.text for cell in page.all("td", "field-day")} == {timezone.now().date().isoformat()}
 
 
+@pytest.mark.once
 def test_refused_requests_of_a_client_lead_to_those_of_the_category_and_provider_that_are_shown(
     viewer: HttpClient,
 ) -> None:
@@ -285,6 +295,7 @@ def test_refused_requests_of_a_client_lead_to_those_of_the_category_and_provider
         assert sum(int(cell.text) for cell in page.all("td", "field-times")) == times, query
 
 
+@pytest.mark.once
 def test_models_of_one_id_at_two_providers_each_lead_to_their_own_records(viewer: HttpClient) -> None:
     client = make_client("alice")
     ours, theirs = make_model("owner/same"), make_model("owner/same", provider="replicate")
@@ -303,6 +314,7 @@ def test_models_of_one_id_at_two_providers_each_lead_to_their_own_records(viewer
     assert {read(viewer, REPORT + one).all(css="gf-card")[0].text[:6] for one in deeper} == {"0.0800", "0.2000"}
 
 
+@pytest.mark.once
 def test_who_sees_no_figures_sees_no_refusals(sold: None) -> None:
     browser = HttpClient()
     browser.force_login(User.objects.create_user("nobody", is_staff=True))
@@ -322,6 +334,7 @@ def test_a_long_list_of_records_is_paged_from_the_newest(viewer: HttpClient) -> 
     assert shown == sorted(shown, reverse=True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("query", ["p=0", "p=x", "p=999999", "q=%00", "all=", "o=3"])
 def test_an_odd_address_of_the_list_is_no_error(viewer: HttpClient, sold: None, query: str) -> None:
     assert viewer.get(f"/admin/pricing/usagerecord/?{query}").status_code in (200, 302)

@@ -72,6 +72,7 @@ def test_the_period_before_is_told_beside(admin_api: HttpClient, used: None) -> 
     assert body["before"]["p95_seconds"] == pytest.approx(30, rel=BUCKET)
 
 
+@pytest.mark.once
 def test_the_api_tells_the_same_figures_as_the_page(admin_api: HttpClient, staff: Callable[[str], HttpClient]) -> None:
     now = timezone.now()
     loser, good, client = make_model("fal-ai/loser"), make_model("fal-ai/good"), make_client()
@@ -93,6 +94,7 @@ def test_a_bad_question_to_the_api_is_refused(admin_api: HttpClient, query: str)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.once
 def test_staff_without_the_permission_get_no_figures_over_the_api(staff: Callable[[str], HttpClient]) -> None:
     browser = HttpClient()
     browser.force_login(User.objects.create_user("nobody", is_staff=True))

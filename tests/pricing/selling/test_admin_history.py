@@ -17,6 +17,8 @@ from tests.admin.pages import Page
 from tests.factories import make_model
 from tests.pricing.selling.priced import add_rule, make_priced
 
+pytestmark = pytest.mark.once
+
 NOW = timezone.now()
 
 

@@ -83,6 +83,7 @@ def test_a_confirmed_preview_is_saved_and_reaches_the_prices(finance: HttpClient
     assert (event.actor_name, event.reason) == ("a finance", "too dear")
 
 
+@pytest.mark.once
 def test_what_was_not_previewed_is_not_saved(finance: HttpClient, flux: AIModel) -> None:
     hidden = preview(finance)
     seal = hidden.one("input", name="seal").attributes["value"]
@@ -92,6 +93,7 @@ def test_what_was_not_previewed_is_not_saved(finance: HttpClient, flux: AIModel)
     assert MarginRule.objects.count() == 1
 
 
+@pytest.mark.once
 def test_a_minimum_shows_in_the_preview_though_unit_prices_stay(finance: HttpClient, flux: AIModel) -> None:
     page = preview(finance, rate="0.70", minimum="1")
 
@@ -99,12 +101,14 @@ def test_a_minimum_shows_in_the_preview_though_unit_prices_stay(finance: HttpCli
     assert first_change(page)[2:5] == ["0.025", "0.083333333", "1"]
 
 
+@pytest.mark.once
 def test_a_preview_names_the_rule_that_is_replaced(finance: HttpClient, flux: AIModel) -> None:
     newer = add_rule(rate="0.6")
 
     assert f"It replaces rule {newer.pk}, everything: 60 % margin." in preview(finance).text
 
 
+@pytest.mark.once
 def test_a_price_below_cost_is_pointed_out(finance: HttpClient, flux: AIModel) -> None:
     page = preview(
         finance, scope="model", model="fal-ai/flux/dev", mode="fixed", rate="0", fixed_price="0.01", minimum="0"
@@ -113,6 +117,7 @@ def test_a_price_below_cost_is_pointed_out(finance: HttpClient, flux: AIModel) -
     assert "1 below cost" in page.text
 
 
+@pytest.mark.once
 def test_a_preview_for_one_client_compares_its_own_prices(finance: HttpClient, flux: AIModel) -> None:
     acme = Client.objects.create(name="Acme")
     add_rule("client", client_id=acme.pk, rate="0.2")

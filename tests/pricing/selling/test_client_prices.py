@@ -54,16 +54,19 @@ def test_a_client_with_its_own_rule_sees_its_price_in_every_list(acme: HttpClien
     assert shown(beta) == ["0.083333333", "0.083333333", 0.083333333]
 
 
+@pytest.mark.once
 def test_neither_sees_the_other_s_price_whoever_asks_first(acme: HttpClient, beta: HttpClient) -> None:
     assert [shown(browser)[0] for browser in (beta, acme, beta, acme)] == ["0.083333333", "0.05"] * 2
 
 
+@pytest.mark.once
 def test_all_else_that_lists_say_is_the_same(acme: HttpClient, beta: HttpClient) -> None:
     theirs, others = (browser.get(DETAIL).json() for browser in (acme, beta))
 
     assert {name for name in theirs if theirs[name] != others[name]} == {"price"}
 
 
+@pytest.mark.once
 def test_the_etag_differs_by_scope_so_that_no_cache_mixes_prices(acme: HttpClient, beta: HttpClient) -> None:
     for address in (LIST, LEGACY, DETAIL):
         etag = beta.get(address).headers["ETag"]
@@ -72,6 +75,7 @@ def test_the_etag_differs_by_scope_so_that_no_cache_mixes_prices(acme: HttpClien
         assert beta.get(address, headers={"If-None-Match": etag}).status_code == 304
 
 
+@pytest.mark.once
 def test_a_client_s_own_list_is_a_304_too(acme: HttpClient) -> None:
     etag = acme.get(LIST).headers["ETag"]
 
@@ -86,6 +90,7 @@ def test_when_the_rule_ends_everybody_s_price_comes_back(acme: HttpClient) -> No
     assert shown(acme) == ["0.083333333", "0.083333333", 0.083333333]
 
 
+@pytest.mark.once
 def test_a_new_rule_changes_the_etag_of_everybody_so_that_its_client_asks_again(acme: HttpClient) -> None:
     etag = acme.get(LIST).headers["ETag"]
     add_rule("client", client_id=Client.objects.get(name="Acme").pk, mode="markup", rate="2")
@@ -95,10 +100,12 @@ def test_a_new_rule_changes_the_etag_of_everybody_so_that_its_client_asks_again(
     assert answer.json()["items"][0]["price"]["amount"] == "0.075"
 
 
+@pytest.mark.once
 def test_staff_and_the_admin_list_see_everybody_s_price(acme: HttpClient, staff: Callable[[str], HttpClient]) -> None:
     assert staff("viewer").get(LIST).json()["items"][0]["price"]["amount"] == "0.083333333"
 
 
+@pytest.mark.once
 def test_core_mode_knows_no_prices_of_single_clients(acme: HttpClient, settings: Any) -> None:
     settings.GENFEED_MODE = "core"
     published.forget()
@@ -147,6 +154,7 @@ def test_lists_sort_by_price_as_numbers_with_unknown_ones_last(shelf: None, api:
     assert ids(api, "sort=-price") == ["dear", "flux/dev", "cheap", "tiered"]
 
 
+@pytest.mark.once
 def test_pages_follow_the_order_by_price(shelf: None, api: HttpClient) -> None:
     for sort in ("price", "-price"):
         whole, pages, cursor = ids(api, f"sort={sort}"), [], ""
@@ -157,12 +165,14 @@ def test_pages_follow_the_order_by_price(shelf: None, api: HttpClient) -> None:
         assert pages == whole
 
 
+@pytest.mark.once
 def test_max_price_keeps_what_costs_at_most_that_and_leaves_unknown_prices_out(shelf: None, api: HttpClient) -> None:
     assert ids(api, "max_price=0.083333333") == ["cheap", "flux/dev"]
     assert ids(api, "max_price=0.083333332") == ["cheap"]
     assert ids(api, "max_price=1000000") == ["cheap", "dear", "flux/dev"]
 
 
+@pytest.mark.once
 def test_max_price_means_the_price_of_the_client_who_asks(shelf: None, acme: HttpClient, beta: HttpClient) -> None:
     assert (ids(acme, "max_price=0.05"), ids(beta, "max_price=0.05")) == (["cheap", "flux/dev"], ["cheap"])
 

@@ -64,6 +64,7 @@ def test_a_price_per_image_is_shown_for_one_image() -> None:
     assert (model.legacy_pricing, model.priced, model.enabled) == ({"image": 0.083333333}, True, True)
 
 
+@pytest.mark.once
 def test_the_minimum_falls_due_once_a_charge_and_is_not_in_the_price_of_a_unit() -> None:
     model = make_priced("fal-ai/tiny", "0.0001", "images")
 
@@ -71,6 +72,7 @@ def test_the_minimum_falls_due_once_a_charge_and_is_not_in_the_price_of_a_unit()
     assert model.legacy_pricing == {"image": 0.001}
 
 
+@pytest.mark.once
 def test_a_fee_is_in_the_price_of_a_charge_only() -> None:
     add_rule(mode="markup", rate="1", fee="0.01")
     model = make_priced("fal-ai/flux/dev", "0.025", "images")
@@ -78,6 +80,7 @@ def test_a_fee_is_in_the_price_of_a_charge_only() -> None:
     assert (model.price["amount"], model.legacy_pricing) == ("0.05", {"image": 0.06})
 
 
+@pytest.mark.once
 def test_a_fixed_price_is_one_of_a_request_whatever_the_provider_counts_in() -> None:
     model = make_video("fal-ai/veo", "seconds", "0.4")
     add_rule("model", model_id=model.pk, mode="fixed", rate="0", fixed_price="3")
@@ -87,10 +90,12 @@ def test_a_fixed_price_is_one_of_a_request_whatever_the_provider_counts_in() -> 
     assert model.legacy_pricing == {"fixedPrice": 3.0}
 
 
+@pytest.mark.once
 def test_a_video_s_legacy_price_is_that_of_one_second() -> None:
     assert make_video("fal-ai/veo", "videos", "1.5").legacy_pricing == {"video": 1.0}
 
 
+@pytest.mark.once
 def test_a_video_priced_by_the_second_needs_no_length_for_that() -> None:
     inputs = [{"name": "video_url", "type": "string", "required": True, "nullable": False, "media": "video"}]
     model = make_video("fal-ai/upscale", "seconds", "0.3", inputs=inputs)
@@ -100,6 +105,7 @@ def test_a_video_priced_by_the_second_needs_no_length_for_that() -> None:
     assert (model.price["amount"], model.legacy_pricing) == ("1", {"video": 1.0})
 
 
+@pytest.mark.once
 def test_a_rule_with_tiers_is_shown_as_it_applies_to_the_default_request() -> None:
     model = make_video("fal-ai/tiers", "seconds", "0.05", rule=TIERS)
 
@@ -108,6 +114,7 @@ def test_a_rule_with_tiers_is_shown_as_it_applies_to_the_default_request() -> No
     assert model.legacy_pricing == {"video": 0.333333333}
 
 
+@pytest.mark.once
 def test_a_rule_of_several_charges_is_shown_by_the_request() -> None:
     rule = {
         "version": 1,
@@ -121,24 +128,28 @@ def test_a_rule_of_several_charges_is_shown_by_the_request() -> None:
     assert model.price == price("1", "requests", "ruled", varies=True)
 
 
+@pytest.mark.once
 def test_what_makes_something_other_than_media_has_a_fixed_legacy_price() -> None:
     model = make_priced("fal-ai/3d", "0.3", "generations", category="image-to-3d", media_type="3d")
 
     assert model.legacy_pricing == {"fixedPrice": 1.0}
 
 
+@pytest.mark.once
 def test_a_training_makes_no_image_and_has_a_fixed_price() -> None:
     model = make_priced("fal-ai/train", "0.3", "trainings", category="training", kind="training")
 
     assert (model.price, model.legacy_pricing) == (price("1", "trainings"), {"fixedPrice": 1.0})
 
 
+@pytest.mark.once
 def test_tokens_of_text_are_told_by_the_million() -> None:
     model = make_priced("fal-ai/llm", "0.0003", "1000 tokens", category="llm", media_type="text")
 
     assert model.legacy_pricing == {"input": 1.0, "output": 1.0}
 
 
+@pytest.mark.once
 def test_compute_seconds_are_sold_by_the_second_and_claim_no_price_of_an_image() -> None:
     model = make_priced("fal-ai/esrgan", "0.0003", "compute seconds")
 
@@ -163,6 +174,7 @@ def test_an_opaque_unit_with_a_price_that_we_know_ourselves_is_sold(source: str)
     assert (model.priced, model.price["state"]) == (True, source)
 
 
+@pytest.mark.once
 def test_an_opaque_unit_with_an_active_rule_is_sold() -> None:
     rule = {"version": 1, "charges": [{"name": "images", "price": "0.03", "per": {"of": "outputs"}}]}
     model = make_priced("fal-ai/opaque", "1", "units", rule=rule)
@@ -170,6 +182,7 @@ def test_an_opaque_unit_with_an_active_rule_is_sold() -> None:
     assert (model.priced, model.price) == (True, price("0.1", "images", "ruled", varies=True))
 
 
+@pytest.mark.once
 def test_a_proposed_rule_sells_nothing() -> None:
     model = make_model("fal-ai/opaque")
     rule = {"version": 1, "charges": [{"name": "images", "price": "0.03", "per": {"of": "outputs"}}]}
@@ -180,12 +193,14 @@ def test_a_proposed_rule_sells_nothing() -> None:
     assert (model.priced, model.price) == (False, price(None, None, "unknown"))
 
 
+@pytest.mark.once
 def test_a_row_of_nothing_is_unknown_until_a_person_says_that_it_is_free() -> None:
     model = make_priced("fal-ai/zero", "0", "images")
 
     assert (model.price, model.legacy_pricing, model.priced) == (price(None, None, "unknown"), {}, False)
 
 
+@pytest.mark.once
 def test_a_confirmed_free_model_is_sold_at_the_minimum() -> None:
     model = make_priced("fal-ai/free", "0", "images", is_free=True)
 
@@ -193,6 +208,7 @@ def test_a_confirmed_free_model_is_sold_at_the_minimum() -> None:
     assert model.legacy_pricing == {"image": 0.001}
 
 
+@pytest.mark.once
 def test_a_model_without_any_price_is_held_in_cloud_mode() -> None:
     model = make_model("fal-ai/none")
     recompute(model)
@@ -201,6 +217,7 @@ def test_a_model_without_any_price_is_held_in_cloud_mode() -> None:
     assert (model.price, model.priced, model.held_reason) == (price(None, None, "unknown"), False, "unpriced")
 
 
+@pytest.mark.once
 def test_core_mode_shows_the_cost_and_offers_models_without_a_price(settings: Any) -> None:
     settings.GENFEED_MODE = "core"
     model, other = make_priced("fal-ai/flux/dev", "0.025", "images"), make_model("fal-ai/none")
@@ -227,6 +244,7 @@ def test_an_amount_beyond_all_bounds_is_no_offer() -> None:
     assert offer_of(cheap, DEFAULT_TERMS).price == price(None, None, "unknown")
 
 
+@pytest.mark.once
 def test_a_price_under_a_nano_is_not_shown_as_nothing() -> None:
     tiny = Standing(state="advertised", priced=True, unit="frames", unit_cost="0.0000000001", default_cost=1)
 
@@ -273,6 +291,7 @@ def test_recomputing_again_changes_nothing() -> None:
     assert (CatalogState.objects.get().revision, OutboxEvent.objects.count(), SellingPrice.objects.count()) == before
 
 
+@pytest.mark.once
 def test_a_better_founded_price_of_the_same_amount_is_no_event() -> None:
     model = make_priced("fal-ai/flux/dev", "0.025", "images")
     OutboxEvent.objects.all().delete()
@@ -284,6 +303,7 @@ def test_a_better_founded_price_of_the_same_amount_is_no_event() -> None:
     assert not OutboxEvent.objects.exists()
 
 
+@pytest.mark.once
 def test_a_margin_change_estimates_no_cost_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_priced("fal-ai/flux/dev", "0.025", "images")
 
@@ -354,6 +374,7 @@ def test_a_model_of_the_existing_collection_keeps_its_price_whatever_the_margin(
     assert model.pricing.default_cost == 25_000_000
 
 
+@pytest.mark.once
 def test_an_existing_model_without_a_price_is_priced_like_any_other() -> None:
     model = make_priced("fal-ai/flux/dev", "0.025", "images")
     keep(model, {})
@@ -361,6 +382,7 @@ def test_an_existing_model_without_a_price_is_priced_like_any_other() -> None:
     assert model.price["amount"] == "0.083333333"
 
 
+@pytest.mark.once
 def test_an_existing_model_whose_owner_adopted_the_computed_price_follows_the_margin() -> None:
     model = make_priced("fal-ai/flux/dev", "0.025", "images")
     keep(model, {"image": "0.04"})

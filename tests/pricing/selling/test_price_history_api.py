@@ -42,6 +42,7 @@ def test_the_newest_price_comes_first_and_ends_where_the_next_begins(flux: AIMod
     ]  # fmt: skip
 
 
+@pytest.mark.once
 def test_moments_are_rfc_3339_in_utc(flux: AIModel, api: HttpClient) -> None:
     text = api.get(ADDRESS).json()["items"][0]["effective_from"]
 
@@ -49,16 +50,19 @@ def test_moments_are_rfc_3339_in_utc(flux: AIModel, api: HttpClient) -> None:
     assert datetime.fromisoformat(text).tzinfo == UTC
 
 
+@pytest.mark.once
 def test_clients_see_no_cost(flux: AIModel, api: HttpClient) -> None:
     assert all(set(item) == {"effective_from", "effective_to", "price"} for item in api.get(ADDRESS).json()["items"])
 
 
+@pytest.mark.once
 def test_the_admin_scope_sees_what_it_cost(flux: AIModel, admin_api: HttpClient) -> None:
     items = admin_api.get(ADDRESS).json()["items"]
 
     assert [(item["unit_price"], item["cost"]) for item in items] == [("0.03", "0.03"), *[("0.025", "0.025")] * 2]
 
 
+@pytest.mark.once
 def test_core_mode_shows_the_cost_to_all(flux: AIModel, api: HttpClient, settings: Any) -> None:
     settings.GENFEED_MODE = "core"
 
@@ -99,6 +103,7 @@ def test_the_own_history_has_the_moments_of_the_own_rules(flux: AIModel, make_ke
     assert amounts(beta) == ["0.06", "0.05", "0.083333333"]
 
 
+@pytest.mark.once
 def test_a_model_that_never_had_a_price_has_an_empty_history(api: HttpClient) -> None:
     make_priced("fal-ai/flux/dev", "0.1", "images")
     AIModel.objects.get().selling_prices.all().delete()
@@ -106,6 +111,7 @@ def test_a_model_that_never_had_a_price_has_an_empty_history(api: HttpClient) ->
     assert api.get(ADDRESS).json()["items"] == []
 
 
+@pytest.mark.once
 def test_a_model_that_is_not_sold_has_no_history_for_clients(flux: AIModel, api: HttpClient) -> None:
     PricePoint.objects.filter(model=flux).update(unit_price="0")
     recompute(flux)
@@ -113,6 +119,7 @@ def test_a_model_that_is_not_sold_has_no_history_for_clients(flux: AIModel, api:
     assert api.get(ADDRESS).status_code == 404
 
 
+@pytest.mark.once
 def test_staff_sees_the_history_of_a_held_model(flux: AIModel, admin_api: HttpClient) -> None:
     PricePoint.objects.filter(model=flux).update(unit_price="0")
     recompute(flux)
@@ -121,12 +128,14 @@ def test_staff_sees_the_history_of_a_held_model(flux: AIModel, admin_api: HttpCl
     assert (first["price"]["amount"], first["price"]["state"], first["unit_price"]) == (None, "unknown", None)
 
 
+@pytest.mark.once
 def test_a_foreign_cursor_is_refused(flux: AIModel, api: HttpClient) -> None:
     for cursor in ("x", "!!!", "LTE", "4oiS", "YWJj"):
         answer = api.get(ADDRESS, {"cursor": cursor})
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.once
 def test_an_unknown_parameter_is_refused_by_name(flux: AIModel, api: HttpClient) -> None:
     answer = api.get(f"{ADDRESS}?since=2026")
 
@@ -134,6 +143,7 @@ def test_an_unknown_parameter_is_refused_by_name(flux: AIModel, api: HttpClient)
     assert "since" in answer.json()["message"]
 
 
+@pytest.mark.once
 def test_an_unknown_model_is_not_found_with_the_nearest_ids(flux: AIModel, api: HttpClient) -> None:
     answer = api.get("/api/v1/models/fal-ai/flux/dve/price-history")
 
@@ -141,5 +151,6 @@ def test_an_unknown_model_is_not_found_with_the_nearest_ids(flux: AIModel, api: 
     assert "fal-ai/flux/dev" in answer.json()["hint"]
 
 
+@pytest.mark.once
 def test_it_needs_a_key() -> None:
     assert HttpClient().get(ADDRESS).status_code == 401

@@ -22,6 +22,7 @@ def run(**options: Any) -> SyncRun:
     return whole.sync_everything(row, **options)
 
 
+@pytest.mark.once
 def test_after_one_sync_models_are_known_priced_and_sold(fal):
     done = run()
     assert done.status == "succeeded"
@@ -67,6 +68,7 @@ def test_trouble_with_prices_leaves_the_catalog_published_and_is_told(some_fal):
     assert Alert.objects.filter(code="price_sync_failed").exists()
 
 
+@pytest.mark.once
 def test_trouble_with_the_listing_asks_for_no_prices(fal):
     fal.faults(fail=[{"match": "^/v1/models$", "status": 500}])
     assert run().status == "failed"
@@ -107,12 +109,14 @@ def test_core_mode_reads_prices_too_and_sells_without(fal, settings):
     assert AIModel.objects.get(endpoint_id="fal-ai/aura-sr").enabled
 
 
+@pytest.mark.once
 def test_the_queued_task_is_the_whole_sync(settings):
     from django.utils.module_loading import import_string
 
     assert import_string(settings.SYNC_TASK) is whole.run_queued_sync
 
 
+@pytest.mark.once
 def test_the_worker_runs_the_whole_sync(small_fal, monkeypatch):
     monkeypatch.setattr(discovery, "_enqueue", lambda run_id: None)
     row, _ = discovery.request_sync("fal", trigger="admin")
@@ -131,6 +135,7 @@ def test_sync_models_tells_of_models_and_prices(fal, capsys):
     assert re.search(r"6\d\d prices, 1\d\d models without one", said)
 
 
+@pytest.mark.once
 def test_sync_models_fails_where_the_prices_failed(some_fal, capsys):
     some_fal.faults(fail=[{"match": PRICING, "status": 500}])
     with pytest.raises(CommandError, match="What was known before still stands"):
@@ -138,6 +143,7 @@ def test_sync_models_fails_where_the_prices_failed(some_fal, capsys):
     assert "prices failed" in capsys.readouterr().out
 
 
+@pytest.mark.once
 def test_sync_prices_reads_prices_alone(fal, sync_now, capsys):
     call_command("sync_prices")
     said = capsys.readouterr().out
@@ -145,12 +151,14 @@ def test_sync_prices_reads_prices_alone(fal, sync_now, capsys):
     assert AIModel.objects.count() == 4
 
 
+@pytest.mark.once
 def test_sync_prices_fails_in_words(fal, models, capsys):
     fal.faults(fail=[{"match": PRICING, "status": 500}])
     with pytest.raises(CommandError, match="The old ones stay"):
         call_command("sync_prices")
 
 
+@pytest.mark.once
 def test_sync_prices_knows_its_providers(db):
     with pytest.raises(CommandError, match="no provider 'nobody'"):
         call_command("sync_prices", provider="nobody")

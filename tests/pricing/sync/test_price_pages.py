@@ -45,12 +45,14 @@ def decide(client: HttpClient, model: AIModel, **typed: Any) -> Any:
 # --- prices ---
 
 
+@pytest.mark.once
 def test_held_prices_are_one_click_away_in_the_list(root, model):
     hold(model)
     page = read(root, "/admin/pricing/pricepoint/?standing__exact=held")
     assert len([row for row in page.rows if FLUX in " ".join(row)]) == 1
 
 
+@pytest.mark.once
 def test_the_address_of_an_alert_leads_to_the_decision(root, model):
     point = hold(model)
     answer = root.get(f"/admin/pricing/pricepoint/{point.pk}/change/", follow=True)
@@ -59,6 +61,7 @@ def test_the_address_of_an_alert_leads_to_the_decision(root, model):
     assert "the price changed by +900.0 %" in page.text
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", MAY)
 def test_who_may_decide_accepts_a_held_price(staff, model, role):
     point = hold(model)
@@ -89,11 +92,13 @@ def test_a_price_that_makes_no_sense_is_refused_in_words_and_changes_nothing(roo
     assert not PricePoint.objects.exists()
 
 
+@pytest.mark.once
 def test_a_held_price_is_rejected(root, model):
     decide(root, model, do="reject", point=hold(model).pk, reason="a typing error")
     assert (held(FLUX), said(FLUX)) == (None, ("0.1", "images"))
 
 
+@pytest.mark.once
 def test_a_price_is_set_by_hand(root, model):
     decide(root, model, do="set", unit="images", unit_price="0.05", reason="contract")
     assert (said(FLUX), current(FLUX).source) == (("0.05", "images"), "manual")
@@ -106,6 +111,7 @@ def test_a_manual_price_is_given_back(root, model):
     assert current(FLUX).source == "advertised"
 
 
+@pytest.mark.once
 def test_nothing_is_confirmed_as_free(root, model):
     record_point(model, source="advertised", raw_unit="images", unit_price="0")
     assert "Confirm that it is free" in read(root, f"/admin/pricing/pricepoint/model/{model.pk}/").text
@@ -152,6 +158,7 @@ def test_who_only_looks_sees_prices_and_decides_nothing(staff, model):
     assert said(FLUX) == ("0.1", "images")
 
 
+@pytest.mark.once
 def test_a_decision_is_a_post_and_needs_a_login(root, model):
     address = f"/admin/pricing/pricepoint/model/{model.pk}/decide/"
     assert root.get(address).status_code == 405
@@ -174,6 +181,7 @@ def page_for(client: HttpClient, model: AIModel, **typed: Any) -> Page:
     return page_of(client.post(address, typed, follow=True))
 
 
+@pytest.mark.once
 def test_a_rule_is_shown_in_words_with_its_text_and_problems(root, model):
     ModelPricing.objects.create(model=model, price_note="It costs **$0.09** per image, or so.")
     rule = PriceRule.objects.create(
@@ -195,6 +203,7 @@ def test_the_list_can_be_narrowed_to_what_waits_and_what_contradicts(root, model
     assert (FLUX in contradicting, "fal-ai/other" in contradicting) == (False, True)
 
 
+@pytest.mark.once
 def test_an_input_is_tried_out_and_says_this_costs_this_because(root, model):
     page = page_for(root, model, do="try", body=pretty(RULE), input='{"prompt": "a cat", "num_images": 2}')
     answer = page.one(data_testid="trial-answer").text
@@ -204,6 +213,7 @@ def test_an_input_is_tried_out_and_says_this_costs_this_because(root, model):
     assert not PriceRule.objects.exists()
 
 
+@pytest.mark.once
 def test_a_rule_that_was_typed_is_saved_and_counts(root, model):
     page = page_for(root, model, do="save", body=pretty(RULE), reason="ours")
     assert page.messages == ["The rule is saved and active."]
@@ -211,6 +221,7 @@ def test_a_rule_that_was_typed_is_saved_and_counts(root, model):
     assert model.price["amount"] == "0.3"
 
 
+@pytest.mark.once
 def test_a_rule_that_is_wrong_stays_in_the_form_with_what_is_wrong(root, model):
     typed = '{"version": 1, "charges": [{"name": "x", "price": "-1"}]}'
     page = page_for(root, model, do="save", body=typed)
@@ -219,6 +230,7 @@ def test_a_rule_that_is_wrong_stays_in_the_form_with_what_is_wrong(root, model):
     assert not PriceRule.objects.exists()
 
 
+@pytest.mark.once
 def test_a_proposed_rule_is_activated_and_retired_on_its_page(root, model):
     rule = PriceRule.objects.create(model=model, source="note", state="proposed", body=RULE)
     address = f"/admin/pricing/pricerule/{rule.pk}/change/"

@@ -92,6 +92,7 @@ def test_a_provider_that_goes_back_withdraws_what_waits_and_its_alert(model):
     assert not Alert.objects.filter(code="price_held", resolved_at=None).exists()
 
 
+@pytest.mark.once
 def test_a_noticeable_change_is_told(model):
     take(model, "0.1")
     take(model, "0.12")
@@ -100,6 +101,7 @@ def test_a_noticeable_change_is_told(model):
     assert "+20.0 %" in alert.text
 
 
+@pytest.mark.once
 def test_a_small_change_is_not_told(model):
     take(model, "0.1")
     take(model, "0.104")
@@ -147,6 +149,7 @@ def test_an_accepted_price_counts_and_reaches_the_selling_price_in_the_same_revi
     assert not Alert.objects.filter(code="price_held", resolved_at=None).exists()
 
 
+@pytest.mark.once
 def test_no_event_for_clients_tells_what_we_pay(model):
     accept(waiting(model, "0.777"), actor=PERSON)
     event = OutboxEvent.objects.get(kind="model.price_changed")
@@ -176,6 +179,7 @@ def test_a_decision_is_made_once(model):
     assert AuditEvent.objects.filter(action__startswith="price.").count() == 1
 
 
+@pytest.mark.once
 def test_a_price_in_another_currency_is_never_taken_for_dollars(model):
     take(model, "0.1")
     point = take(model, "0.1", currency="EUR").point
@@ -273,6 +277,7 @@ def test_a_confirmed_free_model_stays_free_at_the_next_sync_and_a_new_price_wait
     assert current(FLUX).is_free
 
 
+@pytest.mark.once
 def test_what_is_confirmed_as_free_is_not_confirmed_again(model):
     take(model, "0")
     confirm_free(model, actor=PERSON)
@@ -281,6 +286,7 @@ def test_what_is_confirmed_as_free_is_not_confirmed_again(model):
     assert PricePoint.objects.count() == 2
 
 
+@pytest.mark.once
 def test_only_nothing_can_be_confirmed_as_free(model):
     take(model, "0.1")
     with pytest.raises(DecisionError):

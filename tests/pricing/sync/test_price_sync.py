@@ -42,6 +42,7 @@ def picture() -> list[Any]:
 # --- what comes in ---
 
 
+@pytest.mark.once
 def test_a_first_sync_prices_and_sells_every_model_that_has_a_price(fal, sync_now):
     result = sync_now()
     assert (result.error, result.first, result.without_price) == ("", 3, 1)
@@ -63,6 +64,7 @@ def test_a_second_sync_changes_nothing_and_asks_only_for_models_with_a_price(fal
     assert [after[0], after[1], after[2], after[4], after[5]] == [before[0], before[1], before[2], before[4], before[5]]
 
 
+@pytest.mark.once
 def test_a_model_without_a_price_is_asked_about_again_after_a_day(fal, sync_now):
     sync_now()
     ModelPricing.objects.filter(has_row=False).update(asked_at=timezone.now() - timedelta(hours=25))
@@ -79,12 +81,14 @@ def test_a_full_sync_asks_about_all_of_them(fal, sync_now):
     assert sync_now(full=True).first == 1
 
 
+@pytest.mark.once
 def test_a_new_model_is_asked_about_in_the_next_sync(fal, sync_now):
     sync_now()
     make_model("fal-ai/nano-banana-pro", priced=False)
     assert sync_now().first == 1
 
 
+@pytest.mark.once
 def test_retired_models_are_not_asked_about(fal, sync_now):
     AIModel.objects.update(status="retired")
     assert sync_now().asked == 0
@@ -103,6 +107,7 @@ def test_a_changed_price_reaches_price_revision_and_event_together(fal, sync_now
     assert Alert.objects.get(code="price_changed").subject == f"fal:{SCHNELL}"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "change", [{"unit_price": 0.25}, {"unit": "images"}, {"currency": "EUR"}, {"unit_price": 0}, {"unit_price": 0.001}]
 )
@@ -118,6 +123,7 @@ def test_a_suspicious_change_waits_while_the_old_price_stays_everywhere(fal, syn
     assert Alert.objects.get(code="price_held").subject == f"fal:{FLUX}"
 
 
+@pytest.mark.once
 def test_a_row_of_nothing_is_unknown_and_the_model_not_sold(fal, sync_now):
     fal.patch_model(FLUX, price={"unit_price": 0})
     sync_now()
@@ -134,6 +140,7 @@ def test_a_manual_price_survives_every_sync(fal, sync_now, models):
     assert (said(FLUX), current(FLUX).source) == (("0.07", "images"), "manual")
 
 
+@pytest.mark.once
 def test_a_price_that_is_gone_leaves_the_last_one_and_tells(fal, sync_now):
     sync_now()
     fal.patch_model(FLUX, price=None)
@@ -148,6 +155,7 @@ def is_open(code: str) -> bool:
     return Alert.objects.filter(code=code, resolved_at=None).exists()
 
 
+@pytest.mark.once
 def test_the_alert_of_a_price_that_is_gone_stays_until_it_is_back(fal, sync_now):
     sync_now()
     fal.patch_model(FLUX, price=None)
@@ -159,6 +167,7 @@ def test_the_alert_of_a_price_that_is_gone_stays_until_it_is_back(fal, sync_now)
     assert not is_open("prices_gone")
 
 
+@pytest.mark.once
 def test_a_price_by_hand_closes_the_alert_of_the_one_that_is_gone(fal, sync_now, models):
     sync_now()
     fal.patch_model(FLUX, price=None)
@@ -188,6 +197,7 @@ def test_a_price_synced_today_changes_nothing_that_was_quoted_yesterday_m9(fal, 
 # --- rows that make no sense ---
 
 
+@pytest.mark.once
 def test_rows_that_make_no_sense_are_refused_in_words_and_the_others_taken(price_list, sync_now):
     price_list(
         {
@@ -204,12 +214,14 @@ def test_rows_that_make_no_sense_are_refused_in_words_and_the_others_taken(price
     assert FLUX in Alert.objects.get(code="prices_refused").text
 
 
+@pytest.mark.once
 def test_a_refused_row_is_no_missing_row(price_list, sync_now):
     price_list({FLUX: PriceRow(FLUX, problem="the price is negative: -1")})
     sync_now()
     assert ModelPricing.objects.get(model__endpoint_id=FLUX).has_row is True
 
 
+@pytest.mark.once
 def test_models_that_got_no_answer_stay_as_they_were(price_list, sync_now):
     price_list({FLUX: PriceRow(FLUX, problem="500", answered=False), SCHNELL: PriceRow(SCHNELL, "x", Decimal(1))})
     result = sync_now()
@@ -218,6 +230,7 @@ def test_models_that_got_no_answer_stay_as_they_were(price_list, sync_now):
     assert Alert.objects.filter(code="prices_unanswered").exists()
 
 
+@pytest.mark.once
 def test_a_good_sync_closes_the_alerts_of_a_bad_one(price_list, sync_now):
     price_list({FLUX: PriceRow(FLUX, problem="negative")})
     sync_now()
@@ -250,6 +263,7 @@ def test_a_price_list_in_trouble_writes_nothing_and_says_why(fal, sync_now, rule
     assert words in Alert.objects.get(code="price_sync_failed", resolved_at=None).text
 
 
+@pytest.mark.once
 def test_a_price_list_that_lost_all_prices_is_a_fault_and_not_news(fal, sync_now):
     keys = [row["id"] for row in _gallery(fal)[:40]]
     for one in keys:
@@ -267,6 +281,7 @@ def _gallery(sandbox: Any) -> list[dict[str, Any]]:
     return sandbox.client.get("/api/models", params={"size": 100}).json()["items"]
 
 
+@pytest.mark.once
 def test_the_next_good_sync_closes_the_alert_of_the_failed_one(fal, sync_now):
     fal.faults(fail=[{"match": PRICING, "status": 500}])
     sync_now()
@@ -291,6 +306,7 @@ def test_a_crash_while_writing_leaves_everything_as_it_was(fal, sync_now, monkey
     assert picture() == before
 
 
+@pytest.mark.once
 def test_a_provider_without_a_price_list_is_no_failure(price_list, sync_now):
     price_list(NotOfferedError("Acme has no price list."))
     result = sync_now()
@@ -298,6 +314,7 @@ def test_a_provider_without_a_price_list_is_no_failure(price_list, sync_now):
     assert not Alert.objects.filter(code="price_sync_failed").exists()
 
 
+@pytest.mark.once
 def test_without_a_key_prices_are_left_out_and_texts_are_read(fal, sync_now, settings):
     settings.FAL_KEY = ""
     fal.patch_model(FLUX, price_note=PER_IMAGE, billing_message=None)
@@ -311,6 +328,7 @@ def test_without_a_key_prices_are_left_out_and_texts_are_read(fal, sync_now, set
 # --- texts ---
 
 
+@pytest.mark.once
 def test_texts_are_kept_beside_the_model_and_read_into_rules(fal, sync_now):
     sync_now()
     kept = ModelPricing.objects.get(model__endpoint_id=VEO)
@@ -329,6 +347,7 @@ def test_a_gallery_in_trouble_never_hurts_the_prices(fal, sync_now, rule):
     assert Alert.objects.filter(code="price_texts_failed").exists()
 
 
+@pytest.mark.once
 def test_texts_that_were_read_once_survive_a_gallery_in_trouble(fal, sync_now):
     fal.patch_model(FLUX, price_note=PER_IMAGE, billing_message=None)
     sync_now()
@@ -338,6 +357,7 @@ def test_texts_that_were_read_once_survive_a_gallery_in_trouble(fal, sync_now):
     assert PriceRule.objects.get(model__endpoint_id=FLUX).state == "active"
 
 
+@pytest.mark.once
 def test_a_model_that_the_gallery_does_not_list_is_read_on_its_own_page_once_a_day(fal, sync_now):
     fal.patch_model(VEO, metadata=None)
     sync_now()
@@ -350,6 +370,7 @@ def test_a_model_that_the_gallery_does_not_list_is_read_on_its_own_page_once_a_d
 # --- the whole recorded catalog ---
 
 
+@pytest.mark.once
 def test_the_recorded_catalog_is_priced_in_one_sync_and_later_in_about_thirty_calls(recorded_fal, sync, sync_now):
     AIModel.objects.all().delete()
     sync()

@@ -125,6 +125,7 @@ def test_a_retired_rule_leaves_the_row_to_count(model):
 # --- in words ---
 
 
+@pytest.mark.once
 def test_a_rule_is_said_in_sentences():
     rule = {
         "version": 1,
@@ -162,6 +163,7 @@ def test_a_rule_is_said_in_sentences():
     ]
 
 
+@pytest.mark.once
 def test_no_rule_has_no_sentences():
     assert rule_sentences({}) == []
 
@@ -169,12 +171,14 @@ def test_no_rule_has_no_sentences():
 # --- tried out ---
 
 
+@pytest.mark.once
 def test_the_form_begins_with_the_rule_and_a_default_request(model):
     trial = first_trial(next(load_facts([model.pk])), IMAGES)
     assert '"price": "0.09"' in trial.body
     assert '"prompt"' in trial.input
 
 
+@pytest.mark.once
 def test_an_input_costs_this_because(model):
     trial = tried(model, given='{"prompt": "a cat", "num_images": 3}')
     assert (trial.problems, trial.cost, trial.price) == ([], "0.27", "0.9")
@@ -186,11 +190,13 @@ def test_trying_saves_nothing(model):
     assert not PriceRule.objects.exists()
 
 
+@pytest.mark.once
 def test_without_a_rule_the_row_counts(model):
     record_point(model, source="advertised", raw_unit="images", unit_price="0.03")
     assert tried(model, "{}").cost == "0.03"
 
 
+@pytest.mark.once
 def test_what_is_missing_is_named(model):
     body = {"version": 1, "charges": [{"name": "x", "price": "1", "per": {"of": "input_video_seconds"}}]}
     assert tried(model, body).estimate.missing == ("input_video_seconds",)

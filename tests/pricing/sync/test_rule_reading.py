@@ -53,6 +53,7 @@ def price_of(model: AIModel) -> Any:
     return model.price["amount"]
 
 
+@pytest.mark.once
 def test_a_text_that_is_understood_is_active_by_itself_and_sells_the_model(model):
     rule = read(model, PER_IMAGE)["active"]
     assert (rule.source, rule.problems, rule.decided_by) == ("note", [], "")
@@ -61,6 +62,7 @@ def test_a_text_that_is_understood_is_active_by_itself_and_sells_the_model(model
     assert ModelPricing.objects.get(model=model).state == "ruled"
 
 
+@pytest.mark.once
 def test_a_text_outranks_the_row_and_a_contradiction_only_asks_for_a_look(model):
     row(model, "0.01")
     rule = read(model, PER_IMAGE)["active"]
@@ -68,6 +70,7 @@ def test_a_text_outranks_the_row_and_a_contradiction_only_asks_for_a_look(model)
     assert price_of(model) == "0.166666667"
 
 
+@pytest.mark.once
 def test_a_text_that_is_not_understood_waits_with_the_reason(model):
     row(model)
     rule = read(model, NONSENSE)["proposed"]
@@ -75,6 +78,7 @@ def test_a_text_that_is_not_understood_waits_with_the_reason(model):
     assert "active" not in live(model)
 
 
+@pytest.mark.once
 def test_a_text_that_makes_no_rule_is_kept_for_a_person_and_out_of_estimates(model):
     row(model)
     rule = read(model, OPAQUE)["proposed"]
@@ -83,6 +87,7 @@ def test_a_text_that_makes_no_rule_is_kept_for_a_person_and_out_of_estimates(mod
     assert (facts.proposed, facts.billed_in) == (None, "compute seconds")
 
 
+@pytest.mark.once
 def test_a_text_about_a_row_of_nothing_makes_nothing_free(model):
     row(model, "0", "megapixels")
     text(model, "", "Images are billed by rounding up to the nearest megapixel.")
@@ -92,11 +97,13 @@ def test_a_text_about_a_row_of_nothing_makes_nothing_free(model):
     assert not model.enabled
 
 
+@pytest.mark.once
 def test_a_model_without_texts_gets_no_rule(model):
     row(model)
     assert read(model, "") == {}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("change", ["text", "row", "schema", "billing"])
 def test_it_is_read_again_when_text_row_or_schema_changed(model, change):
     row(model)
@@ -113,12 +120,14 @@ def test_it_is_read_again_when_text_row_or_schema_changed(model, change):
     assert read_rules([model.pk]).read == 1
 
 
+@pytest.mark.once
 def test_it_is_read_again_when_the_reader_has_learned(model, monkeypatch):
     read(model, PER_IMAGE)
     monkeypatch.setattr(rule_reading, "READER", 10_000)
     assert read_rules([model.pk]).read == 1
 
 
+@pytest.mark.once
 def test_the_same_reading_keeps_the_rule_that_is_there(model):
     row(model)
     before = read(model, PER_IMAGE)["active"]
@@ -137,12 +146,14 @@ def test_a_changed_text_replaces_the_rule_and_the_old_one_stays_readable(model):
     assert price_of(model) == "0.2"
 
 
+@pytest.mark.once
 def test_a_text_that_vanishes_takes_its_rule_along(model):
     row(model)
     read(model, PER_IMAGE)
     assert read(model, "") == {}
 
 
+@pytest.mark.once
 def test_a_rule_written_by_hand_is_never_touched(model):
     rule = save_rule(model, BY_HAND, activate=True, actor=PERSON)
     read(model, PER_IMAGE)
@@ -154,6 +165,7 @@ def test_a_rule_written_by_hand_is_never_touched(model):
     assert set(live(model)) == {"active"}
 
 
+@pytest.mark.once
 def test_a_draft_by_hand_keeps_its_place(model):
     row(model)
     draft = save_rule(model, BY_HAND, activate=False, actor=PERSON)
@@ -161,12 +173,14 @@ def test_a_draft_by_hand_keeps_its_place(model):
     assert live(model)["proposed"].pk == draft.pk
 
 
+@pytest.mark.once
 def test_an_observed_rule_is_never_touched(model):
     observed = PriceRule.objects.create(model=model, source="observed", state="active", body=BY_HAND)
     read(model, PER_IMAGE)
     assert live(model)["active"].pk == observed.pk
 
 
+@pytest.mark.once
 def test_what_a_person_activated_stays_active_while_the_text_says_the_same(model):
     row(model)
     rule = activate(read(model, NONSENSE)["proposed"], actor=PERSON)
@@ -176,6 +190,7 @@ def test_what_a_person_activated_stays_active_while_the_text_says_the_same(model
     assert "proposed" not in live(model)
 
 
+@pytest.mark.once
 def test_what_a_person_retired_does_not_come_back_with_the_same_text(model):
     row(model)
     retire(read(model, PER_IMAGE)["active"], actor=PERSON)
@@ -233,6 +248,7 @@ def test_a_sync_after_which_no_rule_waits_closes_the_alerts(alerted, fal, models
     assert not open_alerts() & {"price_rules_proposed", "price_texts_contradict"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("code", "waiting"),
     [("price_rules_proposed", {"state": "proposed"}), ("price_texts_contradict", {"contradicts_row": True})],
@@ -246,6 +262,7 @@ def test_the_last_decision_about_a_waiting_rule_closes_its_alert(alerted, code, 
     assert code not in open_alerts()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "note", ["$" * 5000, "**$1", "\u202e$5 rep egami", "$NaN per image", "-$5 per image", "0" * 20_000]
 )
