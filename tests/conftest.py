@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     uses = [
         item
         for item in items
-        if not item.get_closest_marker("once")
+        if not spreading.is_once(item)
         and (
             item.get_closest_marker("django_db")
             or item.get_closest_marker("postgres")

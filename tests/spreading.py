@@ -1,5 +1,6 @@
 """How tests are spread over processes: by file, so that what a file starts is started once, the longest first."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -96,6 +97,10 @@ _WITHOUT_DATABASE = (
 )
 
 
+# Set to run what carries `once` on PostgreSQL too.
+ALL_ON_BOTH = "ALL_ON_BOTH" in os.environ
+
+
 class ByFile(LoadScopeScheduling):
     """One file, or all files of a group of `_TOGETHER`, to one process, in the order in which they were collected.
 
@@ -116,7 +121,15 @@ def is_for_sqlite_alone(file: Path, root: Path) -> bool:
     """Whether no test of this file runs on PostgreSQL: by where it is, or because all of it carries `once`."""
     if file.relative_to(root).as_posix().startswith(_WITHOUT_DATABASE):
         return True
-    return re.search(r"^pytestmark = .*\bpytest\.mark\.once\b", file.read_text(), re.MULTILINE) is not None
+    carries_once = re.search(r"^pytestmark = .*\bpytest\.mark\.once\b", file.read_text(), re.MULTILINE) is not None
+    return carries_once and not ALL_ON_BOTH
+
+
+def is_once(item: pytest.Item) -> bool:
+    """Whether this test runs on SQLite alone, though it uses the database."""
+    if item.get_closest_marker("once") is None:
+        return False
+    return not ALL_ON_BOTH or item.nodeid.startswith(_WITHOUT_DATABASE)
 
 
 def refuse_what_would_be_left_out(items: list[pytest.Item]) -> None:
