@@ -144,13 +144,13 @@ def test_sixty_recorded_models_are_shown_with_exactly_their_inputs(
 
 
 def test_a_new_version_says_what_changed_the_breaking_part_first(
-    fal: Any, synced: Any, sync: Callable[..., Any], root: HttpClient
+    some_fal: Any, some_synced: Any, sync: Callable[..., Any], root: HttpClient
 ) -> None:
-    document = fal.model("fal-ai/flux/dev")["openapi"]
+    document = some_fal.model("fal-ai/flux/dev")["openapi"]
     body = document["paths"]["/fal-ai/flux/dev"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     properties = {"seed": None, "sparkle": {"type": "boolean", "default": False}}
     patch = {"components": {"schemas": {body["$ref"].rpartition("/")[2]: {"properties": properties}}}}
-    fal.patch_model("fal-ai/flux/dev", touch=True, openapi_patch=patch)
+    some_fal.patch_model("fal-ai/flux/dev", touch=True, openapi_patch=patch)
     run = sync()
 
     page = read(root, page_url(AIModel.objects.get(endpoint_id="fal-ai/flux/dev")))

@@ -124,10 +124,8 @@ def test_a_sync_that_found_nothing_new_says_so(root: HttpClient) -> None:
     assert "Changed schemas" not in page.text
 
 
-def test_the_report_of_the_recorded_catalog_is_shown(
-    recorded_fal: Any, sync: Callable[..., SyncRun], root: HttpClient
-) -> None:
-    page = show(root, sync())
+def test_the_report_of_the_recorded_catalog_is_shown(recorded_synced: SyncRun, root: HttpClient) -> None:
+    page = show(root, recorded_synced)
 
     assert (cards(page)["listed"], cards(page)["without a usable schema"]) == (1429, 59)
     assert page.row("Understood") == ["1370 of 1429 models have a schema that is understood."]

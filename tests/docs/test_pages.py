@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,12 @@ def test_every_command_for_developers_works(command: str) -> None:
         words = [*inner, "--collect-only", "-q"] if "pytest" in inner else [*inner, "--help"]
     if words[0] != "make":
         words[0] = sys.executable
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "MAKE", "MFLAGS"))}
-    done = subprocess.run(words, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120, check=False)
+    done = run(*words)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@cache
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Some commands come to the same."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "MAKE", "MFLAGS"))}
+    return subprocess.run(words, cwd=ROOT, env=kept, capture_output=True, text=True, timeout=120, check=False)
