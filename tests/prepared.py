@@ -15,13 +15,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 from django.db import connection
 
+from tests.lazily import Lazily
 from tests.running_app import FIRST_START, Stopped, manage, running_app
 from tests.sandbox_server import free_port
 
+psycopg = Lazily("psycopg")
 _TOLD = "first_start.json"
 # Set where the database server is the tests' own, and goes when they end.
 OWN_SERVER = "GENFEED_TESTS_OWN_SERVER"

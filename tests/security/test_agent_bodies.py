@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from genfeed.clients.limits import reads
 from genfeed.front.connections import HANDED_OVER
-from jobs.protocols.agents import running, serving
+from jobs.protocols.agents import running
 from jobs.protocols.agents.inner import Call, Told, _ask
 from jobs.protocols.agents.tools import TOOLS
 from tests.security.fuzzing import same_each_time, sends  # noqa: F401 - a fixture
@@ -103,7 +103,7 @@ def world(monkeypatch: pytest.MonkeyPatch, settings: Any) -> World:
 
     settings.SYNC_WAIT_SECONDS = 0
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    monkeypatch.setattr(serving, "ask", ask)
+    monkeypatch.setattr("jobs.protocols.agents.serving.ask", ask)
     monkeypatch.setattr(running, "ask", ask)
     monkeypatch.setattr(running, "was_answered", was_answered)
     monkeypatch.setattr(running.hub, "add", nothing)

@@ -10,36 +10,30 @@ from typing import Any
 
 import orjson
 import pytest
-import schemathesis
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, reset_queries
 from hypothesis import given
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import Failure, FailureGroup
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from genfeed.api_document import current_document
 from genfeed.clients.errors import CODES
 from genfeed.clients.limits import reads, strangers
+from tests.lazily import Lazily
 from tests.security.fuzzing import same_each_time, sends  # noqa: F401 - a fixture
 from tests.security.undone import undone
 from tests.security.world import MODEL, World, make_world
 
 pytestmark = pytest.mark.django_db
 
+schemathesis, failures = Lazily("schemathesis"), Lazily("schemathesis.core.failures")
+for_all, by_description = Lazily("schemathesis.checks"), Lazily("schemathesis.specs.openapi.checks")
 
-@schemathesis.serializer("application/offset+octet-stream")
+
 def piece_of_a_file(_context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else orjson.dumps(value)
 
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Refused by whatever stands before an operation, and so in no operation's description.
 EVERYWHERE = {405, 413, 429}
 
@@ -60,6 +54,7 @@ def world() -> Iterator[World]:
 
 @pytest.mark.usefixtures("same_each_time")
 def test_every_operation_answers_as_it_says(world: World) -> None:
+    schemathesis.serializer("application/offset+octet-stream")(piece_of_a_file)
     schema = schemathesis.openapi.from_dict(current_document())
     schema.app = get_wsgi_application()
     broken: dict[str, str] = {}
@@ -91,8 +86,8 @@ def fuzz(operation: Any, world: World) -> str:
             answer = case.call(headers=headers)
         try:
             case.validate_response(answer, checks=checks_for(answer.status_code))
-        except (Failure, FailureGroup) as failure:
-            found = failure.exceptions if isinstance(failure, FailureGroup) else [failure]
+        except (failures.Failure, failures.FailureGroup) as failure:
+            found = failure.exceptions if isinstance(failure, failures.FailureGroup) else [failure]
             told = "; ".join(f"{one.title}: {one.message}" for one in found)
             problems.append(f"{answer.status_code}: {told[:1500]} ({case.as_curl_command()[:600]})")
             return
@@ -104,7 +99,10 @@ def fuzz(operation: Any, world: World) -> str:
 
 
 def checks_for(status: int) -> list[Any]:
-    return [not_a_server_error] if status in EVERYWHERE else CHECKS
+    if status in EVERYWHERE:
+        return [for_all.not_a_server_error]
+    kept = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
+    return [for_all.not_a_server_error, *(getattr(by_description, name) for name in kept)]
 
 
 def wrong_error(answer: Any) -> str:

@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 import httpx
-from tusclient.client import TusClient
 
 from genfeed.sandbox.media.making import Wish, make
 from tests.fleet import fleet
+from tests.lazily import Lazily
 from tests.ops.test_up import wait_for
 
+tus = Lazily("tusclient.client")
 PIECE = 4 * 1024 * 1024
 
 
@@ -27,7 +28,7 @@ def test_an_upload_goes_on_where_the_killed_server_had_it(tmp_path: Path, migrat
     with fleet(tmp_path / "var", worker=False, migrated=migrated_database) as site:
         headers = {"Authorization": f"Bearer {site.prepare(sold=False)}"}
         site.start_all()
-        client = TusClient(f"{site.base_url}/api/v1/uploads/resumable", headers=headers)
+        client = tus.TusClient(f"{site.base_url}/api/v1/uploads/resumable", headers=headers)
         options = {"chunk_size": PIECE, "metadata": {"filename": "film.mp4"}, "retries": 60, "retry_delay": 1}
         upload = client.uploader(str(tmp_path / "film.mp4"), **options)
         upload.upload(stop_at=2 * PIECE)
