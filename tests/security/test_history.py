@@ -4,24 +4,26 @@ import math
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# A list per kind; where a test makes one up, it is one of EXAMPLES.
+# One per kind; where a test makes one up, it is one of EXAMPLES. Each begins with letters where it can, which are found
+# twenty times as fast as the beginning of a word: that they are one is looked at afterwards.
 PATTERNS = {
-    "an API key of ours": re.compile(r"\bgf_(?:test_)?([A-Za-z0-9_-]{40,})"),
-    "a page's token": re.compile(r"\bgfb_(gAAAA[A-Za-z0-9_=-]{60,})"),
+    "an API key of ours": re.compile(r"gf_(?:test_)?([A-Za-z0-9_-]{40,})"),
+    "a page's token": re.compile(r"gfb_(gAAAA[A-Za-z0-9_=-]{60,})"),
     "something sealed": re.compile(r"(?<![A-Za-z0-9_-])(gAAAA[A-Za-z0-9_-]{90,})"),
     "a key of fal": re.compile(r"\b([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9a-f]{32})\b"),
-    "a token of Replicate": re.compile(r"\b(r8_[A-Za-z0-9]{37})\b"),
-    "a key of OpenAI": re.compile(r"\b(sk-[A-Za-z0-9_-]{32,})"),
-    "a key of AWS": re.compile(r"\b(A(?:KIA|SIA)[A-Z0-9]{16})\b"),
-    "a token of GitHub": re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{36,})\b"),
-    "a token of Slack": re.compile(r"\b(xox[baprs]-[A-Za-z0-9-]{20,})"),
+    "a token of Replicate": re.compile(r"(r8_[A-Za-z0-9]{37})\b"),
+    "a key of OpenAI": re.compile(r"(sk-[A-Za-z0-9_-]{32,})"),
+    "a key of AWS": re.compile(r"(A(?:KIA|SIA)[A-Z0-9]{16})\b"),
+    "a token of GitHub": re.compile(r"(gh[pousr]_[A-Za-z0-9]{36,})\b"),
+    "a token of Slack": re.compile(r"(xox[baprs]-[A-Za-z0-9-]{20,})"),
     "a private key": re.compile(r"(-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{60,})"),
-    "a secret of a webhook": re.compile(r"\b(whsec_[A-Za-z0-9+/=]{32,})"),
+    "a secret of a webhook": re.compile(r"(whsec_[A-Za-z0-9+/=]{32,})"),
     "a password in an address": re.compile(
         r"\b(?:postgres(?:ql)?|mysql|redis|amqp|smtp)://[^:/\s@]+:([^@\s/…<{$*]{12,})@"
     ),
@@ -34,10 +36,21 @@ def found_in(text: str) -> list[str]:
     """What in a text looks like a real secret, each with its kind and its beginning."""
     found = []
     for kind, pattern in PATTERNS.items():
-        for match in pattern.finditer(text):
+        for match in at_the_beginning_of_words(pattern, text):
             if is_random(match[1]) and not any(one in match[1] for one in EXAMPLES):
                 found.append(f"{kind}: {match[0][:16]}…")
     return found
+
+
+def at_the_beginning_of_words(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    at = 0
+    while match := pattern.search(text, at):
+        at = match.start()
+        if at and re.match(r"\w\w", text[at - 1 : at + 1]):
+            at += 1
+        else:
+            yield match
+            at = match.end()
 
 
 def is_random(text: str) -> bool:
