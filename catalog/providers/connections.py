@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from ssl import SSLContext
 
 import httpx
 
 from catalog.providers.bounded import BoundedClient
+
+
+@cache
+def _authorities() -> SSLContext:
+    """Whom connections believe, for all of this process: to read the list takes longer than most calls."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Connections:
@@ -21,8 +29,7 @@ class Connections:
     def __init__(self, *, headers: Mapping[str, str], timeout: float) -> None:
         self._headers = dict(headers)
         self._timeout = timeout
-        # Reading the list of authorities takes longer than most calls: it is read once.
-        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls = _authorities()
         self._idle: deque[httpx.Client] = deque()
 
     @contextmanager

@@ -4,6 +4,7 @@ import gzip
 import threading
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,8 +20,11 @@ from catalog.providers.queue import UnclearError
 from catalog.providers.reading import Backoff, JsonReader
 from genfeed.net.bounded_json import DEEPEST, read_json
 
-# 100 MB of zeros in 100 KB.
-BOMB = gzip.compress(b'{"a": "' + b"0" * 100_000_000 + b'"}', compresslevel=9)
+
+@cache
+def bomb() -> bytes:
+    """100 MB of zeros in 100 KB."""
+    return gzip.compress(b'{"a": "' + b"0" * 100_000_000 + b'"}', compresslevel=9)
 
 
 class _Hostile(BaseHTTPRequestHandler):
@@ -64,14 +68,14 @@ def deep(levels: int) -> bytes:
 @pytest.mark.parametrize("path", ["/bomb", "/text"])
 def test_a_decompression_bomb_is_a_bad_answer(hostile: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "MOST_BYTES", 10_000_000)
-    _Hostile.answers = {"/bomb": ("gzip", BOMB), "/text": ("deflate", zlib.compress(b"0" * 50_000_000))}
+    _Hostile.answers = {"/bomb": ("gzip", bomb()), "/text": ("deflate", zlib.compress(b"0" * 50_000_000))}
     with pytest.raises(ProviderBadAnswerError):
         reader(hostile).get_text(path)
 
 
 def test_an_answer_is_not_unpacked_beyond_what_is_read(hostile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "MOST_BYTES", 1_000_000)
-    _Hostile.answers = {"/bomb": ("gzip", BOMB)}
+    _Hostile.answers = {"/bomb": ("gzip", bomb())}
     sizes: list[int] = []
     read = httpx.Response.iter_bytes
 
@@ -102,7 +106,7 @@ def test_a_submit_that_is_answered_with_a_bomb_may_have_been_accepted(
     hostile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounded, "MOST_BYTES", 1_000_000)
-    _Hostile.answers = {"/": ("gzip", BOMB)}
+    _Hostile.answers = {"/": ("gzip", bomb())}
     with BoundedClient() as http, pytest.raises(UnclearError):
         send_once(lambda: http.post(f"{hostile}/"), "fal")
 
