@@ -100,8 +100,10 @@ faults: setup-dev ## Kill, pause and starve two of each process, crash their dat
 soak: setup-dev ## Work for an hour under mixed traffic, and prove that nothing grows or is left behind
 	$(BIN)/python -m tests.soak
 
-fuzz: setup-dev ## Send each operation of the API, each foreign protocol and the agents' tools many requests that nobody foresaw
-	GENFEED_FUZZ=$${GENFEED_FUZZ:-200} $(BIN)/python -m pytest -n 0 tests/security/test_contract.py tests/security/test_foreign_bodies.py tests/security/test_agent_bodies.py
+fuzz: setup-dev ## Send each operation of the API, each foreign protocol and the agents' tools many requests that nobody foresaw, and try what must always hold on many histories
+	GENFEED_FUZZ=$${GENFEED_FUZZ:-200} $(BIN)/python -m pytest -n 0 tests/security/test_contract.py tests/security/test_foreign_bodies.py tests/security/test_agent_bodies.py \
+		tests/jobs/test_properties.py tests/jobs/batches/test_ending.py tests/pricing/ledger/test_properties.py \
+		tests/pricing/reports/test_rollups.py tests/pricing/reconciling/test_any_order.py
 
 # Of what runs in production, by the hashes that are installed; it asks a database of known vulnerabilities, by the internet.
 audit: setup-dev ## Ask whether anything that is installed is known to be vulnerable
@@ -118,22 +120,26 @@ lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 openapi: setup-dev ## Write docs/openapi.json anew after a change of the API, and tell what breaks callers
 	$(BIN)/python manage.py write_openapi
 
+HAS_CHROMIUM := { command -v chromium-headless-shell || command -v chromium; } >/dev/null 2>&1
+
 # What tests need of Debian's where we may install it, all at once: one look at its lists. nginx: tests of the deployment
 # run it where it is. Swift: a real store that speaks S3, for the tests of files.
 packages:
-	@missing=""; \
-	command -v chromium >/dev/null 2>&1 || missing="chromium fonts-dejavu-core"; \
+	@missing=""; browser=""; \
+	$(HAS_CHROMIUM) || browser=chromium; \
 	[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || missing="$$missing nginx"; \
 	/usr/bin/python3 -c "import swift.obj.mem_server" >/dev/null 2>&1 || \
 		missing="$$missing swift-proxy swift-account swift-container swift-object"; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing" $$missing …; \
-		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	if [ -n "$$browser$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "Installing" $$browser $$missing …; \
+		apt-get update -qq >/dev/null; \
+		[ -z "$$browser" ] || ! apt-cache show chromium-headless-shell >/dev/null 2>&1 || browser=chromium-headless-shell; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${browser:+$$browser fonts-dejavu-core} $$missing >/dev/null; \
 	fi
 
 # Without Debian's, the browser that Playwright brings.
 chromium: setup-dev packages
-	@command -v chromium >/dev/null 2>&1 || $(BIN)/python -m playwright install chromium
+	@$(HAS_CHROMIUM) || $(BIN)/python -m playwright install chromium
 
 nginx: packages
 	@[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || echo "Without nginx, the tests behind it are skipped."

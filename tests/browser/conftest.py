@@ -23,12 +23,15 @@ QUIET = [
     "--disable-sync",
 ]
 
+# Without a window that nobody sees, where Debian has it: it takes a sixth less of the processor.
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Gone with the last test of the folder: Playwright lets no other event loop run in its thread."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield started
         started.close()
 

@@ -7,8 +7,8 @@ import pytest
 from tests import kills
 from tests.fleet import fleet
 
-# In one worker: it starts a dozen processes of its own.
-pytestmark = pytest.mark.postgres
+# On PostgreSQL `test_nodes.py` kills two of each, and `make kills` does this ten times.
+pytestmark = pytest.mark.once
 
 
 # How many calls a dispatcher has under way at most.

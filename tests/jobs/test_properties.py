@@ -266,6 +266,6 @@ class Running(RuleBasedStateMachine):
 def test_every_job_ends_exactly_once_in_any_order_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_registry", {"fal": lambda key: World()})
     how_much = settings(
-        max_examples=examples(12), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples(8), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(Running, settings=how_much)

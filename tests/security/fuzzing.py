@@ -19,7 +19,7 @@ def sends(few: int) -> Callable[[Any], Any]:
     Others with another GENFEED_FUZZ_SEED.
     """
     bounded = settings(
-        max_examples=int(os.environ.get("GENFEED_FUZZ") or examples(few)),
+        max_examples=examples(few),
         deadline=None,
         database=None,
         phases=[Phase.generate],

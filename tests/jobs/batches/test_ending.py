@@ -163,7 +163,7 @@ _names = iter(range(10**9))
 
 
 @given(st.lists(st.sampled_from([*ENDS, "is no request", "is too dear"]), min_size=1, max_size=8), st.randoms())
-@settings(deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_failing_item_stops_nothing_and_the_charges_add_up(caller: Caller, fates: list[str], random: Any) -> None:
     who = make_caller(name=f"client {next(_names)}")
     refused = {"is no request": Wanted("fal-ai/flux/dev", {}), "is too dear": Wanted(FOX.model, FOX.input, max_price=1)}

@@ -179,13 +179,13 @@ def test_new_rows_stand_as_a_recomputation_would_leave_them() -> None:
 
 
 @pytest.mark.once
-def test_ten_thousand_rows_are_imported(file: Any) -> None:
+def test_thousands_of_rows_are_imported(file: Any) -> None:
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(COLUMNS.split(","))
-    writer.writerows([f"acme/m{n}", f"Model {n}", "acme", "image", f"0.{n:05}", "true"] for n in range(10_000))
+    writer.writerows([f"acme/m{n}", f"Model {n}", "acme", "image", f"0.{n:05}", "true"] for n in range(3_000))
     answer = run(file(table.getvalue(), "models.csv"))
-    assert answer.startswith("10000 added")
+    assert answer.startswith("3000 added")
     assert ExistingModel.objects.get(legacy_id="acme/m70").pricing == {"image": "0.00070"}
 
 

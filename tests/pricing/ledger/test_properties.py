@@ -230,6 +230,6 @@ class Books(RuleBasedStateMachine):
 @pytest.mark.django_db
 def test_m1_m2_m3_m7_hold_after_every_step_of_any_sequence() -> None:
     how_much = settings(
-        max_examples=examples(10), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples(6), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(Books, settings=how_much)

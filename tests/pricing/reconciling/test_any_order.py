@@ -41,7 +41,7 @@ def end_state() -> Any:
     return bills, [booked(job) for job in JOBS]
 
 
-@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=LINES, data=st.data())
 def test_any_order_of_lines_ends_in_the_same_books(
     said: list[tuple[str, int, int]], data: st.DataObject, client: Client

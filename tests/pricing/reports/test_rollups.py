@@ -98,7 +98,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
 
 
 class AnyHistory(TestCase):
-    @settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
     @given(history=histories())
     def test_whatever_happened_in_whatever_order_incremental_equals_rebuilt_equals_raw(self, history: Any) -> None:
         models = [make_model(f"fal-ai/m{number}") for number in range(3)]
