@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from genfeed.sandbox import server
-from tests import forking
 from tests.sandbox_server import ROOT, free_port, running_sandbox
 
 BY_MODULE = [sys.executable, "-m", "genfeed.sandbox"]
@@ -20,7 +19,9 @@ BY_DJANGO = [sys.executable, "manage.py", "sandbox"]
 
 
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    return forking.run(command[1:], env=os.environ | environment, timeout=60)
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.mark.parametrize("command", [BY_MODULE, BY_DJANGO])
@@ -116,8 +117,7 @@ def test_two_sandboxes_run_beside_each_other() -> None:
 def test_the_package_imports_nothing_of_django_or_of_the_apps() -> None:
     foreign = "('django', 'catalog', 'pricing', 'jobs', 'genfeed.settings', 'genfeed.clients')"
     code = f"import sys, genfeed.sandbox.server; print([name for name in sys.modules if name.startswith({foreign})])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert run([sys.executable, "-c", code]).stdout.strip() == "[]"
 
 
 def test_its_answers_name_the_address_that_others_reach_it_by(monkeypatch: pytest.MonkeyPatch) -> None:
