@@ -1,7 +1,11 @@
 """Clients for calls to a provider: one for each call under way, and no more."""
 
+from typing import Any
+
+import httpx
 import pytest
 
+from catalog.providers import connections as module
 from catalog.providers.connections import Connections
 
 
@@ -38,3 +42,21 @@ def test_all_clients_are_closed(connections: Connections) -> None:
 
     assert first.is_closed
     assert second.is_closed
+
+
+def test_the_list_of_authorities_is_read_once_however_many_keys_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[dict[str, Any]] = []
+    create = httpx.create_ssl_context
+
+    def watched(**options: Any) -> Any:
+        read.append(options)
+        return create(**options)
+
+    monkeypatch.setattr(httpx, "create_ssl_context", watched)
+    module._authorities.cache_clear()
+
+    for key in ("ours", "theirs"):
+        with Connections(headers={"Authorization": f"Key {key}"}, timeout=1).one() as client:
+            assert client.headers["Authorization"] == f"Key {key}"
+
+    assert read == [{"trust_env": False}]
