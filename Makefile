@@ -91,7 +91,7 @@ wrk:
 
 kills: setup-dev ## Kill every process ten times while 500 jobs run, on both databases, and prove what is left
 	$(BIN)/python -m tests.kills
-	EVERY_WRITE=1 $(BIN)/python -m pytest -n 0 -q tests/jobs/workflows/test_killed.py tests/ops/test_migrating_killed.py
+	EVERY_WRITE=1 $(BIN)/python -m pytest -n 0 -q tests/jobs/workflows/test_killed.py tests/jobs/batches/test_killed.py tests/ops/test_migrating_killed.py
 	EVERY_WRITE=1 $(BIN)/python -m tests.on_postgres $(BIN)/python -m pytest -n 0 -q tests/ops/test_migrating_killed.py
 
 faults: setup-dev ## Kill, pause and starve two of each process, crash their database, and prove what is left

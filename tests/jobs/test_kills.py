@@ -8,7 +8,7 @@ from tests import kills
 from tests.fleet import fleet
 
 # On PostgreSQL `test_nodes.py` kills two of each, and `make kills` does this ten times.
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.postgres, pytest.mark.once]
 
 
 # How many calls a dispatcher has under way at most.

@@ -1,4 +1,4 @@
-"""kill -9 before every single statement of a batch: what was accepted is whole, and its repetition does the rest."""
+"""kill -9 before every transaction and commit of a batch: what was accepted is whole, its repetition does the rest."""
 
 import json
 import os
@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tests.sandbox_server import ROOT
 
-# For each mode a child of the process posts a batch, and kills itself right before statement number 1, 2, 3 …, until
-# one comes to its end. After every kill the books are proven; then the same request comes again, with its key.
+# For each mode a child of the process posts a batch, and kills itself right before transaction or commit number 1, 2,
+# 3 …, until one comes to its end. What a kill within a transaction leaves is what one before it does: with EVERY_WRITE
+# (`make kills`) that is tried too. After every kill the books are proven; then the same request comes again, with its
+# key.
 KILLS = """
 import json, os, shutil, signal
 from datetime import timedelta
@@ -33,6 +35,7 @@ from tests.pricing.estimates.sold import IMAGES_OUT, make_sold
 
 from genfeed.clients import uses
 from pricing.reports import refusals
+EVERY_WRITE = os.environ.get("EVERY_WRITE")
 # A child that is forked while a thread of ours writes would find SQLite locked for ever.
 uses._start_timer = refusals._start_timer = lambda: None
 make_sold(outputs=IMAGES_OUT)
@@ -73,11 +76,19 @@ for mode in ("best_effort", "all_or_nothing"):
         child = os.fork()
         if child == 0:
             left = [kills]
-            def dying(execute, sql, params, many, context):
+            def die():
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
                 left[0] -= 1
+            def dying(execute, sql, params, many, context):
+                if not sql.startswith("SELECT") if EVERY_WRITE else sql.startswith("BEGIN"):
+                    die()
                 return execute(sql, params, many, context)
+            commit = connection.commit
+            def dying_commit():
+                die()
+                commit()
+            connection.commit = dying_commit
             with connection.execute_wrapper(dying):
                 post(mode, key)
             connection.close()
@@ -102,7 +113,7 @@ print(json.dumps(report))
 """
 
 
-def test_whatever_is_killed_at_whatever_statement_no_item_is_accepted_twice(migrated_sqlite: Path) -> None:
+def test_whatever_is_killed_wherever_no_item_is_accepted_twice(migrated_sqlite: Path) -> None:
     settings = {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATABASE_URL": f"sqlite:///{migrated_sqlite}",
