@@ -20,9 +20,11 @@ import pytest
 
 from tests.fleet import Fleet, fleet
 from tests.jobs.conftest import own_database  # noqa: F401 - a fixture
+from tests.lazily import Lazily
 
 pytestmark = pytest.mark.once
 
+psycopg = Lazily("psycopg")
 MODEL = "fal-ai/flux/dev"
 PATIENCE_SECONDS = 60
 # Tables and columns that may hold what is looked for, with the reason in words.
@@ -164,7 +166,10 @@ def files(var: Path) -> Iterator[tuple[str, str]]:
 
 
 def cells(url: str) -> Iterator[tuple[str, str]]:
-    """Every value of every column of every table."""
+    """Every value of every column of every table; bytes as characters, on PostgreSQL in hexadecimal."""
+    if not url.startswith("sqlite"):
+        yield from cells_of_postgresql(url)
+        return
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             rows = database.execute(f'SELECT * FROM "{table}"')
@@ -174,6 +179,17 @@ def cells(url: str) -> Iterator[tuple[str, str]]:
                     if value is not None:
                         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
                         yield f"{table}.{column}", text
+
+
+def cells_of_postgresql(url: str) -> Iterator[tuple[str, str]]:
+    with psycopg.connect(url) as database:
+        found = database.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        )
+        for table, column in found.fetchall():
+            for (text,) in database.execute(f'SELECT "{column}"::text FROM "{table}"'):
+                if text is not None:
+                    yield f"{table}.{column}", text
 
 
 @pytest.mark.parametrize("dressed", [
