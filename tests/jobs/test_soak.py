@@ -29,8 +29,6 @@ def said(change: Callable[[int], Held], *, waiting: int = 0, wrong: tuple[str, .
     return problems_of(samples(change), rest, {"open jobs": waiting}, wrong, Bounds())
 
 
-# An hour of it on PostgreSQL is `make soak`; a quarter of a minute there holds nothing else.
-@pytest.mark.once
 @pytest.mark.postgres
 def test_a_short_soak_leaves_nothing_behind(tmp_path: Path, own_database: dict[str, str]) -> None:
     settings = own_database | {"DISPATCH_THREADS": str(THREADS)}
