@@ -100,7 +100,7 @@ faults: setup-dev ## Kill, pause and starve two of each process, crash their dat
 soak: setup-dev ## Work for an hour under mixed traffic, and prove that nothing grows or is left behind
 	$(BIN)/python -m tests.soak
 
-fuzz: setup-dev ## Send each operation of the API, each foreign protocol and the agents' tools many requests that nobody foresaw, and try what must always hold on many histories
+fuzz: setup-dev ## Send each operation of the API, each foreign protocol and the agents' tools many requests that nobody foresaw, and many histories
 	GENFEED_FUZZ=$${GENFEED_FUZZ:-200} $(BIN)/python -m pytest -n 0 tests/security/test_contract.py tests/security/test_foreign_bodies.py tests/security/test_agent_bodies.py \
 		tests/jobs/test_properties.py tests/jobs/batches/test_ending.py tests/pricing/ledger/test_properties.py \
 		tests/pricing/reports/test_rollups.py tests/pricing/reconciling/test_any_order.py
@@ -120,6 +120,7 @@ lock: setup-dev ## Pin the whole tree anew after a change of pyproject.toml
 openapi: setup-dev ## Write docs/openapi.json anew after a change of the API, and tell what breaks callers
 	$(BIN)/python manage.py write_openapi
 
+# The shell without windows, or the whole browser.
 HAS_CHROMIUM := { command -v chromium-headless-shell || command -v chromium; } >/dev/null 2>&1
 
 # What tests need of Debian's where we may install it, all at once: one look at its lists. nginx: tests of the deployment
@@ -132,7 +133,7 @@ packages:
 		missing="$$missing swift-proxy swift-account swift-container swift-object"; \
 	if [ -n "$$browser$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 		echo "Installing" $$browser $$missing …; \
-		apt-get update -qq >/dev/null; \
+		apt-get update -qq >/dev/null || exit; \
 		[ -z "$$browser" ] || ! apt-cache show chromium-headless-shell >/dev/null 2>&1 || browser=chromium-headless-shell; \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${browser:+$$browser fonts-dejavu-core} $$missing >/dev/null; \
 	fi
