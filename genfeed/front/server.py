@@ -18,6 +18,7 @@ from granian._granian import SocketHolder
 from granian.log import logger
 from granian.server import MPServer
 
+from genfeed.flags import Flag
 from genfeed.front.stopping import ABOUT_TO_STOP
 
 # systemd passes sockets from this descriptor on.
@@ -30,6 +31,11 @@ class Server(MPServer):
 
     drain_seconds = 0.0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Set by handlers of signals.
+        self.main_loop_interrupt = Flag()
+
     def _init_shared_socket(self) -> None:
         if not is_passed(os.environ, os.getpid()):
             super()._init_shared_socket()
@@ -41,7 +47,6 @@ class Server(MPServer):
         self._shd = SocketHolder(_FIRST_PASSED, is_unix, self.backlog)  # type: ignore[call-arg,assignment]
         # Workers have the descriptor by being forked, whatever Python starts processes by.
         multiprocessing.set_start_method("fork", force=True)
-        os.register_at_fork(after_in_child=_stop_as_any_process)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Stops at the second signal at once."""
@@ -63,10 +68,27 @@ def is_passed(environ: Any, pid: int) -> bool:
     return bool(environ.get("LISTEN_PID") == str(pid) and int(environ.get("LISTEN_FDS") or 0) >= 1)
 
 
-def _stop_as_any_process() -> None:
-    """Until a worker serves it has nothing to end, and this process's handlers would only keep it from stopping."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+def stop_forks_as_any_process() -> None:
+    """Has a worker end at once when it is told to, until it serves and has anything to end.
+
+    This process's handlers, which it is forked with, would only keep it from stopping. Signals are held back until
+    these are gone: Python forgets, in a process that it has forked, what no handler has been called for yet.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before: list[set[int]] = []
+
+    def hold_back() -> None:
+        before.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, numbers)))
+
+    def let_through() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before.pop())
+
+    def stop_as_any_process() -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        let_through()
+
+    os.register_at_fork(before=hold_back, after_in_parent=let_through, after_in_child=stop_as_any_process)
 
 
 def main(arguments: list[str]) -> None:
@@ -76,6 +98,7 @@ def main(arguments: list[str]) -> None:
         arguments = arguments[2:]
     # A worker that still loads what it serves has nobody yet whom it could tell.
     signal.signal(ABOUT_TO_STOP, signal.SIG_IGN)
+    stop_forks_as_any_process()
     cli.Server = Server
     cli.cli(arguments, auto_envvar_prefix="GRANIAN")
 

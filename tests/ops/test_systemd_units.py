@@ -147,7 +147,9 @@ def test_the_web_process_takes_over_the_socket_and_is_ready(web: HeldWeb) -> Non
     web.wait()
 
 
-def test_a_web_process_that_is_stopped_while_it_starts_ends_without_being_killed(web: HeldWeb, tmp_path: Path) -> None:
+def test_a_web_process_that_is_stopped_while_it_starts_ends_without_being_killed(web: HeldWeb) -> None:
+    # Longer than is waited for here.
+    web.settings["WEB_STOP_SECONDS"] = "600"
     web.begin()
     wait_until(lambda: len(web.workers()) == 2)
     loading = web.workers()
@@ -155,7 +157,6 @@ def test_a_web_process_that_is_stopped_while_it_starts_ends_without_being_killed
 
     assert web.wait_for_end() == 0
     assert not any(worker.is_running() for worker in loading)
-    assert "refused to gracefully stop" not in (tmp_path / "web.log").read_text()
 
 
 def ignores(pid: int, number: signal.Signals) -> bool:

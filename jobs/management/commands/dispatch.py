@@ -2,11 +2,12 @@
 
 import gc
 import signal
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from genfeed.flags import Flag
 from genfeed.journal import links
 from jobs.dispatching.dispatcher import Dispatcher
 from jobs.webhooks.sender import Sender
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         # for a lock that one of them holds.
         gc.collect()
         gc.freeze()
-        stop = Event()
+        stop = Flag()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         self.stdout.write("The dispatcher is running.")
