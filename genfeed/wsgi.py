@@ -5,11 +5,13 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from genfeed.front import stopping
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "genfeed.settings")
 
 # Nothing of what is loaded goes: looked through meanwhile, it takes a seventh longer.
 gc.disable()
-application = get_wsgi_application()
+application = stopping.closing(get_wsgi_application())
 
 
 def _be_ready() -> None:
@@ -19,7 +21,6 @@ def _be_ready() -> None:
 
     from catalog.providers import queue
     from genfeed import clock
-    from genfeed.front import stopping
 
     stopping.listen()
     # A webhook, or a signed address, may be the first that comes, and is good or not by the time it is.

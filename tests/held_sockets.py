@@ -66,12 +66,18 @@ class HeldWeb:
         self.process.send_signal(signal.SIGTERM)
 
     def says_that_it_will_stop(self) -> bool:
-        """Whether /readyz says so while the process still serves."""
+        """Whether /readyz says so while the process still serves, and its answers have clients connect elsewhere."""
         assert self.process is not None
-        while self.process.poll() is None:
-            answer = httpx.get(f"{self.base_url}/readyz", trust_env=False, timeout=START_SECONDS)
-            if answer.status_code == 503:
-                return bool(answer.json()["problems"] == {"process": "It is about to stop."})
+        with httpx.Client(base_url=self.base_url, trust_env=False, timeout=START_SECONDS) as client:
+            while self.process.poll() is None:
+                try:
+                    answer = client.get("/readyz")
+                except httpx.TransportError:
+                    # It ended meanwhile.
+                    continue
+                if answer.status_code == 503:
+                    assert answer.json()["problems"] == {"process": "It is about to stop."}
+                    return answer.headers.get("Connection") == "close"
         return False
 
     def workers(self) -> list[psutil.Process]:

@@ -66,7 +66,8 @@ class Front:
 
     async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         known, address = self._ahead(scope)
-        if known is not None:
+        # The application tells clients when to go elsewhere.
+        if known is not None and not stopping.is_about_to_stop():
             status, headers, content = known
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": content, "more_body": False})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
+from typing import Any
 
 # Sent to each worker some time before it is asked to stop (genfeed.front.server).
 ABOUT_TO_STOP = signal.SIGUSR1
@@ -27,6 +28,25 @@ def listen() -> None:
 def _on_about_to_stop(_number: int, _frame: FrameType | None) -> None:
     global _is_about_to_stop
     _is_about_to_stop = True
+
+
+def closing(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """The WSGI application, whose answers close their connections while this process is about to stop.
+
+    Whoever keeps connections for its next requests could else send one in the moment in which the process, idle, closes
+    it: that request is lost, and who sent it can't know whether it was heard.
+    """
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if not _is_about_to_stop:
+            return application(environ, start)
+
+        def start_closing(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start(status, [*headers, ("Connection", "close")], *error)
+
+        return application(environ, start_closing)
+
+    return answer
 
 
 def call_at_stop(call: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 
 from genfeed.front import answering as answering_module
-from genfeed.front import bodies, connections, open_files
+from genfeed.front import bodies, connections, open_files, stopping
 from genfeed.front.answering import FILE_PIECE
 from genfeed.front.bodies import BodyReader
 from genfeed.front.connections import HANDED_OVER, Connection
@@ -124,6 +124,26 @@ def test_an_application_reads_a_small_body() -> None:
     )
 
     assert client.body == b"hello"
+
+
+def known_ahead(_scope: Mapping[str, Any]) -> tuple[Any, Any]:
+    return (200, [(b"x-made", b"before")], b"known"), None
+
+
+def test_a_process_that_is_about_to_stop_has_each_client_open_another_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    application = stopping.closing(answering(lambda _environ: [b"asked"]))
+    front = Front(application, threads=1, ahead=known_ahead)
+    before = ask(application), ask(front)
+
+    monkeypatch.setattr(stopping, "_is_about_to_stop", True)
+    meanwhile = ask(application), ask(front)
+
+    assert [client.body for client in (*before, *meanwhile)] == [b"asked", b"known", b"asked", b"asked"]
+    headers = [client.sent[0]["headers"] for client in (*before, *meanwhile)]
+    assert headers[:2] == [[(b"x-made", b"yes")], [(b"x-made", b"before")]]
+    assert headers[2:] == [[(b"x-made", b"yes"), (b"connection", b"close")]] * 2
 
 
 def test_an_application_reads_a_large_body_while_it_comes() -> None:

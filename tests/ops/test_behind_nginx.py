@@ -58,7 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     need_nginx()
     folder = tmp_path_factory.mktemp("site")
     port = free_port()
-    settings = {"PUBLIC_URL": f"https://127.0.0.1:{port}", "WEB_STOP_SECONDS": "15", "WEB_DRAIN_SECONDS": "1"}
+    settings = {"PUBLIC_URL": f"https://127.0.0.1:{port}", "WEB_STOP_SECONDS": "15", "WEB_DRAIN_SECONDS": "3"}
     with ExitStack() as stack:
         app = stack.enter_context(
             fleet(folder / "var", settings=settings, worker=False, migrated=migrated(tmp_path_factory))
