@@ -70,7 +70,7 @@ lint: setup-dev ## Check style, types, floors and migrations
 	$(BIN)/mypy --cache-dir=/dev/null manage.py genfeed catalog pricing jobs
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: setup-dev peer wrk ## Measure everything against a peer and the limit, in forty minutes, and write docs/benchmarks.md
+bench: setup-dev peer wrk ## Measure everything against a peer and the limit, in forty to fifty minutes, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench --write
 
 peer: .venv-peer/.installed

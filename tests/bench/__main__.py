@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all of them, unless named: {', '.join(PARTS)}")
     parser.add_argument("--write", action="store_true", help="keep the results in docs/benchmarks.md and .json")
     parser.add_argument(
-        "--minutes", type=int, default=45, help="after which it stops, whatever is left; 45 unless said"
+        "--minutes", type=int, default=60, help="after which it stops, whatever is left; 60 unless said"
     )
     chosen = parser.parse_args(arguments)
     until = time.monotonic() + 60 * chosen.minutes

@@ -55,7 +55,7 @@ PARTS = {
     "agents_and_flows": Part("Workflows, test mode and agents", 180),
     "assets": Part("Files", 120),
     "ledger": Part("The ledger", 120),
-    "reports": Part("Reports above 100,000 jobs", 240),
+    "reports": Part("Reports above 100,000 jobs", 420),
     "sandbox": Part("The sandbox itself", 60),
 }
 

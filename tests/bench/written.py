@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 _HEAD = """\
 # Benchmarks
 
-`make bench` measures everything in one run of about forty minutes, prints it, and writes this page and
+`make bench` measures everything in one run of forty to fifty minutes, prints it, and writes this page and
 [benchmarks.json](benchmarks.json); `.venv/bin/python -m tests.bench PART …` measures some parts alone, with `--write`
 into this page too. Nothing here is written by hand. Ratios count, absolutes are this machine’s.
 
