@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: setup ## Run GenFeed on http://127.0.0.1:8000
+run: setup ## Run GenFeed on port 8000 of this machine
 	@exec $(BIN)/python manage.py up
 
 setup: $(VENV)/.installed ## Install what is needed to run
